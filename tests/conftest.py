@@ -1,7 +1,7 @@
 """Hypothesis profiles: how hard each property is tried.
 
 `default` explores anew on each run; `ci` tries the same examples each time, so that a red build is the change's fault;
-`sim` is a campaign of SIM_EXAMPLES examples for each property (`make sim`). None has a deadline: no test asserts on time.
+`sim` is a campaign of SIM_EXAMPLES examples for each property (`make sim`). None has a deadline: no test asserts time.
 A test that sets `max_examples` itself takes no part in campaigns: scale `settings().max_examples` instead.
 """
 

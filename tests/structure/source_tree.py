@@ -1,4 +1,4 @@
-"""The sources as syntax trees, which every structure test reads. Nothing is imported: a half-built tree can be checked."""
+"""The sources as syntax trees, for all structure tests. Nothing is imported, so a half-built tree can be checked."""
 
 import ast
 from collections.abc import Iterator

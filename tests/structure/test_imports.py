@@ -39,7 +39,7 @@ class Import:
 
 
 def imports(module: Module, inside: ast.AST | None = None) -> Iterator[Import]:
-    """All imports of a module, or of one function in it; those under TYPE_CHECKING too, as a reader follows them alike."""
+    """All imports of a module, or of one function in it; those under TYPE_CHECKING too: a reader follows them."""
     for node in ast.walk(inside or module.tree):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, None, node) for alias in node.names)

@@ -1,4 +1,4 @@
-"""Habits that a linter does not know: telling names, nothing left for later, no hidden fault, no code in `__init__.py`."""
+"""Habits that no linter knows: telling names, nothing left for later, no hidden fault, no code in `__init__.py`."""
 
 import ast
 import re
