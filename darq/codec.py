@@ -1,0 +1,118 @@
+"""Versioned bytes <-> records of the log. docs/FORMAT.md shows the same, byte by byte, with its reasons.
+
+    head    = group:u64 next-lsn:u64 inbox-cursor:u64 expiry-cursor:u64 history-start:u64 generation:u64 crc32:u32
+    message = partition-length:u16 partition payload
+    parked  = cause:u8 due-ms:u64 attempts:u32 reason-length:u32 reason message
+    request = due-ms:u64 fingerprint:16 outcome
+
+RocksDB checks the bytes of its own files; the checksum of the head is for its copies outside of them.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+from darq.errors import StoreDamaged
+
+FORMAT_VERSION = 1
+
+_head = struct.Struct(">QQQQQQ")
+_crc = struct.Struct(">I")
+_parked = struct.Struct(">BQII")
+_due = struct.Struct(">Q")
+
+
+@dataclass(slots=True)
+class Head:
+    """The store's counters as of one group: written with each group, read when the store opens."""
+
+    group: int = 0
+    next_lsn: int = 1
+    inbox_cursor: int = 1
+    expiry_cursor_ms: int = 0
+    history_start: int = 1
+    generation: int = 0
+
+    def encode(self) -> bytes:
+        """The head row."""
+        body = _head.pack(
+            self.group,
+            self.next_lsn,
+            self.inbox_cursor,
+            self.expiry_cursor_ms,
+            self.history_start,
+            self.generation,
+        )
+        return body + _crc.pack(zlib.crc32(body))
+
+    @staticmethod
+    def decode(data: bytes) -> "Head":
+        """The head in `data`; StoreDamaged when its checksum does not match."""
+        body = data[: _head.size]
+        if len(data) != _head.size + _crc.size or _crc.pack(zlib.crc32(body)) != data[_head.size :]:
+            raise StoreDamaged("the head row of the store is damaged: restore the store from a backup")
+        return Head(*_head.unpack(body))
+
+
+def encode_message(partition: bytes, payload: bytes) -> bytes:
+    """One message as a row."""
+    return len(partition).to_bytes(2, "big") + partition + payload
+
+
+def decode_message(data: bytes) -> tuple[bytes, bytes]:
+    """(partition, payload) of a message row."""
+    end = 2 + int.from_bytes(data[:2], "big")
+    if len(data) < end:
+        raise StoreDamaged("a message row is cut short: restore the store from a backup")
+    return data[2:end], data[end:]
+
+
+class Cause(IntEnum):
+    """Why a message is parked beside the inbox."""
+
+    RETRY = 1  # its step raised; it is due again later
+    UNKNOWN_TYPE = 2  # nothing here defines its type; it is due when something does
+    DEAD = 3  # it raised too often; a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message that cannot be delivered now, kept beside the inbox so that the inbox cursor can pass it."""
+
+    cause: Cause
+    due_ms: int
+    attempts: int
+    reason: bytes
+    partition: bytes
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """The parked row."""
+        head = _parked.pack(self.cause, self.due_ms, self.attempts, len(self.reason))
+        return head + self.reason + encode_message(self.partition, self.payload)
+
+    @staticmethod
+    def decode(data: bytes) -> "Parked":
+        """The parked message in `data`."""
+        cause, due_ms, attempts, length = _parked.unpack_from(data)
+        end = _parked.size + length
+        return Parked(Cause(cause), due_ms, attempts, data[_parked.size : end], *decode_message(data[end:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The outcome of a request, kept until `due_ms` so that asking again gives it again."""
+
+    due_ms: int
+    fingerprint: bytes
+    outcome: bytes
+
+    def encode(self) -> bytes:
+        """The request row."""
+        return _due.pack(self.due_ms) + self.fingerprint + self.outcome
+
+    @staticmethod
+    def decode(data: bytes) -> "Recorded":
+        """The recorded outcome in `data`."""
+        return Recorded(_due.unpack_from(data)[0], data[8:24], data[24:])

@@ -1,0 +1,74 @@
+"""The open group: what the steps since the last write have staged. It becomes one batch when it is sealed.
+
+A message that is born and consumed within one group is never written (ENGINE: run ahead, release after durable).
+"""
+
+import msgspec
+
+from darq import keys
+from darq.codec import encode_message
+from darq.overlay import Overlay
+from darq.step import Message, Step
+from darq.store import Batch
+
+_encode_notes = msgspec.msgpack.Encoder().encode
+
+
+class Group:
+    """Staged writes of many steps, by partition, so that reads and scans of a partition see them at once."""
+
+    __slots__ = ("born", "notes", "number", "rows", "state", "steps")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.steps = 0
+        self.state: dict[bytes, Overlay] = {}
+        self.rows: dict[bytes, bytes | None] = {}
+        self.born: dict[int, Message] = {}
+        self.notes: list[tuple[object, ...]] = []
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to write."""
+        return self.steps > 0
+
+    def stage(self, step: Step) -> None:
+        """Take over the state, the rows and the note of a step."""
+        self.steps += 1
+        layer = step.overlay
+        if layer is not None and (layer.writes or layer.ranges):
+            mine = self.state.get(step.prefix)
+            if mine is None:
+                self.state[step.prefix] = layer
+            elif layer.ranges:
+                mine.absorb(layer)
+            else:
+                mine.writes.update(layer.writes)
+        if step.rows is not None:
+            self.rows.update(step.rows)
+        if step.note is not None:
+            self.notes.append(step.note)
+
+    def write_to(self, batch: Batch) -> int:
+        """Put everything staged into a batch, but for the head. Returns the size of the history row in bytes."""
+        put, delete = batch.put, batch.delete
+        for prefix, layer in self.state.items():
+            for begin, end in layer.ranges:
+                batch.delete_range(prefix + begin, prefix + end)
+            for subkey, value in layer.writes.items():
+                if value is None:
+                    delete(prefix + subkey)
+                else:
+                    put(prefix + subkey, value)
+        for key, value in self.rows.items():
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        for lsn, message in self.born.items():
+            put(keys.numbered(keys.INBOX, lsn), encode_message(message.partition, message.payload()))
+        if not self.notes:
+            return 0
+        history = _encode_notes(self.notes)
+        put(keys.numbered(keys.HISTORY, self.number), history)
+        return len(history)

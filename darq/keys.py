@@ -1,0 +1,73 @@
+"""The registry of key kinds: the first byte of every key in a store. A kind is never reused for something else.
+
+    key        = kind:u8 rest
+    partition  = the name of a logical DARQ, any bytes, written with 00 -> 00 FF and closed by 00 01, so that no
+                 partition's rows lie among another's and partitions sort by name
+    number     = u64, big-endian, so that rows sort by number
+
+docs/FORMAT.md says what each kind's value holds.
+"""
+
+import struct
+
+META = b"\x00"  # name -> store-wide rows: the head
+HISTORY = b"\x01"  # group number -> what the group's steps did, for people
+LEASE = b"\x02"  # lease name -> epoch
+GENERATION = b"\x03"  # memtable generation -> group number it ended with
+DIRECTORY = b"\x10"  # partition -> header of a logical DARQ that exists
+STATE = b"\x11"  # partition subkey -> state
+INBOX = b"\x20"  # lsn -> message to consume, in order
+PARKED = b"\x21"  # lsn -> message that waits: for a retry, for its type, or for a person (dead letter)
+RECORD = b"\x22"  # partition lsn -> self-message, replayed on recovery
+OUTBOX = b"\x30"  # receiving store (16 bytes) sequence -> message that leaves
+LANE = b"\x31"  # sending store (16 bytes) -> highest sequence accepted
+LANE_OUT = b"\x32"  # receiving store (16 bytes) -> next sequence, and the first not acknowledged
+REQUEST = b"\x40"  # partition request-key -> recorded outcome
+EXPIRY = b"\x41"  # due in ms since the epoch, lsn -> key of the request row to drop
+INVOCATION = b"\x50"  # lsn -> a method that has committed a part and has not finished (its journal goes below it)
+
+ALL = 1 << 62  # a limit for scans that take every row
+
+HEAD = META + b"head"
+
+_number = struct.Struct(">Q")
+number = _number.pack
+_kind_number = struct.Struct(">cQ").pack
+
+
+def numbered(kind: bytes, lsn: int) -> bytes:
+    """The key of row `lsn` of a kind that is ordered by number."""
+    return _kind_number(kind, lsn)
+
+
+def number_of(key: bytes) -> int:
+    """The number at the end of a key: the inverse of `numbered`, and of any key that ends with one."""
+    return int(_number.unpack(key[-8:])[0])
+
+
+def partition_key(kind: bytes, partition: bytes) -> bytes:
+    """The key prefix of all rows of one kind that belong to `partition`."""
+    return kind + escape(partition) + b"\x00\x01"
+
+
+def escape(partition: bytes) -> bytes:
+    """A partition name with its zero bytes escaped, without the closing mark: the prefix of all names that begin so."""
+    return partition.replace(b"\x00", b"\x00\xff") if b"\x00" in partition else partition
+
+
+def split_partition(key: bytes) -> tuple[bytes, bytes]:
+    """(partition, rest) of a key made with `partition_key`."""
+    at = 1
+    while True:
+        at = key.index(b"\x00", at)
+        if key[at + 1] == 1:
+            return key[1:at].replace(b"\x00\xff", b"\x00"), key[at + 2 :]
+        at += 2
+
+
+def after(prefix: bytes) -> bytes:
+    """The first key behind all keys that begin with `prefix`."""
+    stripped = prefix.rstrip(b"\xff")
+    if not stripped:
+        raise ValueError("no key lies behind a prefix of FF bytes")
+    return stripped[:-1] + bytes([stripped[-1] + 1])

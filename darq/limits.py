@@ -1,0 +1,26 @@
+"""Bounds on everything that the log holds, with the unit last in each name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one store. The defaults suit a machine with a local disk and a few GiB of memory."""
+
+    group_steps_max: int = 1024
+    group_bytes_max: int = 1 << 20
+    group_work_seconds_max: float = 0.002
+    key_bytes_max: int = 512
+    message_bytes_max: int = 4 << 20
+    value_bytes_max: int = 16 << 20
+    step_bytes_max: int = 64 << 20
+    inbox_window_messages_max: int = 20_000
+    history_bytes_max: int = 16 << 20
+    wal_bytes_max: int = 16 << 20
+    free_bytes_reserve: int = 64 << 20
+    free_check_seconds: float = 0.25
+    inline_flush_seconds_max: float = 0.0005
+    lane_batch_messages_max: int = 1024
+    lane_batch_bytes_max: int = 1 << 20
+    request_seconds_kept: float = 24 * 3600.0
+    outside_calls_max: int = 100_000

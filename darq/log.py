@@ -1,0 +1,246 @@
+"""One store's log: many logical DARQs (partitions) multiplexed over one physical one (SSMS §4.2).
+
+    commit(step) -> seal() -> flush() -> settle()
+
+`commit` stages a step in the open group, visible at once; `seal` writes the group as one batch; `flush` makes it
+durable, on any thread; `settle` opens the gate for what waited. `darq.committer` runs the last three on an event loop.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from darq import keys, lease, overlay, recovery
+from darq.codec import Head, encode_message
+from darq.errors import Fenced, InvalidStep, OutcomeUnknown, StorageFull
+from darq.gate import Gate
+from darq.group import Group
+from darq.history import History
+from darq.inbox import Inbox
+from darq.limits import Limits
+from darq.outbox import Outbox
+from darq.overlay import Absent, Overlay
+from darq.requests import Requests
+from darq.step import Message, Step
+from darq.store import Store
+
+
+class Log:
+    """The steps of one store, in groups. Not thread-safe but for `flush`: one owner runs it (ENGINE, decision 4).
+
+    clock: seconds since the epoch. Opening takes the store's lease and raises StoreDamaged if anything released is
+    missing; the previous holder's next seal raises Fenced.
+    """
+
+    def __init__(self, store: Store, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.limits = limits or Limits()
+        self.clock = clock
+        self._head = recovery.recover(store)
+        self.lease = lease.acquire(store)
+        self.gate = Gate(self._head.group)
+        self.group = Group(self._head.group + 1)
+        self.next_lsn = self._head.next_lsn
+        self.inbox = Inbox(store, self._head.inbox_cursor, self.next_lsn, self.limits.inbox_window_messages_max)
+        self.requests = Requests(store, int(self.limits.request_seconds_kept * 1000), self._head.expiry_cursor_ms)
+        self.outbox = Outbox(store, self.gate)
+        self.history = History(self._head.history_start, self.group.number, self.limits.history_bytes_max)
+        self._written_bytes = 0
+        self._free_checked = float("-inf")
+        self._full = False
+
+    # reading
+
+    def read(self, prefix: bytes, subkey: bytes) -> bytes | None:
+        """One value of a partition's state, with all committed steps applied."""
+        layer = self.group.state.get(prefix)
+        if layer is not None:
+            value = layer.find(subkey)
+            if not isinstance(value, Absent):
+                return value
+        return self.store.get(prefix + subkey)
+
+    def scan(
+        self,
+        prefix: bytes,
+        bounds: tuple[bytes, bytes],
+        limit: int,
+        reverse: bool = False,
+        over: Sequence[Overlay] = (),
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows of a partition's state within [begin, end), with the layers `over` on top."""
+        layer = self.group.state.get(prefix)
+        layers = (*over, layer) if layer is not None else over
+        return overlay.scan(self.store, prefix, layers, bounds, limit, reverse)
+
+    def row(self, key: bytes) -> bytes | None:
+        """One row outside of partition state, with all committed steps applied."""
+        rows = self.group.rows
+        return rows[key] if key in rows else self.store.get(key)
+
+    def replay(self, partition: bytes) -> list[tuple[int, bytes]]:
+        """(lsn, payload) of the self-messages recorded by a partition and not trimmed, in order."""
+        prefix = keys.partition_key(keys.RECORD, partition)
+        staged = {k: v for k, v in self.group.rows.items() if k.startswith(prefix)}
+        stored = dict(self.store.scan(prefix, keys.after(prefix), keys.ALL))
+        return [(keys.number_of(k), v) for k, v in sorted((stored | staged).items()) if v is not None]
+
+    # steps
+
+    def step(self, partition: bytes) -> Step:
+        """A new empty step of `partition`."""
+        return Step(partition, keys.partition_key(keys.STATE, partition))
+
+    def admit(self) -> None:
+        """Raise StorageFull, before a step runs, while free space is below the reserve, or what poisoned the store."""
+        if self.gate.failure is not None:
+            raise self.gate.failure
+        now = self.clock()
+        if abs(now - self._free_checked) >= self.limits.free_check_seconds:
+            self._free_checked = now
+            self._full = self.store.free_bytes() < self.limits.free_bytes_reserve
+        if self._full:
+            reserve = self.limits.free_bytes_reserve >> 20
+            raise StorageFull(f"less than {reserve} MiB are free where the store lives: make room, then call again")
+
+    def commit(self, step: Step) -> int:
+        """Stage a step in the open group and return the group's number; its effects are visible in the store at once.
+
+        Raises InvalidStep (a message that is not pending), leaving nothing behind.
+        """
+        if self.gate.failure is not None:
+            raise self.gate.failure
+        group = self.group
+        if step.consumed is not None:
+            self._consume(step.consumed, group)
+        group.stage(step)
+        if step.sends is not None:
+            for message in step.sends:
+                message.lsn = self.next_lsn
+                self.next_lsn += 1
+                self.inbox.add(message, group)
+        if step.records is not None:
+            self._stage_records(step, group)
+        if step.outgoing is not None:
+            for destination, message in step.outgoing:
+                self.outbox.add(destination, encode_message(message.partition, message.payload()), group)
+        return group.number
+
+    def take_lsn(self) -> int:
+        """A number for a row that a later step of this group sets."""
+        lsn = self.next_lsn
+        self.next_lsn += 1
+        return lsn
+
+    def trim_records(self, step: Step, up_to_lsn: int) -> None:
+        """Let `step` drop its partition's self-messages up to and with `up_to_lsn` (a checkpoint covers them)."""
+        prefix = keys.partition_key(keys.RECORD, step.partition)
+        for lsn, _ in self.replay(step.partition):
+            if lsn <= up_to_lsn:
+                step.set_row(prefix + lsn.to_bytes(8, "big"), None)
+
+    # groups
+
+    def seal(self) -> int:
+        """Write the open group as one batch, open the next one, and return the number of the written one."""
+        group = self.group
+        try:
+            lease.check(self.store, self.lease)
+            batch = self.store.batch()
+            self.requests.expire(group, int(self.clock() * 1000))
+            self.history.added(group.number, group.write_to(batch), batch)
+            head = self._next_head(group)
+            batch.put(keys.HEAD, head.encode())
+            self._written_bytes += batch.size_in_bytes()
+            self.store.write(batch)
+        except Exception as error:
+            raise self.fail(error) from error
+        self._head = head
+        self.inbox.sealed(group)
+        self.outbox.sealed(group.number)
+        self.group = Group(group.number + 1)
+        return group.number
+
+    def flush(self) -> None:
+        """Make all sealed groups durable. The one method that may run on another thread."""
+        self.store.flush()
+
+    def settle(self, group: int) -> None:
+        """Group `group` is durable: note it beside the data, then let through what waited for it."""
+        self.store.mark_released(group)
+        self.gate.open_to(group)
+        if self._written_bytes > self.limits.wal_bytes_max:
+            self._rotate()
+
+    def fail(self, error: BaseException) -> BaseException:
+        """A write or flush failed: poison the log until it is opened again. Returns the error that callers get."""
+        if self.gate.failure is None:
+            self.gate.fail(_poison(error))
+        return self.gate.failure or error
+
+    def commit_now(self) -> int:
+        """Seal, flush and settle in place: for programs that use the log without an event loop."""
+        group = self.seal()
+        try:
+            self.flush()
+        except Exception as error:
+            raise self.fail(error) from error
+        self.settle(group)
+        return group
+
+    def close(self) -> None:
+        """Write what is staged, make it durable, and let go of the store."""
+        try:
+            if self.gate.failure is None and self.group.dirty:
+                self.commit_now()
+        finally:
+            self.store.close()
+
+    # inside
+
+    def _consume(self, messages: list[Message], group: Group) -> None:
+        if len({message.lsn for message in messages}) < len(messages):
+            raise InvalidStep("a step consumes the same message twice")
+        for message in messages:
+            self.inbox.check(message, group)
+        for message in messages:
+            self.inbox.consume(message, group)
+
+    def _stage_records(self, step: Step, group: Group) -> None:
+        prefix = keys.partition_key(keys.RECORD, step.partition)
+        for payload in step.records or ():
+            group.rows[prefix + self.next_lsn.to_bytes(8, "big")] = payload
+            self.next_lsn += 1
+
+    def _next_head(self, group: Group) -> Head:
+        return Head(
+            group=group.number,
+            next_lsn=self.next_lsn,
+            inbox_cursor=self.inbox.cursor(self.next_lsn, group),
+            expiry_cursor_ms=self.requests.cursor_ms,
+            history_start=self.history.start,
+            generation=self._head.generation,
+        )
+
+    def _rotate(self) -> None:
+        """Bound the log that the next opening must replay (ENGINE, decision 24), leaving a row that proves the old one."""
+        generation = self._head.generation + 1
+        batch = self.store.batch()
+        batch.put(keys.numbered(keys.GENERATION, generation), self._head.group.to_bytes(8, "big"))
+        if generation > recovery.GENERATIONS_KEPT:
+            batch.delete(keys.numbered(keys.GENERATION, generation - recovery.GENERATIONS_KEPT))
+        try:
+            self.store.write(batch)
+            self.store.rotate()
+        except Exception as error:
+            raise self.fail(error) from error
+        self._head.generation = generation
+        self._written_bytes = 0
+
+
+def _poison(error: BaseException) -> BaseException:
+    if isinstance(error, Fenced):
+        return error
+    return OutcomeUnknown(
+        f"the store failed ({error}), so it is unknown whether this call survives. Open the store again and repeat "
+        "the call with the same idempotency key"
+    )

@@ -1,0 +1,88 @@
+"""One atomic unit of work of one partition: consume messages, change state, record, send (CReSt, SSMS §2 and §3.1)."""
+
+from darq.overlay import Overlay
+
+
+class Message:
+    """A message on its way to a partition of this store.
+
+    lsn: its number in the store, given when the step that sends it commits. stored: whether it has a row on disk.
+    Subclasses may carry decoded content and make the payload only when `payload()` is called.
+    """
+
+    __slots__ = ("body", "lsn", "partition", "stored")
+
+    def __init__(self, partition: bytes, body: bytes = b"", lsn: int = 0, stored: bool = False) -> None:
+        self.partition = partition
+        self.body = body
+        self.lsn = lsn
+        self.stored = stored
+
+    def payload(self) -> bytes:
+        """The content as bytes."""
+        return self.body
+
+
+class Step:
+    """What one atomic unit of work consumes, changes, records and sends. Nothing happens before `Log.commit`.
+
+    prefix: the state prefix of its partition (`keys.partition_key(STATE, partition)`); overlay: its state changes;
+    rows: other rows it sets or drops; outgoing: (receiving store, message) pairs that leave this store;
+    note: a short record for people, kept in the store's bounded history.
+    """
+
+    __slots__ = ("consumed", "note", "outgoing", "overlay", "partition", "prefix", "records", "rows", "sends")
+
+    def __init__(self, partition: bytes, prefix: bytes, overlay: Overlay | None = None) -> None:
+        self.partition = partition
+        self.prefix = prefix
+        self.overlay = overlay
+        self.consumed: list[Message] | None = None
+        self.sends: list[Message] | None = None
+        self.outgoing: list[tuple[bytes, Message]] | None = None
+        self.records: list[bytes] | None = None
+        self.rows: dict[bytes, bytes | None] | None = None
+        self.note: tuple[object, ...] | None = None
+
+    def put(self, subkey: bytes, value: bytes) -> None:
+        """Set one value of the partition's state."""
+        self._layer().writes[subkey] = value
+
+    def delete(self, subkey: bytes) -> None:
+        """Drop one value of the partition's state."""
+        self._layer().writes[subkey] = None
+
+    def consume(self, message: Message) -> None:
+        """Take a message off the inbox with this step."""
+        if self.consumed is None:
+            self.consumed = []
+        self.consumed.append(message)
+
+    def send(self, message: Message) -> None:
+        """Send to a partition of this store."""
+        if self.sends is None:
+            self.sends = []
+        self.sends.append(message)
+
+    def send_to_store(self, store: bytes, message: Message) -> None:
+        """Send to a partition of another store, through the outbox."""
+        if self.outgoing is None:
+            self.outgoing = []
+        self.outgoing.append((store, message))
+
+    def record(self, payload: bytes) -> None:
+        """Add a self-message that `Log.replay` gives back on recovery."""
+        if self.records is None:
+            self.records = []
+        self.records.append(payload)
+
+    def set_row(self, key: bytes, value: bytes | None) -> None:
+        """Set or drop a row outside of the partition's state."""
+        if self.rows is None:
+            self.rows = {}
+        self.rows[key] = value
+
+    def _layer(self) -> Overlay:
+        if self.overlay is None:
+            self.overlay = Overlay()
+        return self.overlay
