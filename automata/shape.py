@@ -1,0 +1,131 @@
+"""The shape of one annotation: how its values are checked, written and read.
+
+An annotation compiles to a tree of shapes (`automata.annotations`). Each works by itself in Python (`validate`,
+`pack`, `unpack`); its flags say where pydantic or msgspec may do the work of a whole subtree in native code instead,
+with the same result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from automata.classes import class_name
+from automata.errors import InvalidArgument
+from automata.reference import ObjectRef
+from automata.wire import Wire
+
+Types: TypeAlias = frozenset[type]
+
+ANY: Types = frozenset({object})
+"""In `Shape.python` and `Shape.wire`: a value of any type."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Shape:
+    """What is known of one annotation.
+
+    `validate` gives the value to keep or raises `InvalidArgument`; `pack` gives what MessagePack can say of a
+    validated value; `unpack` gives the value back, or raises `InvalidArgument` if it is not of this shape.
+    `python` are the types of valid values, `wire` those of packed ones once extensions are read.
+    """
+
+    annotation: Any
+    validate: Callable[[Any], Any]
+    pack: Callable[[Any], Wire]
+    unpack: Callable[[Any], Any]
+    python: Types
+    wire: Types
+    exact: type | None = None  # every value of exactly this type is valid, as it is
+    immutable: bool = False  # values may be shared without a copy
+    plain: bool = False  # pydantic validates it completely, also inside containers
+    as_is: bool = False  # msgspec's encoder writes the same bytes from the value as from `pack` of it
+    native: bool = False  # msgspec's typed decoder reads what `unpack` would give, or fails
+    transparent: bool = False  # `unpack` returns what it is given
+    shallow: Callable[[Any], Any] | None = None  # a copy one level deep shares nothing mutable
+
+    @property
+    def name(self) -> str:
+        """The annotation as its author wrote it, for messages."""
+        return type_name(self.annotation)
+
+
+Compile: TypeAlias = Callable[[Any], Shape]
+"""Gives the shape of an annotation inside another one."""
+
+
+def type_name(annotation: Any) -> str:
+    """An annotation for people: `int`, `list[Post]`, without modules."""
+    if annotation is None or annotation is type(None):
+        return "None"
+    arguments = getattr(annotation, "__args__", None)
+    if isinstance(annotation, type) and not arguments:
+        return annotation.__qualname__.rpartition("<locals>.")[2]
+    if hasattr(annotation, "__metadata__"):
+        return type_name(annotation.__origin__)
+    if arguments and all(isinstance(argument, type) for argument in arguments) and hasattr(annotation, "__name__"):
+        inner = " | " if annotation.__name__ in {"Union", "UnionType", "Optional"} else ", "
+        parts = inner.join(type_name(argument) for argument in arguments)
+        return parts if inner == " | " else f"{annotation.__name__}[{parts}]"
+    return str(annotation).replace("typing.", "").replace("~", "")
+
+
+def sample(value: object) -> str:
+    """A value for a message: its type, and a plain value itself, in brief."""
+    if value is None:
+        return "None"
+    kind = type(value)
+    if kind in {bool, int, float, str, bytes}:
+        # The digits of an enormous integer are refused by Python itself, and nobody would read them.
+        text = repr(value) if kind is not int or abs(value) < 10**40 else "a very large one"  # type: ignore[arg-type, operator]
+        return f"{kind.__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return class_name(kind).rpartition("<locals>.")[2]
+
+
+def refusal(expected: str, value: object) -> InvalidArgument:
+    """The error for a `value` that is not what was expected."""
+    return InvalidArgument(f"expected {expected}, got {sample(value)}")
+
+
+def inside(where: object, error: InvalidArgument) -> InvalidArgument:
+    """`error`, with the place inside the value where it arose."""
+    return InvalidArgument(f"{where}: {error}")
+
+
+def convert(annotation: Any) -> Callable[[Any], Any]:
+    """msgspec's conversion of a packed value to a native shape; `InvalidArgument` if it does not fit."""
+
+    def unpack(wire: Wire) -> Any:
+        try:
+            return msgspec.convert(wire, annotation, dec_hook=read_custom)
+        except msgspec.ValidationError as error:
+            raise InvalidArgument(str(error)) from None
+
+    return unpack
+
+
+def convert_first(annotation: Any, otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """msgspec's conversion, and `otherwise` for what it cannot read (such as UTC offsets with seconds)."""
+
+    def unpack(wire: Wire) -> Any:
+        try:
+            return msgspec.convert(wire, annotation, dec_hook=read_custom)
+        except msgspec.ValidationError:
+            return otherwise(wire)
+
+    return unpack
+
+
+def read_custom(kind: type, value: object) -> object:
+    """msgspec's hook for the one type of ours that its decoders meet: refs, which their extension made already."""
+    if isinstance(value, ObjectRef):
+        return value
+    raise ValueError(f"expected a {kind.__name__}, found {type(value).__name__}")
+
+
+def same(value: Any) -> Any:
+    """The value itself."""
+    return value
