@@ -17,11 +17,11 @@ from pydantic.fields import FieldInfo
 from automata import leaves
 from automata.arrays import is_array_class
 from automata.containers import collection_shape, dict_shape, tuple_shape
-from automata.errors import DeclarationError
+from automata.errors import DeclarationError, InvalidArgument
 from automata.pickled import PickledMark
 from automata.records import is_named_tuple
 from automata.reference import ObjectRef, RefTarget
-from automata.shape import Shape, type_name
+from automata.shape import Shape, sample, type_name
 from automata.structures import Fields, dataclass_shape, model_shape, named_tuple_shape, typed_dict_shape
 from automata.unions import discriminator_of, tagged_union_shape, union_shape
 
@@ -39,9 +39,13 @@ _CONCRETE: dict[Any, type] = {
 
 
 class Compiler:
-    """Compiles one annotation. Classes that are being compiled are looked up again, so they may name themselves."""
+    """Compiles one annotation; `classes` are those of users that it names.
+
+    Classes that are being compiled are looked up again, so they may name themselves.
+    """
 
     def __init__(self) -> None:
+        self.classes: set[type] = set()
         self._open: dict[type, Shape | None] = {}
 
     def compile(self, annotation: Any) -> Shape:
@@ -88,6 +92,7 @@ class Compiler:
 
     def _own(self, annotation: Any, cls: type) -> Shape:
         """A class that somebody wrote."""
+        self.classes.add(cls)
         if issubclass(cls, Enum):
             return leaves.enum_shape(cls)
         if issubclass(cls, ObjectRef):
@@ -136,11 +141,12 @@ class Compiler:
         if cls is not tuple:
             (argument,) = arguments or (Any,)
             return collection_shape(cls[argument], cls, self._compile(argument, constrained))  # type: ignore[index]
-        if not arguments and annotation is not tuple and annotation is not tuple:
+        if not arguments and hasattr(annotation, "__args__"):  # tuple[()], the empty tuple
             return tuple_shape(annotation, ())
         if not arguments or (len(arguments) == 2 and arguments[1] is Ellipsis):
             argument = arguments[0] if arguments else Any
-            return collection_shape(tuple[argument, ...], tuple, self._compile(argument, constrained))
+            of_any_length: Any = tuple[argument, ...]  # type: ignore[valid-type]
+            return collection_shape(of_any_length, tuple, self._compile(argument, constrained))
         return tuple_shape(annotation, tuple(self._compile(argument, constrained) for argument in arguments))
 
     def _annotated(self, annotation: Any, constrained: bool) -> Shape:
@@ -163,10 +169,7 @@ class Compiler:
         if issubclass(cls, BaseModel):
             return {name: self._compile(_stripped(field), constrained=False) for name, field in _model_fields(cls)}
         hints = _hints(cls)
-        if dataclasses.is_dataclass(cls):
-            names = [field.name for field in dataclasses.fields(cls)]
-        else:
-            names = list(hints)
+        names = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(hints)
         constrained = not hasattr(cls, "__pydantic_fields__")
         fields = {}
         for name in names:
@@ -202,7 +205,7 @@ def _stripped(field: FieldInfo) -> Any:
     marks: list[Any] = [mark for mark in field.metadata if isinstance(mark, _OURS)]
     if field.discriminator is not None:
         marks.append(FieldInfo(discriminator=field.discriminator))
-    annotation = field.annotation
+    annotation: Any = field.annotation
     for mark in marks:
         annotation = Annotated[annotation, mark]
     return annotation
@@ -217,20 +220,30 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _constrained(annotation: Any, shape: Shape, constraints: list[Any]) -> Shape:
     """`shape` with pydantic's constraints (`Field(gt=0)`, `AfterValidator`) on top."""
-    if shape.plain:
-        return dataclasses.replace(shape, annotation=annotation, validate=leaves.checked(annotation), exact=None)
-    narrowed: Any = Annotated[tuple([Any, *constraints])]
-    check = leaves.checked(narrowed)
-    return dataclasses.replace(
-        shape, annotation=annotation, validate=lambda value: shape.validate(check(shape.validate(value))), exact=None
-    )
+    if not shape.plain:
+        check = leaves.checked(Annotated[(Any, *constraints)], expected=shape.name)
+        return dataclasses.replace(
+            shape,
+            annotation=annotation,
+            validate=lambda value: shape.validate(check(shape.validate(value))),
+            exact=None,
+        )
+    run = leaves.checked(annotation)
+
+    def validate(value: Any) -> Any:
+        kept = run(value)
+        if type(kept) not in shape.python:
+            raise InvalidArgument(f"a validator turned it into {sample(kept)}, where {shape.name} is declared")
+        return kept
+
+    return dataclasses.replace(shape, annotation=annotation, validate=validate, exact=None)
 
 
 def _foreign(annotation: Any, cls: type) -> Shape:
     if get_args(annotation):
         raise _unsupported(annotation)
     try:
-        adapter = TypeAdapter(cls)
+        adapter: TypeAdapter[Any] = TypeAdapter(cls)
         adapter.json_schema(mode="serialization")
     except (PydanticSchemaGenerationError, PydanticUserError):
         raise _unsupported(annotation) from None

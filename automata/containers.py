@@ -30,7 +30,7 @@ def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
         annotation=annotation,
         validate=checked(annotation) if element.plain else validate,
         pack=lambda value: [element.pack(item) for item in value],
-        unpack=convert_first(annotation, unpack) if element.native else unpack,
+        unpack=convert_first(annotation, unpack) if element.plain else unpack,
         python=frozenset({kind}),
         wire=frozenset({list}),
         immutable=kind in {tuple, frozenset} and element.immutable,
@@ -47,24 +47,25 @@ def tuple_shape(annotation: Any, elements: tuple[Shape, ...]) -> Shape:
     native = all(element.native for element in elements)
     plain = all(element.plain for element in elements)
 
-    def row(value: Any, kind: type, functions: list[Callable[[Any], Any]]) -> Any:
-        if type(value) is not kind or len(value) != len(functions):
-            size = f", of length {len(value)}" if type(value) is kind else ""
-            raise InvalidArgument(f"{refusal(type_name(annotation), value)}{size}")
-        return tuple(_run(function, item, at) for at, (function, item) in enumerate(zip(functions, value, strict=True)))
+    def row(items: Any, fits: bool, functions: list[Callable[[Any], Any]]) -> Any:
+        if not fits:
+            raise refusal(type_name(annotation), items)
+        if len(items) != len(functions):
+            raise InvalidArgument(f"expected {type_name(annotation)}, got {len(items)} elements")
+        return tuple(_run(function, item, at) for at, (function, item) in enumerate(zip(functions, items, strict=True)))
 
     validators = [element.validate for element in elements]
     unpackers = [element.unpack for element in elements]
     packers = [element.pack for element in elements]
 
     def unpack(wire: Wire) -> Any:
-        return row(wire, list, unpackers)
+        return row(wire, type(wire) is list, unpackers)
 
     return Shape(
         annotation=annotation,
-        validate=checked(annotation) if plain else lambda value: row(value, tuple, validators),
+        validate=checked(annotation) if plain else lambda value: row(value, type(value) is tuple, validators),
         pack=lambda value: [pack(item) for pack, item in zip(packers, value, strict=True)],
-        unpack=convert_first(annotation, unpack) if native else unpack,
+        unpack=convert_first(annotation, unpack) if plain else unpack,
         python=frozenset({tuple}),
         wire=frozenset({list}),
         immutable=all(element.immutable for element in elements),
@@ -105,7 +106,7 @@ def dict_shape(annotation: Any, key: Shape, item: Shape) -> Shape:
         annotation=annotation,
         validate=checked(annotation) if plain else validate,
         pack=pack,
-        unpack=convert_first(annotation, unpack) if native else unpack,
+        unpack=convert_first(annotation, unpack) if plain else unpack,
         python=frozenset({dict}),
         wire=frozenset({dict}) if mapped and int not in key.wire else frozenset({dict, list}),
         plain=plain,

@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from automata import arrays, pickled
 from automata.errors import InvalidArgument
 from automata.reference import ObjectRef, RefTarget, is_referable, to_ref
-from automata.shape import ANY, Shape, convert, convert_first, refusal, same, type_name
+from automata.shape import ANY, Shape, convert_first, refusal, same, type_name
 from automata.wire import INT_MAX, INT_MIN, Wire, array_to_wire, integer_to_wire, ref_to_wire, to_wire
 
 BUILTIN = (type(None), bool, int, float, str, bytes)
@@ -53,8 +53,8 @@ def scalar_shape(kind: type) -> Shape:
         annotation=kind,
         validate=checked(kind),
         # msgspec writes an aware datetime as an instant; the text keeps its offset, which people see.
-        pack=datetime.isoformat if kind is datetime else msgspec.to_builtins,
-        unpack=convert_first(kind, _datetime) if kind is datetime else convert(kind),
+        pack=_pack_datetime if kind is datetime else msgspec.to_builtins,
+        unpack=convert_first(kind, _datetime if kind is datetime else _misfit(kind)),
         python=frozenset({kind}),
         wire=frozenset({str}),
         exact=kind,
@@ -65,11 +65,11 @@ def scalar_shape(kind: type) -> Shape:
     )
 
 
-def checked(annotation: Any) -> Callable[[Any], Any]:
-    """pydantic's strict validation of `annotation`, with its report as one line."""
+def checked(annotation: Any, expected: str = "") -> Callable[[Any], Any]:
+    """pydantic's strict validation of `annotation`, with its report as one line that says what was `expected`."""
     adapter = TypeAdapter(annotation)
     run = adapter.validator.validate_python
-    expected = type_name(annotation)
+    expected = expected or type_name(annotation)
 
     def validate(value: object) -> Any:
         try:
@@ -84,10 +84,11 @@ def explain(expected: str, value: object, error: ValidationError) -> InvalidArgu
     """The first complaint of pydantic as a sentence."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    text = str(refusal(expected, value if not where else first["input"]))
-    if where:
-        text = str(refusal("", first["input"])).replace("expected , got", f"expected {expected}, got at {where}:")
-    return InvalidArgument(f"{text} ({first['msg'][0].lower()}{first['msg'][1:]})")
+    if not where and first["type"].endswith("_type"):
+        return refusal(expected, value)
+    place = f" at {where}" if where else ""
+    reason = first["msg"][:1].lower() + first["msg"][1:]
+    return InvalidArgument(f"{refusal(expected, first['input'])}{place} ({reason})")
 
 
 def enum_shape(kind: type[Enum]) -> Shape:
@@ -130,7 +131,7 @@ def enum_shape(kind: type[Enum]) -> Shape:
 def literal_shape(annotation: Any) -> Shape:
     """`Literal[...]`: like pydantic's, but True is not 1."""
     values = get_args(annotation)
-    shapes = {kind: enum_shape(kind) for kind in {type(value) for value in values} if issubclass(kind, Enum)}
+    shapes: dict[type, Shape] = {kind: enum_shape(kind) for kind in set(map(type, values)) if issubclass(kind, Enum)}
     table = {(type(value), value): value for value in values}
     packed = {value: shapes[type(value)].pack(value) if type(value) in shapes else value for value in values}
     kinds = {type(wire) for wire in packed.values()}
@@ -196,8 +197,8 @@ def array_shape(annotation: Any, kind: type) -> Shape:
     scalar = get_args(arguments[1])[0] if len(arguments) > 1 and get_args(arguments[1]) else None
     wanted = scalar if isinstance(scalar, type) else None
 
-    def check(value: Any) -> Any:
-        if type(value) is not kind:
+    def check(value: arrays.Array) -> arrays.Array:
+        if not arrays.is_whole_array(value):
             raise refusal("a numpy array", value)
         if wanted is not None and not issubclass(value.dtype.type, wanted):
             raise InvalidArgument(f"expected a numpy array of {wanted.__name__}, got one of {value.dtype}")
@@ -279,11 +280,22 @@ def _pack_int(value: int) -> Wire:
     return value if INT_MIN <= value <= INT_MAX else integer_to_wire(value)
 
 
+def _pack_datetime(value: datetime) -> Wire:
+    return value if value.tzinfo is None else value.isoformat()
+
+
 def _unpack_float(wire: Wire) -> float:
     """A float; an integer too, which a field holds that was declared as int once."""
     if type(wire) is float or type(wire) is int:
         return float(wire)
     raise refusal("float", wire)
+
+
+def _misfit(kind: type) -> Callable[[Wire], object]:
+    def unpack(wire: Wire) -> object:
+        raise refusal(type_name(kind), wire)
+
+    return unpack
 
 
 def _datetime(wire: Wire) -> datetime:

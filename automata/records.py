@@ -7,8 +7,9 @@ Classes evolve: a field that the record lacks takes its default, one that the cl
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,8 +17,6 @@ from pydantic_core import PydanticUndefined
 
 from automata.classes import class_name
 from automata.errors import InvalidArgument
-
-Model = TypeVar("Model", bound=BaseModel)
 
 UNSET = ""
 """In a model's record: the fields that were left at their default (`exclude_unset`). No field has an empty name."""
@@ -38,7 +37,7 @@ def dataclass_record(instance: Any) -> dict[str, object]:
 
 def build_dataclass(cls: type, record: Mapping[str, object]) -> Any:
     """An instance of the dataclass `cls` with the fields of `record`."""
-    instance = object.__new__(cls)
+    instance: Any = object.__new__(cls)
     for field in dataclasses.fields(cls):
         if field.name in record:
             _set(instance, field.name, record[field.name])
@@ -62,58 +61,76 @@ def build_tuple(cls: type, items: Sequence[object]) -> Any:
     return tuple.__new__(cls, items[: len(names)])
 
 
-def model_record(model: BaseModel) -> dict[str, object]:
-    """The fields of a pydantic model by name, its extra ones too, and under `UNSET` those never set explicitly.
+class ModelForm:
+    """One pydantic model class, prepared for taking its instances apart and putting them together.
 
-    Private attributes are no part of the value, as in pydantic's own dumps.
+    Private attributes are no part of the value, as in pydantic's own dumps: they start at their defaults again.
     """
-    fields = type(model).model_fields
-    values = model.__dict__
-    record = {name: values[name] for name in fields if name in values}
-    unset = fields.keys() - model.model_fields_set
-    extra = model.__pydantic_extra__
-    if extra:
-        if UNSET in extra:
-            raise InvalidArgument(f"a {class_name(type(model))} has an extra field with an empty name")
-        record.update(extra)
-    if unset:
-        record[UNSET] = sorted(unset)
-    return record
+
+    __slots__ = ("_cls", "_defaults", "_names", "_private", "extra_allowed")
+
+    def __init__(self, cls: type[BaseModel]) -> None:
+        self._cls = cls
+        self._names = frozenset(cls.model_fields)
+        self._defaults: dict[str, FieldInfo] = dict(cls.model_fields)
+        self._private = dict(cls.__private_attributes__)
+        self.extra_allowed = cls.model_config.get("extra") == "allow"
+
+    def record(self, model: BaseModel) -> dict[str, object]:
+        """The fields by name, the extra ones too, and under `UNSET` those that were never set explicitly.
+
+        May be the model's own dictionary: read it, do not change it.
+        """
+        values, given = model.__dict__, model.__pydantic_fields_set__
+        if not self.extra_allowed and len(values) == len(given) == len(self._names):
+            return values
+        record = {name: values[name] for name in self._defaults if name in values}
+        extra = model.__pydantic_extra__
+        if extra:
+            if UNSET in extra:
+                raise InvalidArgument(f"a {class_name(self._cls)} has an extra field with an empty name")
+            record.update(extra)
+        unset = self._names - given
+        if unset:
+            record[UNSET] = sorted(unset)
+        return record
+
+    def build(self, record: Mapping[str, object]) -> BaseModel:
+        """An instance with the fields of `record`."""
+        names = self._names
+        extra: dict[str, object] | None = None
+        if len(record) == len(names) == len(names & record.keys()):
+            values, given = dict(record), set(names)
+        else:
+            values, given = self._complete(record)
+        if self.extra_allowed:
+            extra = {name: item for name, item in record.items() if name not in names and name != UNSET}
+            given.update(extra)
+        model = self._cls.__new__(self._cls)
+        _set(model, "__dict__", values)
+        _set(model, "__pydantic_fields_set__", given)
+        _set(model, "__pydantic_extra__", extra)
+        _set(model, "__pydantic_private__", self._private_defaults() if self._private else None)
+        return model
+
+    def _complete(self, record: Mapping[str, object]) -> tuple[dict[str, Any], set[str]]:
+        """All fields, and the names of those given explicitly, of a record that may lack some or hold others."""
+        values: dict[str, Any] = {}
+        for name, field in self._defaults.items():
+            values[name] = record[name] if name in record else _model_default(self._cls, name, field, values)
+        unset = record.get(UNSET, ())
+        given = {name for name in values if name in record}
+        return values, given.difference(unset) if isinstance(unset, list) else given
+
+    def _private_defaults(self) -> dict[str, Any]:
+        defaults = {name: attribute.get_default() for name, attribute in self._private.items()}
+        return {name: default for name, default in defaults.items() if default is not PydanticUndefined}
 
 
-def build_model(cls: type[Model], record: Mapping[str, object]) -> Model:
-    """An instance of the model `cls` with the fields of `record`."""
-    fields = cls.model_fields
-    values = {name: record[name] for name in fields if name in record}
-    unset = record.get(UNSET, ())
-    given = set(values).difference(unset) if isinstance(unset, list) else set(values)
-    if len(values) < len(fields):
-        for name, field in fields.items():
-            if name not in values:
-                values[name] = _model_default(cls, name, field, values)
-        values = {name: values[name] for name in fields}
-    extra: dict[str, object] | None = None
-    if cls.model_config.get("extra") == "allow":
-        extra = {name: item for name, item in record.items() if name not in fields and name != UNSET}
-        given.update(extra)
-    return _assemble(cls, values, extra, given)
-
-
-def _assemble(cls: type[Model], values: dict[str, Any], extra: dict[str, Any] | None, given: set[str]) -> Model:
-    model = cls.__new__(cls)
-    _set(model, "__dict__", values)
-    _set(model, "__pydantic_fields_set__", given)
-    _set(model, "__pydantic_extra__", extra)
-    _set(model, "__pydantic_private__", _private(cls))
-    return model
-
-
-def _private(cls: type[BaseModel]) -> dict[str, Any] | None:
-    attributes = cls.__private_attributes__
-    if not attributes:
-        return None
-    defaults = {name: attribute.get_default() for name, attribute in attributes.items()}
-    return {name: default for name, default in defaults.items() if default is not PydanticUndefined}
+@functools.cache
+def model_form(cls: type[BaseModel]) -> ModelForm:
+    """The form of the model `cls`, prepared once."""
+    return ModelForm(cls)
 
 
 def _model_default(cls: type, name: str, field: FieldInfo, values: dict[str, Any]) -> Any:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
 from automata.classes import class_name
 from automata.errors import InvalidArgument
-from automata.reference import ObjectRef
+from automata.pickled import PickledMark
+from automata.reference import ObjectRef, RefTarget
 from automata.wire import Wire
 
 Types: TypeAlias = frozenset[type]
@@ -58,19 +60,38 @@ Compile: TypeAlias = Callable[[Any], Shape]
 
 
 def type_name(annotation: Any) -> str:
-    """An annotation for people: `int`, `list[Post]`, without modules."""
+    """An annotation for people: `int`, `list[Post]`, `Ref[User]`, without modules."""
     if annotation is None or annotation is type(None):
         return "None"
-    arguments = getattr(annotation, "__args__", None)
-    if isinstance(annotation, type) and not arguments:
+    if annotation is Ellipsis:
+        return "..."
+    if isinstance(annotation, list):
+        return f"[{', '.join(map(type_name, annotation))}]"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None:
+        return _plain_name(annotation)
+    if origin is Annotated:
+        return _annotated_name(annotation)
+    if origin in {Union, UnionType}:
+        return " | ".join(map(type_name, arguments))
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
+    return f"{_plain_name(origin)}[{', '.join(map(type_name, arguments)) or '()'}]"
+
+
+def _plain_name(annotation: Any) -> str:
+    if isinstance(annotation, type):
         return annotation.__qualname__.rpartition("<locals>.")[2]
-    if hasattr(annotation, "__metadata__"):
-        return type_name(annotation.__origin__)
-    if arguments and all(isinstance(argument, type) for argument in arguments) and hasattr(annotation, "__name__"):
-        inner = " | " if annotation.__name__ in {"Union", "UnionType", "Optional"} else ", "
-        parts = inner.join(type_name(argument) for argument in arguments)
-        return parts if inner == " | " else f"{annotation.__name__}[{parts}]"
     return str(annotation).replace("typing.", "").replace("~", "")
+
+
+def _annotated_name(annotation: Any) -> str:
+    for mark in annotation.__metadata__:
+        if isinstance(mark, RefTarget):
+            return f"Ref[{mark.name}]"
+        if isinstance(mark, PickledMark):
+            return f"Pickled[{type_name(annotation.__origin__)}]"
+    return type_name(annotation.__origin__)
 
 
 def sample(value: object) -> str:
@@ -80,7 +101,7 @@ def sample(value: object) -> str:
     kind = type(value)
     if kind in {bool, int, float, str, bytes}:
         # The digits of an enormous integer are refused by Python itself, and nobody would read them.
-        text = repr(value) if kind is not int or abs(value) < 10**40 else "a very large one"  # type: ignore[arg-type, operator]
+        text = repr(value) if kind is not int or abs(value) < 10**40 else "a very large one"  # type: ignore[arg-type]
         return f"{kind.__name__} {text if len(text) <= 60 else text[:57] + '...'}"
     return class_name(kind).rpartition("<locals>.")[2]
 
@@ -95,24 +116,15 @@ def inside(where: object, error: InvalidArgument) -> InvalidArgument:
     return InvalidArgument(f"{where}: {error}")
 
 
-def convert(annotation: Any) -> Callable[[Any], Any]:
-    """msgspec's conversion of a packed value to a native shape; `InvalidArgument` if it does not fit."""
-
-    def unpack(wire: Wire) -> Any:
-        try:
-            return msgspec.convert(wire, annotation, dec_hook=read_custom)
-        except msgspec.ValidationError as error:
-            raise InvalidArgument(str(error)) from None
-
-    return unpack
-
-
 def convert_first(annotation: Any, otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """msgspec's conversion, and `otherwise` for what it cannot read (such as UTC offsets with seconds)."""
+    """msgspec's conversion of a packed value to a plain shape, and `otherwise` for what it cannot read.
+
+    For plain shapes alone: on a class of a user msgspec leaves a note, which keeps that class from being pickled.
+    """
 
     def unpack(wire: Wire) -> Any:
         try:
-            return msgspec.convert(wire, annotation, dec_hook=read_custom)
+            return msgspec.convert(wire, annotation)
         except msgspec.ValidationError:
             return otherwise(wire)
 

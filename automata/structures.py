@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
-from automata.records import UNSET, build_dataclass, build_model, build_tuple, model_record
-from automata.shape import Shape, convert_first, inside, refusal, type_name
+from automata.records import UNSET, build_dataclass, build_tuple, model_form
+from automata.shape import Shape, inside, refusal, type_name
 from automata.wire import Wire, to_wire
 
 Fields = Mapping[str, Shape]
@@ -31,8 +31,10 @@ def dataclass_shape(cls: type[Any], fields: Fields) -> Shape:
         changed = validate_fields(value)
         return _with(value, changed) if changed else value
 
+    unpack_fields = _field_unpacker(cls, fields)
+
     def unpack(wire: Wire) -> Any:
-        return build_dataclass(cls, _unpacked(cls, fields, wire))
+        return build_dataclass(cls, unpack_fields(wire))
 
     declared = dataclasses.fields(cls)
     simple = (
@@ -47,7 +49,7 @@ def dataclass_shape(cls: type[Any], fields: Fields) -> Shape:
         annotation=cls,
         validate=validate,
         pack=lambda value: {name: pack(getattr(value, name)) for name, pack in packers},
-        unpack=convert_first(cls, unpack) if native else unpack,
+        unpack=unpack,
         python=frozenset({cls}),
         wire=frozenset({dict}),
         immutable=parameters.frozen and all(field.immutable for field in fields.values()),
@@ -69,14 +71,16 @@ def named_tuple_shape(cls: type[Any], fields: Fields) -> Shape:
     def unpack(wire: Wire) -> Any:
         if type(wire) is not list:
             raise refusal(type_name(cls), wire)
-        return build_tuple(cls, [_at(name, field.unpack, item) for (name, field), item in zip(shapes, wire)])
+        return build_tuple(
+            cls, [_at(name, field.unpack, item) for (name, field), item in zip(shapes, wire, strict=False)]
+        )
 
     native = all(field.native for field in fields.values())
     return Shape(
         annotation=cls,
         validate=validate,
         pack=lambda value: [field.pack(item) for (_, field), item in zip(shapes, value, strict=True)],
-        unpack=convert_first(cls, unpack) if native else unpack,
+        unpack=unpack,
         python=frozenset({cls}),
         wire=frozenset({list}),
         immutable=all(field.immutable for field in fields.values()),
@@ -94,7 +98,7 @@ def typed_dict_shape(cls: Any, fields: Fields) -> Shape:
             raise refusal(type_name(cls), value)
         lacking = required - value.keys()
         if lacking:
-            raise InvalidArgument(f"expected {type_name(cls)}, got a dict without {sorted(lacking)[0]!r}")
+            raise InvalidArgument(f"expected {type_name(cls)}, got a dict without {min(lacking)!r}")
         return {name: _at(name, run(field), value[name]) for name, field in fields.items() if name in value}
 
     def validate(value: Any) -> Any:
@@ -121,17 +125,16 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
     Its own validators ran when it was made, and do not run again; the types of its fields are checked, as pydantic
     leaves assignments unchecked.
     """
-    validate_fields = _field_validator(fields)
-    packers = {name: field.pack for name, field in fields.items() if not field.as_is}
-    extra_allowed = cls.model_config.get("extra") == "allow"
-    extra_packer = to_wire if extra_allowed else None
+    form = model_form(cls)
+    validate_fields, unpack_fields = _field_validator(fields), _field_unpacker(cls, fields)
+    packers = [(name, field.pack) for name, field in fields.items() if not field.as_is]
 
     def validate(value: Any) -> Any:
         if type(value) is not cls:
             raise _not_exactly(cls, value)
         changed = validate_fields(value)
-        if extra_packer:
-            pack(value)
+        if form.extra_allowed:
+            to_wire(value.__pydantic_extra__)
         if not changed:
             return value
         kept = copy.copy(value)
@@ -139,21 +142,18 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
         return kept
 
     def pack(value: Any) -> Wire:
-        record = model_record(value)
-        for name, write in packers.items():
-            if name in record:
-                record[name] = write(record[name])
-        if extra_packer:
-            record.update({name: extra_packer(item) for name, item in (value.__pydantic_extra__ or {}).items()})
+        record = form.record(value)
+        if packers:
+            record = {**record, **{name: write(record[name]) for name, write in packers}}
+        if form.extra_allowed:
+            record.update({name: to_wire(item) for name, item in value.__pydantic_extra__.items()})
         return record
 
     def unpack(wire: Wire) -> Any:
-        record = _unpacked(cls, fields, wire)
+        record = unpack_fields(wire)
         if UNSET in wire:
             record[UNSET] = wire[UNSET]
-        if extra_allowed:
-            record = {**wire, **record}
-        return build_model(cls, record)
+        return form.build({**wire, **record} if form.extra_allowed else record)
 
     return Shape(
         annotation=cls,
@@ -163,7 +163,7 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
         python=frozenset({cls}),
         wire=frozenset({dict}),
         immutable=bool(cls.model_config.get("frozen"))
-        and not extra_allowed
+        and not form.extra_allowed
         and not cls.__private_attributes__
         and all(field.immutable for field in fields.values()),
     )
@@ -175,31 +175,49 @@ def _field_validator(fields: Fields) -> Callable[[Any], dict[str, Any]]:
 
     def validate(instance: Any) -> dict[str, Any]:
         changed: dict[str, Any] = {}
-        for name, exact, check in rows:
-            try:
+        name = ""
+        try:
+            for name, exact, check in rows:
                 value = getattr(instance, name)
-            except AttributeError:
-                raise InvalidArgument(f"{name}: the field is not set") from None
-            if type(value) is exact:
-                continue
-            kept = _at(name, check, value)
-            if kept is not value:
-                changed[name] = kept
+                if type(value) is exact:
+                    continue
+                kept = check(value)
+                if kept is not value:
+                    changed[name] = kept
+        except InvalidArgument as error:
+            raise inside(name, error) from None
+        except AttributeError:
+            raise InvalidArgument(f"{name}: the field is not set") from None
         return changed
 
     return validate
+
+
+def _field_unpacker(cls: type[Any], fields: Fields) -> Callable[[Wire], dict[str, Any]]:
+    """A function that gives the fields of a packed record that the class has."""
+    rows = [(name, field.exact if field.transparent else None, field.unpack) for name, field in fields.items()]
+
+    def unpack(wire: Wire) -> dict[str, Any]:
+        if type(wire) is not dict:
+            raise refusal(type_name(cls), wire)
+        record: dict[str, Any] = {}
+        name = ""
+        try:
+            for name, exact, read in rows:
+                if name in wire:
+                    item = wire[name]
+                    record[name] = item if type(item) is exact else read(item)
+        except InvalidArgument as error:
+            raise inside(name, error) from None
+        return record
+
+    return unpack
 
 
 def _with(instance: Any, changed: Mapping[str, Any]) -> Any:
     """A copy of a dataclass instance with some fields changed; neither its `__init__` nor its `__post_init__` runs."""
     values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     return build_dataclass(type(instance), {**values, **changed})
-
-
-def _unpacked(cls: type[Any], fields: Fields, wire: Wire) -> dict[str, Any]:
-    if type(wire) is not dict:
-        raise refusal(type_name(cls), wire)
-    return {name: _at(name, field.unpack, wire[name]) for name, field in fields.items() if name in wire}
 
 
 def _at(name: str, function: Callable[[Any], Any], item: Any) -> Any:

@@ -39,7 +39,7 @@ def union_shape(annotation: Any, members: tuple[Shape, ...]) -> Shape:
         annotation=annotation,
         validate=validate_any,
         pack=pack,
-        unpack=convert_first(annotation, unpack) if native else unpack,
+        unpack=convert_first(annotation, unpack) if plain and native else unpack,
         python=_joined(member.python for member in members),
         wire=_joined(member.wire for member in members),
         immutable=all(member.immutable for member in members),
@@ -120,8 +120,7 @@ def _tags_of(annotation: Any, argument: Any, shape: Shape, discriminator: Any) -
 
 def _literals(annotation: Any) -> list[Any]:
     """The tags of a Literal field as they stand in bytes."""
-    values = [value for value in get_args(annotation)]
-    return [getattr(value, "value", value) for value in values]
+    return [getattr(value, "value", value) for value in get_args(annotation)]
 
 
 def discriminator_of(metadata: tuple[Any, ...]) -> Any:

@@ -79,8 +79,21 @@ def value_type(annotation: Any) -> ValueType:
 
 
 def _build(annotation: Any) -> ValueType:
-    shape = Compiler().compile(annotation)
-    return ValueType(annotation, shape, pickled=is_pickled(annotation))
+    compiler = Compiler()
+    try:
+        return ValueType(annotation, compiler.compile(annotation), pickled=is_pickled(annotation))
+    finally:
+        for cls in compiler.classes:
+            _forget_msgspec(cls)
+
+
+def _forget_msgspec(cls: type) -> None:
+    """Remove what msgspec's decoder left on `cls`: it cannot be pickled, so the class could not travel to a cluster.
+
+    The decoder keeps its own reference and needs the note no more.
+    """
+    if "__msgspec_cache__" in vars(cls):
+        type.__delattr__(cls, "__msgspec_cache__")
 
 
 def _validator(shape: Shape) -> Callable[[Any], Any]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from automata import arrays
 from automata.classes import class_name, find_class
 from automata.errors import InvalidArgument
-from automata.records import build_dataclass, build_model, build_tuple, dataclass_record, is_named_tuple, model_record
+from automata.records import build_dataclass, build_tuple, dataclass_record, is_named_tuple, model_form
 from automata.reference import ObjectRef, is_referable, make_ref, to_ref
 
 Wire: TypeAlias = Any
@@ -84,7 +84,7 @@ def to_wire(value: object, depth: int = 0) -> Wire:
         return value
     if depth == DEPTH_MAX:
         raise InvalidArgument(f"the value is nested more than {DEPTH_MAX} levels deep, or contains itself")
-    writer = _WRITERS.get(kind) or _writer_of(value)
+    writer = _WRITERS[kind] if kind in _WRITERS else _writer_of(value)
     return writer(value, depth + 1)
 
 
@@ -99,8 +99,8 @@ def ref_to_wire(ref: ObjectRef) -> Ext:
 
 
 def array_to_wire(array: arrays.Array) -> Ext:
-    """A numpy array as an extension."""
-    return _ext(Code.ARRAY, arrays.split(array))
+    """A numpy array or scalar as an extension."""
+    return _ext(Code.ARRAY if arrays.is_whole_array(array) else Code.ARRAY_SCALAR, arrays.split(array))
 
 
 def write_unknown(value: object) -> Ext:
@@ -110,7 +110,7 @@ def write_unknown(value: object) -> Ext:
     if is_referable(value):
         return ref_to_wire(to_ref(value))
     if arrays.is_array(value):
-        return _array_or_scalar(value, 0)
+        return array_to_wire(value)
     raise _refusal(value)
 
 
@@ -152,7 +152,7 @@ def _writer_of(value: object) -> Callable[[Any, int], Wire]:
     if isinstance(value, ObjectRef) or is_referable(value):
         return _ref
     if arrays.is_array(value):
-        return _array_or_scalar
+        return lambda array, depth: array_to_wire(array)
     raise _refusal(value)
 
 
@@ -203,18 +203,14 @@ def _named_tuple(value: tuple[object, ...], depth: int) -> Wire:
 
 
 def _model(value: BaseModel, depth: int) -> Wire:
-    record = {name: to_wire(item, depth) for name, item in model_record(value).items()}
+    record = {name: to_wire(item, depth) for name, item in model_form(type(value)).record(value).items()}
     return _ext(Code.MODEL, [*_named(value), record])
 
 
-def _array_or_scalar(value: arrays.Array, depth: int) -> Wire:
-    return _ext(Code.ARRAY if arrays.is_whole_array(value) else Code.ARRAY_SCALAR, arrays.split(value))
-
-
 def _named(value: object) -> tuple[str, str]:
-    """The name of the class of `value`, provided that it leads back to that class."""
+    """The name of the class of `value`, provided that it can lead back to that class."""
     cls = type(value)
-    if find_class(cls.__module__, cls.__qualname__) is not cls:
+    if "<locals>" in cls.__qualname__:
         raise InvalidArgument(
             f"{class_name(cls)} cannot be found by its name: define it at the top of a module, or annotate the value"
         )
@@ -254,7 +250,8 @@ def _read_named_tuple(data: bytes) -> object:
 
 def _read_model(data: bytes) -> object:
     module, qualname, record = _parts(data)
-    return build_model(_find(module, qualname, "model", lambda found: issubclass(found, BaseModel)), record)
+    cls = _find(module, qualname, "model", lambda found: issubclass(found, BaseModel) and found is not BaseModel)
+    return model_form(cls).build(record)
 
 
 def _read_ref(data: bytes) -> ObjectRef:
