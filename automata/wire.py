@@ -188,7 +188,7 @@ def _ref(value: object, depth: int) -> Wire:
 
 
 def _enum(value: Enum, depth: int) -> Wire:
-    if value.name is None or "|" in value.name:
+    if value.name not in type(value).__members__:  # a zero flag has no name, a combination of several has many
         raise InvalidArgument(f"a combination of {class_name(type(value))} flags needs an annotation to be stored")
     return _ext(Code.ENUM, [*_named(value), value.name])
 
