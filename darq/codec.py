@@ -1,6 +1,7 @@
 """Versioned bytes <-> records of the log. docs/FORMAT.md shows the same, byte by byte, with its reasons.
 
-    head    = group:u64 next-lsn:u64 inbox-cursor:u64 expiry-cursor:u64 history-start:u64 generation:u64 crc32:u32
+    head    = group:u64 next-lsn:u64 inbox-cursor:u64 expiry-cursor:u64 history-start:u64 history-bytes:u64
+              generation:u64 crc32:u32
     message = partition-length:u16 partition payload
     parked  = cause:u8 due-ms:u64 attempts:u32 reason-length:u32 reason message
     request = due-ms:u64 fingerprint:16 outcome
@@ -16,8 +17,9 @@ from enum import IntEnum
 from darq.errors import StoreDamaged
 
 FORMAT_VERSION = 1
+PARTITION_BYTES_MAX = 0xFFFF  # its length has two bytes in a message row
 
-_head = struct.Struct(">QQQQQQ")
+_head = struct.Struct(">QQQQQQQ")
 _crc = struct.Struct(">I")
 _parked = struct.Struct(">BQII")
 _due = struct.Struct(">Q")
@@ -32,6 +34,7 @@ class Head:
     inbox_cursor: int = 1
     expiry_cursor_ms: int = 0
     history_start: int = 1
+    history_bytes: int = 0
     generation: int = 0
 
     def encode(self) -> bytes:
@@ -42,6 +45,7 @@ class Head:
             self.inbox_cursor,
             self.expiry_cursor_ms,
             self.history_start,
+            self.history_bytes,
             self.generation,
         )
         return body + _crc.pack(zlib.crc32(body))

@@ -17,7 +17,8 @@ _WEIGHT_OF_LAST = 0.2  # of the last flush in the moving average
 class Committer:
     """Seals, flushes and settles the groups of one log.
 
-    run: does pending work for at most the given time in seconds, and says whether some is left.
+    run: does pending work for at most the given time in seconds, and says whether some is left. It is not called
+    while a full group waits for the one before it to be flushed, so that a slow disk slows the work down.
     """
 
     def __init__(self, log: Log, loop: asyncio.AbstractEventLoop, run: Callable[[float], bool]) -> None:
@@ -25,7 +26,7 @@ class Committer:
         self._loop = loop
         self._run = run
         self._scheduled = False
-        self._in_flight: asyncio.Future[None] | None = None
+        self._in_flight: asyncio.Future[float] | None = None
         self._flush_seconds = 0.0
         self._thread: ThreadPoolExecutor | None = None
 
@@ -37,28 +38,32 @@ class Committer:
 
     def close_full_group(self) -> None:
         """The group is at its bound: close it now, unless one is in flight (its end closes this one)."""
-        if self._in_flight is None:
+        if self._in_flight is None and self._log.gate.failure is None:
             self._close_group()
 
     async def settle(self) -> None:
         """Wait until everything staged so far is durable or the log has failed."""
-        while self._log.gate.failure is None and (self._log.group.dirty or self._in_flight is not None):
+        log = self._log
+        target = log.group.number if log.group.dirty else log.group.number - 1
+        while log.gate.failure is None and log.gate.durable < target:
             if self._in_flight is not None:
                 await asyncio.wait([self._in_flight])
             else:
                 self._close_group()
 
     def stop(self) -> None:
-        """Let go of the flush thread."""
+        """Let go of the flush thread, after the flush that it is in. `Log.close` releases what that made durable."""
         if self._thread is not None:
             self._thread.shutdown(wait=True)
+            self._thread = None
 
     def _tick(self) -> None:
         self._scheduled = False
-        if self._log.gate.failure is not None:
+        log = self._log
+        if log.gate.failure is not None or (self._in_flight is not None and log.full):
             return
-        more = self._run(self._log.limits.group_work_seconds_max)
-        if self._in_flight is None and self._log.group.dirty:
+        more = self._run(log.limits.group_work_seconds_max)
+        if self._in_flight is None and log.group.dirty:
             self._close_group()
         if more:
             self.touch()
@@ -67,35 +72,33 @@ class Committer:
         log = self._log
         try:
             group = log.seal()
-        except Exception as error:
+            if self._flush_seconds > log.limits.inline_flush_seconds_max:
+                self._flush_on_thread(group)
+            else:
+                self._flushed(group, self._flush())
+        except Exception as error:  # noqa: BLE001 - whatever it was, all that waits learns of it at the gate
             log.fail(error)
-            return
-        if self._flush_seconds > log.limits.inline_flush_seconds_max:
-            self._flush_on_thread(group)
-            return
+
+    def _flush(self) -> float:
+        """Flush, and say how many seconds the disk took (without the way to a thread and back)."""
         begun = time.perf_counter()
-        try:
-            log.flush()
-        except Exception as error:
-            log.fail(error)
-            return
-        self._flushed(group, time.perf_counter() - begun)
+        self._log.flush()
+        return time.perf_counter() - begun
 
     def _flush_on_thread(self, group: int) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="darq-flush")
-        begun = time.perf_counter()
-        self._in_flight = flight = self._loop.run_in_executor(self._thread, self._log.flush)
+        self._in_flight = flight = self._loop.run_in_executor(self._thread, self._flush)
 
-        def landed(done: asyncio.Future[None]) -> None:
+        def landed(done: asyncio.Future[float]) -> None:
             self._in_flight = None
             error = done.exception()
             if error is not None:
                 self._log.fail(error)
-            else:
-                self._flushed(group, time.perf_counter() - begun)
-                if self._log.group.dirty:
-                    self.touch()
+                return
+            self._flushed(group, done.result())
+            if self._log.group.dirty:
+                self.touch()
 
         flight.add_done_callback(landed)
 
@@ -103,5 +106,7 @@ class Committer:
         self._flush_seconds += _WEIGHT_OF_LAST * (seconds - self._flush_seconds)
         try:
             self._log.settle(group)
-        except Exception as error:
-            self._log.fail(error)
+        except Exception as error:  # noqa: BLE001 - goes to the loop's handler
+            if self._log.gate.failure is None:  # an action raised: its owner's fault, while the group is durable
+                context = {"message": "an action that waited for a durable group raised", "exception": error}
+                self._loop.call_exception_handler(context)

@@ -9,11 +9,11 @@ class AutomataError(Exception):
 
 
 class InvalidArgument(AutomataError, ValueError):
-    """The caller's fault: a value does not fit its declared type, or is over a limit. Nothing was changed; mend the value."""
+    """The caller's fault: a value does not fit its declared type, or is over a limit. Nothing was changed; mend it."""
 
 
 class InvalidStep(AutomataError):
-    """The processor's fault: the step consumes a message that is not pending, or names one twice. Nothing was written."""
+    """The processor's fault: the step consumes a message that is not pending, or one twice. Nothing was written."""
 
 
 class Fenced(AutomataError):
@@ -21,7 +21,7 @@ class Fenced(AutomataError):
 
 
 class StorageFull(AutomataError):
-    """The disk's fault: free space is below the reserve. The step did not run; make room and call again. Reads go on."""
+    """The disk's fault: free space is below the reserve. The step did not run; make room, call again. Reads go on."""
 
 
 class OutcomeUnknown(AutomataError):
@@ -36,7 +36,7 @@ class Overloaded(AutomataError):
 
 
 class StoreLocked(AutomataError):
-    """Another process (named in the message) holds this store. Close it there, or use a cluster for several processes."""
+    """Another process (named in the message) holds this store. Close it there, or use a cluster to share it."""
 
 
 class StoreDamaged(AutomataError):
@@ -51,7 +51,7 @@ class NewerFormat(AutomataError):
 
 
 class StorePathError(AutomataError):
-    """The given path cannot hold a store (not a folder, or not writable). Give another path, or mend its permissions."""
+    """The given path cannot hold a store (not a folder, or not writable). Give another, or mend its permissions."""
 
 
 class StoreClosed(AutomataError):

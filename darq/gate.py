@@ -15,33 +15,66 @@ class Gate:
     def __init__(self, durable: int) -> None:
         self.durable = durable
         self.failure: BaseException | None = None
-        self._waiting: deque[tuple[int, list[Action]]] = deque()
+        self._waiting: deque[tuple[int, list[Action]]] = deque()  # by group, ascending
 
     def release(self, group: int, action: Action) -> None:
-        """Run `action(None)` when `group` is durable (at once if it is), or `action(error)` if it never will be."""
+        """Run `action(None)` when `group` is durable (at once if it is), or `action(error)` if it never will be.
+
+        Actions of one group run in the order given. After a failure all get the error, even where the group had been
+        durable: what the store holds is only known again when it is opened.
+        """
+        waiting = self._waiting
         if self.failure is not None:
             action(self.failure)
         elif group <= self.durable:
             action(None)
-        elif self._waiting and self._waiting[-1][0] >= group:
-            self._at(group).append(action)
+        elif not waiting or waiting[-1][0] < group:
+            waiting.append((group, [action]))
+        elif waiting[-1][0] == group:
+            waiting[-1][1].append(action)
         else:
-            self._waiting.append((group, [action]))
+            self._insert(group, action)
 
     def open_to(self, group: int) -> None:
-        """Group `group` and all before it are durable: let through what waited for them."""
+        """Group `group` and all before it are durable: let through what waited for them.
+
+        An action that raises stops no other: the first such error is raised when all have run.
+        """
         self.durable = max(self.durable, group)
+        error = None
         while self._waiting and self._waiting[0][0] <= group:
-            for action in self._waiting.popleft()[1]:
-                action(None)
+            raised = _run(self._waiting.popleft()[1], None)
+            error = error or raised
+        if error is not None:
+            raise error
 
     def fail(self, error: BaseException) -> None:
         """The store failed: nothing that waits will ever be known durable."""
         self.failure = error
+        first = None
         while self._waiting:
-            for action in self._waiting.popleft()[1]:
-                action(error)
+            raised = _run(self._waiting.popleft()[1], error)
+            first = first or raised
+        if first is not None:
+            raise first
 
-    def _at(self, group: int) -> list[Action]:
-        """The list of the first waiting group that is not before `group`: its durability implies that of `group`."""
-        return next(actions for number, actions in self._waiting if number >= group)
+    def _insert(self, group: int, action: Action) -> None:
+        """Put an action among those of an earlier group than the last: few groups wait at a time, mostly two."""
+        for place, (number, actions) in enumerate(self._waiting):
+            if number == group:
+                actions.append(action)
+                return
+            if number > group:
+                self._waiting.insert(place, (group, [action]))
+                return
+
+
+def _run(actions: list[Action], outcome: BaseException | None) -> Exception | None:
+    """Run all of them; the first error that one raised, if any did."""
+    first = None
+    for action in actions:
+        try:
+            action(outcome)
+        except Exception as error:  # noqa: BLE001 - one owner's fault must not keep the answers of all others
+            first = first or error
+    return first

@@ -17,13 +17,15 @@ _encode_notes = msgspec.msgpack.Encoder().encode
 class Group:
     """Staged writes of many steps, by partition, so that reads and scans of a partition see them at once."""
 
-    __slots__ = ("born", "notes", "number", "rows", "state", "steps")
+    __slots__ = ("born", "bytes", "drops", "notes", "number", "rows", "state", "steps")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.steps = 0
+        self.bytes = 0  # about what it will write, without the notes and what is encoded when it is sealed
         self.state: dict[bytes, Overlay] = {}
         self.rows: dict[bytes, bytes | None] = {}
+        self.drops: list[tuple[bytes, bytes]] = []  # ranges of rows, dropped before `rows` are set
         self.born: dict[int, Message] = {}
         self.notes: list[tuple[object, ...]] = []
 
@@ -32,9 +34,10 @@ class Group:
         """Whether there is anything to write."""
         return self.steps > 0
 
-    def stage(self, step: Step) -> None:
-        """Take over the state, the rows and the note of a step."""
+    def stage(self, step: Step, size: int) -> None:
+        """Take over the state, the rows and the note of a step of about `size` bytes."""
         self.steps += 1
+        self.bytes += size
         layer = step.overlay
         if layer is not None and (layer.writes or layer.ranges):
             mine = self.state.get(step.prefix)
@@ -52,6 +55,8 @@ class Group:
     def write_to(self, batch: Batch) -> int:
         """Put everything staged into a batch, but for the head. Returns the size of the history row in bytes."""
         put, delete = batch.put, batch.delete
+        for begin, end in self.drops:
+            batch.delete_range(begin, end)
         for prefix, layer in self.state.items():
             for begin, end in layer.ranges:
                 batch.delete_range(prefix + begin, prefix + end)

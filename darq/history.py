@@ -17,26 +17,43 @@ _PAGE_ROWS = 256
 
 
 class History:
-    """Trims the history rows of a store. start: the first group that may still have a row."""
+    """Trims the history rows of a store.
 
-    def __init__(self, start: int, next_group: int, bytes_max: int) -> None:
+    start: the first group that may still have a row. size: the bytes of all rows from there on. Both stand in the
+    head, so that many short lives of a store stay within the bound as one long life does.
+    """
+
+    def __init__(self, start: int, size: int, next_group: int, bytes_max: int) -> None:
         self.start = start
+        self.size = size
+        self._bytes_max = bytes_max
         self._stretch_bytes = max(1, bytes_max // STRETCHES)
-        # what an earlier life left counts as full stretches, so that restarts cannot make it grow
-        self._ends: deque[int] = deque([next_group] if next_group > start else [])
-        self._bytes = 0
+        self._stretches = _cut(start, next_group, size, self._stretch_bytes)  # (first group behind, bytes), closed
+        self._open_bytes = 0
 
     def added(self, group: int, size: int, batch: Batch) -> None:
-        """The row of `group` takes `size` bytes; drop the oldest stretch with `batch` if that is one too many."""
-        self._bytes += size
-        if self._bytes < self._stretch_bytes:
+        """The row of `group` takes `size` bytes; drop the oldest stretches with `batch` if that is too much."""
+        self.size += size
+        self._open_bytes += size
+        if self._open_bytes < self._stretch_bytes:
             return
-        self._ends.append(group + 1)
-        self._bytes = 0
-        if len(self._ends) > STRETCHES:
-            end = self._ends.popleft()
-            batch.delete_range(keys.numbered(keys.HISTORY, self.start), keys.numbered(keys.HISTORY, end))
-            self.start = end
+        self._stretches.append((group + 1, self._open_bytes))
+        self._open_bytes = 0
+        first = self.start
+        while self.size > self._bytes_max and len(self._stretches) > 1:
+            self.start, dropped = self._stretches.popleft()
+            self.size -= dropped
+        if self.start > first:
+            batch.delete_range(keys.numbered(keys.HISTORY, first), keys.numbered(keys.HISTORY, self.start))
+
+
+def _cut(start: int, end: int, size: int, stretch_bytes: int) -> deque[tuple[int, int]]:
+    """The groups of an earlier life as stretches of about equal size; where their borders were is not stored."""
+    pieces = min(max(1, size // stretch_bytes), max(1, end - start))
+    cut = deque((start + (end - start) * n // pieces, size // pieces) for n in range(1, pieces))
+    if end > start:
+        cut.append((end, size - sum(piece for _, piece in cut)))
+    return cut
 
 
 def notes(store: Store, start: int) -> Iterator[tuple[int, list[Any]]]:

@@ -13,6 +13,9 @@ from darq.group import Group
 from darq.step import Message
 from darq.store import Store
 
+_LOAD_BYTES = 4 << 20  # about what is read from disk at a time; the first time, nobody knows how large messages are
+_FIRST_LOAD_ROWS = 64
+
 
 class Inbox:
     """The pending messages of one store.
@@ -29,6 +32,7 @@ class Inbox:
         self._pending: OrderedDict[int, Message] = OrderedDict()  # stored rows that were read or kept, not consumed
         self._spilled = cursor < next_lsn
         self._read_from = cursor
+        self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
 
     def add(self, message: Message, group: Group) -> None:
         """A message born in the open group."""
@@ -42,12 +46,17 @@ class Inbox:
 
     def next(self, group: Group) -> Message | None:
         """The next message to deliver, or None. It stays pending until a step consumes it."""
-        if not self.ready and self._spilled:
+        while self._spilled and not self.ready:
             self._load(group)
         return self.ready.popleft() if self.ready else None
 
     def __bool__(self) -> bool:
         return bool(self.ready) or self._spilled
+
+    @property
+    def spilled(self) -> bool:
+        """Whether more messages wait on disk than the window holds."""
+        return self._spilled
 
     def check(self, message: Message, group: Group) -> None:
         """Raise InvalidStep unless `message` is pending."""
@@ -82,8 +91,10 @@ class Inbox:
 
     def _load(self, group: Group) -> None:
         begin = keys.numbered(keys.INBOX, self._read_from)
-        rows = self._store.scan(begin, keys.after(keys.INBOX), max(1, self._window_max // 4))
+        rows = self._store.scan(begin, keys.after(keys.INBOX), self._page_rows)
+        size = 0
         for key, data in rows:
+            size += len(data)
             partition, payload = decode_message(data)
             message = Message(partition, payload, keys.number_of(key), stored=True)
             if keys.numbered(keys.INBOX, message.lsn) in group.rows:
@@ -92,6 +103,8 @@ class Inbox:
             self.ready.append(message)
         if rows:
             self._read_from = keys.number_of(rows[-1][0]) + 1
+            fitting = _LOAD_BYTES * len(rows) // max(1, size)
+            self._page_rows = max(1, min(fitting, self._window_max // 4))
             return
         self._spilled = False
         self.ready.extend(message for lsn, message in group.born.items() if lsn >= self._read_from)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from darq import keys
 from darq.codec import decode_message
+from darq.errors import AutomataError, StoreDamaged
 from darq.gate import Gate
 from darq.log import Log
 from darq.step import Message, Step
@@ -20,10 +21,17 @@ BACKOFF_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Transport(Protocol):
-    """Carries batches to other stores. It may lose, delay, double or reorder; it never alters."""
+    """Carries batches to other stores. It may lose, delay, double or reorder; it never alters.
+
+    Receivers are found by their identity, so a batch reaches the store that it was numbered for or none.
+    """
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
-        """Hand a batch over and return the receiver's acknowledgement. Raises OSError when that is not to be had."""
+        """Hand a batch over and return the receiver's acknowledgement.
+
+        Raises OSError, or the receiver's own error (StorageFull, OutcomeUnknown), when that is not to be had: the
+        batch is sent again later.
+        """
 
 
 class Receiver:
@@ -64,12 +72,16 @@ class Receiver:
 
 
 class Sender:
-    """The sending ends of all lanes out of one log: one batch in flight for each receiver."""
+    """The sending ends of all lanes out of one log: one batch in flight for each receiver.
+
+    broken: the lanes that stopped for good, with the reason, because going on would lose messages.
+    """
 
     def __init__(self, log: Log, transport: Transport, touched: Callable[[], None]) -> None:
         self._log = log
         self._transport = transport
         self._touched = touched
+        self.broken: dict[bytes, StoreDamaged] = {}
         self._running: dict[bytes, asyncio.Task[None]] = {}
 
     def start(self) -> None:
@@ -80,32 +92,47 @@ class Sender:
 
     async def stop(self) -> None:
         """Stop sending; what was not acknowledged waits in the outbox."""
-        self._log.outbox.on_sendable = lambda receiver: None
+        self._log.outbox.on_sendable = _nobody
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _wake(self, receiver: bytes) -> None:
-        if receiver not in self._running:
+        if receiver not in self._running and receiver not in self.broken:
             self._running[receiver] = asyncio.get_running_loop().create_task(self._drain(receiver))
 
     async def _drain(self, receiver: bytes) -> None:
-        limits, outbox, failures = self._log.limits, self._log.outbox, 0
+        log, failures = self._log, 0
         try:
-            while receiver in outbox.receivers():
-                first, batch = outbox.batch(receiver, limits.lane_batch_messages_max, limits.lane_batch_bytes_max)
-                try:
-                    mark = await self._transport.deliver(receiver, self._log.store.identity(), first, batch)
-                except OSError:
-                    await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
-                    failures += 1
+            while log.outbox.waits(receiver) and log.gate.failure is None:
+                if await self._send(receiver):
+                    failures = 0
                     continue
-                failures = 0
-                outbox.acknowledged(receiver, mark, self._log.group)
-                self._touched()
+                await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                failures += 1
+        except StoreDamaged as error:
+            self.broken[receiver] = error
         finally:
             del self._running[receiver]
+
+    async def _send(self, receiver: bytes) -> bool:
+        """Send one batch; whether the receiver took anything. StoreDamaged when the lane cannot go on."""
+        log = self._log
+        first, batch = log.outbox.batch(receiver, log.limits.lane_batch_messages_max, log.limits.lane_batch_bytes_max)
+        try:
+            mark = await self._transport.deliver(receiver, log.store.identity(), first, batch)
+        except (OSError, AutomataError):
+            return False  # the receiver's trouble, or the way's: what waits is stored, and goes again
+        if log.gate.failure is not None:
+            return False
+        log.outbox.acknowledged(receiver, mark, log.group)
+        self._touched()
+        return mark >= first
+
+
+def _nobody(receiver: bytes) -> None:
+    """The lanes are stopped: what becomes sendable waits for the next start."""
 
 
 async def durable(gate: Gate, group: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from darq import keys, lease, overlay, recovery
 from darq.codec import Head, encode_message
-from darq.errors import Fenced, InvalidStep, OutcomeUnknown, StorageFull
+from darq.errors import Fenced, InvalidStep, OutcomeUnknown, StorageFull, StoreClosed
 from darq.gate import Gate
 from darq.group import Group
 from darq.history import History
@@ -20,7 +20,7 @@ from darq.limits import Limits
 from darq.outbox import Outbox
 from darq.overlay import Absent, Overlay
 from darq.requests import Requests
-from darq.step import Message, Step
+from darq.step import Message, Step, check_partition
 from darq.store import Store
 
 
@@ -43,7 +43,13 @@ class Log:
         self.inbox = Inbox(store, self._head.inbox_cursor, self.next_lsn, self.limits.inbox_window_messages_max)
         self.requests = Requests(store, int(self.limits.request_seconds_kept * 1000), self._head.expiry_cursor_ms)
         self.outbox = Outbox(store, self.gate)
-        self.history = History(self._head.history_start, self.group.number, self.limits.history_bytes_max)
+        self.history = History(
+            self._head.history_start, self._head.history_bytes, self.group.number, self.limits.history_bytes_max
+        )
+        # nothing in a step that is smaller than all three can be over any of them
+        self._unchecked_bytes_max = min(
+            self.limits.message_bytes_max, self.limits.value_bytes_max, self.limits.step_bytes_max
+        )
         self._written_bytes = 0
         self._free_checked = float("-inf")
         self._full = False
@@ -88,6 +94,7 @@ class Log:
 
     def step(self, partition: bytes) -> Step:
         """A new empty step of `partition`."""
+        check_partition(partition)
         return Step(partition, keys.partition_key(keys.STATE, partition))
 
     def admit(self) -> None:
@@ -105,24 +112,28 @@ class Log:
     def commit(self, step: Step) -> int:
         """Stage a step in the open group and return the group's number; its effects are visible in the store at once.
 
-        Raises InvalidStep (a message that is not pending), leaving nothing behind.
+        Raises InvalidStep (a message that is not pending) and InvalidArgument (over a limit), leaving nothing behind.
         """
         if self.gate.failure is not None:
             raise self.gate.failure
         group = self.group
+        size = step.size()
+        if size > self._unchecked_bytes_max:
+            step.check(self.limits)
+        outgoing = _encode(step.outgoing) if step.outgoing is not None else ()
         if step.consumed is not None:
             self._consume(step.consumed, group)
-        group.stage(step)
+        group.stage(step, size)
         if step.sends is not None:
             for message in step.sends:
+                message.stored = False
                 message.lsn = self.next_lsn
                 self.next_lsn += 1
                 self.inbox.add(message, group)
         if step.records is not None:
             self._stage_records(step, group)
-        if step.outgoing is not None:
-            for destination, message in step.outgoing:
-                self.outbox.add(destination, encode_message(message.partition, message.payload()), group)
+        for destination, data in outgoing:
+            self.outbox.add(destination, data, group)
         return group.number
 
     def take_lsn(self) -> int:
@@ -140,13 +151,23 @@ class Log:
 
     # groups
 
+    @property
+    def full(self) -> bool:
+        """Whether the open group is at its bound, so that it should be sealed before more steps run."""
+        return self.group.steps >= self.limits.group_steps_max or self.group.bytes >= self.limits.group_bytes_max
+
     def seal(self) -> int:
         """Write the open group as one batch, open the next one, and return the number of the written one."""
+        if self.gate.failure is not None:
+            raise self.gate.failure
         group = self.group
         try:
             lease.check(self.store, self.lease)
+            if self._written_bytes > self.limits.wal_bytes_max:
+                self._rotate()
             batch = self.store.batch()
             self.requests.expire(group, int(self.clock() * 1000))
+            self.outbox.stage(group)
             self.history.added(group.number, group.write_to(batch), batch)
             head = self._next_head(group)
             batch.put(keys.HEAD, head.encode())
@@ -165,11 +186,17 @@ class Log:
         self.store.flush()
 
     def settle(self, group: int) -> None:
-        """Group `group` is durable: note it beside the data, then let through what waited for it."""
-        self.store.mark_released(group)
+        """Group `group` is durable: note it beside the data, then let through what waited for it.
+
+        What an action of the gate raises is raised here, once all have run; it does not fail the log.
+        """
+        if self.gate.failure is not None or group <= self.gate.durable:
+            return
+        try:
+            self.store.mark_released(group)
+        except Exception as error:
+            raise self.fail(error) from error
         self.gate.open_to(group)
-        if self._written_bytes > self.limits.wal_bytes_max:
-            self._rotate()
 
     def fail(self, error: BaseException) -> BaseException:
         """A write or flush failed: poison the log until it is opened again. Returns the error that callers get."""
@@ -180,25 +207,26 @@ class Log:
     def commit_now(self) -> int:
         """Seal, flush and settle in place: for programs that use the log without an event loop."""
         group = self.seal()
-        try:
-            self.flush()
-        except Exception as error:
-            raise self.fail(error) from error
-        self.settle(group)
+        self._harden(group)
         return group
 
     def close(self) -> None:
-        """Write what is staged, make it durable, and let go of the store."""
+        """Write what is staged, make it durable, release it, and let go of the store. Later steps get StoreClosed."""
         try:
-            if self.gate.failure is None and self.group.dirty:
-                self.commit_now()
+            if self.gate.failure is None:
+                if self.group.dirty:
+                    self.seal()
+                if self._head.group > self.gate.durable:  # also what a thread is flushing just now
+                    self._harden(self._head.group)
         finally:
+            if self.gate.failure is None:
+                self.gate.fail(StoreClosed("the store is closed: open it again"))
             self.store.close()
 
     # inside
 
     def _consume(self, messages: list[Message], group: Group) -> None:
-        if len({message.lsn for message in messages}) < len(messages):
+        if len(messages) > 1 and len({message.lsn for message in messages}) < len(messages):
             raise InvalidStep("a step consumes the same message twice")
         for message in messages:
             self.inbox.check(message, group)
@@ -218,23 +246,32 @@ class Log:
             inbox_cursor=self.inbox.cursor(self.next_lsn, group),
             expiry_cursor_ms=self.requests.cursor_ms,
             history_start=self.history.start,
+            history_bytes=self.history.size,
             generation=self._head.generation,
         )
 
+    def _harden(self, group: int) -> None:
+        try:
+            self.flush()
+        except Exception as error:
+            raise self.fail(error) from error
+        self.settle(group)
+
     def _rotate(self) -> None:
-        """Bound the log that the next opening must replay (ENGINE, decision 24), leaving a row that proves the old one."""
+        """Bound the log that the next opening must replay (ENGINE, decision 24); a row in the old one proves it."""
         generation = self._head.generation + 1
         batch = self.store.batch()
         batch.put(keys.numbered(keys.GENERATION, generation), self._head.group.to_bytes(8, "big"))
         if generation > recovery.GENERATIONS_KEPT:
             batch.delete(keys.numbered(keys.GENERATION, generation - recovery.GENERATIONS_KEPT))
-        try:
-            self.store.write(batch)
-            self.store.rotate()
-        except Exception as error:
-            raise self.fail(error) from error
+        self.store.write(batch)
+        self.store.rotate()
         self._head.generation = generation
         self._written_bytes = 0
+
+
+def _encode(outgoing: list[tuple[bytes, Message]]) -> list[tuple[bytes, bytes]]:
+    return [(store, encode_message(message.partition, message.payload())) for store, message in outgoing]
 
 
 def _poison(error: BaseException) -> BaseException:

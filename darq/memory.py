@@ -1,6 +1,7 @@
 """A store in memory that can crash: what was not flushed is lost, as it would be with the machine's power."""
 
 import random
+import threading
 
 from sortedcontainers import SortedDict
 
@@ -50,6 +51,7 @@ class MemoryStore:
         self._durable: SortedDict[bytes, bytes] = SortedDict()
         self._unflushed: list[MemoryBatch] = []
         self._released = 0
+        self._lock = threading.Lock()  # a flush may run on another thread than the next write
         self._open = True
 
     def crash(self) -> None:
@@ -86,18 +88,20 @@ class MemoryStore:
         self._check_open()
         if self.fail_next_write is not None:
             raise self.fail_next_write
-        _apply(self._rows, batch)
-        self._unflushed.append(batch)
+        with self._lock:
+            _apply(self._rows, batch)
+            self._unflushed.append(batch)
 
     def flush(self) -> None:
         """Make every written batch durable."""
         self._check_open()
         if self.fail_next_flush is not None:
             raise self.fail_next_flush
-        for batch in self._unflushed:
-            _apply(self._durable, batch)
-        self._unflushed = []
-        self.flushes += 1
+        with self._lock:
+            for batch in self._unflushed:
+                _apply(self._durable, batch)
+            self._unflushed = []
+            self.flushes += 1
 
     def rotate(self) -> None:
         """Nothing to do: there is no log file."""
@@ -112,7 +116,7 @@ class MemoryStore:
 
     def mark_released(self, group: int) -> None:
         """Note that group `group` was acknowledged."""
-        self._released = group
+        self._released = max(self._released, group)
 
     def identity(self) -> bytes:
         """The name of this store in lanes."""

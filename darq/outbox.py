@@ -4,11 +4,14 @@ import struct
 from collections.abc import Callable, Sequence
 
 from darq import keys
+from darq.errors import StoreDamaged
 from darq.gate import Gate
 from darq.group import Group
 from darq.store import Store
 
 _cursors = struct.Struct(">QQ")
+_FIRST_PAGE_ROWS = 16
+_SINGLE_DELETES_MAX = 1024  # RocksDB reads slow down with each range that was dropped, so short stretches go row by row
 
 
 class Outbox:
@@ -24,7 +27,8 @@ class Outbox:
         self._gate = gate
         self._next: dict[bytes, int] = {}
         self._first: dict[bytes, int] = {}
-        self._sendable: dict[bytes, int] = {}
+        self._sendable: dict[bytes, int] = {}  # behind the last message that may leave
+        self._grown: set[bytes] = set()
         self._changed: set[bytes] = set()
         for key, value in store.scan(keys.LANE_OUT, keys.after(keys.LANE_OUT), keys.ALL):
             receiver = key[1:]
@@ -36,46 +40,74 @@ class Outbox:
         sequence = self._next.get(receiver, 1)
         group.rows[_row(receiver, sequence)] = message
         self._next[receiver] = sequence + 1
-        self._changed.add(receiver)
-        self._stage_cursors(receiver, group)
+        self._grown.add(receiver)
+
+    def stage(self, group: Group) -> None:
+        """The group is about to be written: put the cursors of all lanes that moved into it."""
+        for receiver in self._grown | self._changed:
+            cursors = _cursors.pack(self._next.get(receiver, 1), self._first.get(receiver, 1))
+            group.rows[keys.LANE_OUT + receiver] = cursors
 
     def sealed(self, group: int) -> None:
         """The group is written: once it is durable, what it added may leave."""
-        for receiver in self._changed:
+        for receiver in self._grown:
             self._gate.release(group, self._opener(receiver, self._next[receiver]))
+        self._grown.clear()
         self._changed.clear()
 
     def receivers(self) -> list[bytes]:
         """The stores for which something waits to be acknowledged."""
-        return [r for r, following in self._sendable.items() if self._first.get(r, 1) < following]
+        return [receiver for receiver in self._sendable if self.waits(receiver)]
+
+    def waits(self, receiver: bytes) -> bool:
+        """Whether a message that may leave for `receiver` is not acknowledged yet."""
+        return self._first.get(receiver, 1) < self._sendable.get(receiver, 1)
 
     def batch(self, receiver: bytes, messages_max: int, bytes_max: int) -> tuple[int, Sequence[bytes]]:
-        """(sequence of the first, messages) that may leave for `receiver` now, oldest first; at least one if any."""
+        """(sequence of the first, messages) that may leave for `receiver` now, oldest first; at least one if any.
+
+        Raises StoreDamaged where a row of the lane is missing.
+        """
         first, end = self._first.get(receiver, 1), self._sendable.get(receiver, 1)
-        rows = self._store.scan(_row(receiver, first), _row(receiver, end), messages_max)
         messages: list[bytes] = []
-        size = 0
-        for _, message in rows:
-            size += len(message)
-            if messages and size > bytes_max:
-                break
-            messages.append(message)
+        size, page = 0, _FIRST_PAGE_ROWS
+        while (at := first + len(messages)) < end and len(messages) < messages_max:
+            wanted = min(page, end - at, messages_max - len(messages))
+            rows = self._store.scan(_row(receiver, at), _row(receiver, at + wanted), wanted)
+            if len(rows) != wanted:
+                raise StoreDamaged(
+                    f"the outbox to store {receiver.hex()} lacks messages between {at} and {at + wanted - 1}: restore "
+                    "the store from a backup"
+                )
+            for _, message in rows:
+                size += len(message)
+                if messages and size > bytes_max:
+                    return first, messages
+                messages.append(message)
+            page *= 4
         return first, messages
 
     def acknowledged(self, receiver: bytes, sequence: int, group: Group) -> None:
-        """`receiver` holds everything up to and with `sequence` durably: drop it with the open group."""
-        first = self._first.get(receiver, 1)
-        sequence = min(sequence, self._next.get(receiver, 1) - 1)
+        """`receiver` holds everything up to and with `sequence` durably: drop it with the open group.
+
+        Raises StoreDamaged when it claims more than was ever sent, or less than it had claimed: then one of the two
+        stores was put back to an older state, and going on would lose messages silently.
+        """
+        first, end = self._first.get(receiver, 1), self._sendable.get(receiver, 1)
+        if not first - 1 <= sequence < end:
+            raise StoreDamaged(
+                f"store {receiver.hex()} acknowledges message {sequence} of a lane that holds {first} to {end - 1}: "
+                "one of them was put back to an older state. Restore both from backups of one time"
+            )
         if sequence < first:
             return
-        for done in range(first, sequence + 1):
-            group.rows[_row(receiver, done)] = None
+        if sequence + 1 - first > _SINGLE_DELETES_MAX:
+            group.drops.append((_row(receiver, first), _row(receiver, sequence + 1)))
+        else:
+            for done in range(first, sequence + 1):
+                group.rows[_row(receiver, done)] = None
         self._first[receiver] = sequence + 1
-        self._stage_cursors(receiver, group)
-
-    def _stage_cursors(self, receiver: bytes, group: Group) -> None:
-        cursors = _cursors.pack(self._next.get(receiver, 1), self._first.get(receiver, 1))
-        group.rows[keys.LANE_OUT + receiver] = cursors
+        self._changed.add(receiver)
         group.steps += 1
 
     def _opener(self, receiver: bytes, end: int) -> Callable[[BaseException | None], None]:

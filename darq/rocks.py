@@ -1,20 +1,10 @@
-"""The store on disk: RocksDB through rocksdict. The only importer of rocksdict.
+"""The store on disk: RocksDB through rocksdict, which is imported here alone. `darq.folder` has what lies beside it."""
 
-FOLDER/FORMAT    json: format version and identity; written last when a store is made, so that it marks a whole one
-FOLDER/holder    json: which process holds the store; locked while it does
-FOLDER/released  group:u64 crc32:u32, the last acknowledged group, written in place, not synced
-FOLDER/rocks/    the database
-"""
-
-import fcntl
-import json
 import os
-import secrets
-import shutil
-import sys
 import tempfile
-import zlib
-from itertools import islice, takewhile
+import threading
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -30,18 +20,23 @@ from rocksdict import (
     WriteBatch,
 )
 
-from darq.codec import FORMAT_VERSION
-from darq.errors import NewerFormat, StoreClosed, StoreDamaged, StoreLocked, StorePathError
+from darq import folder as files
+from darq.errors import AutomataError, StorageFull, StoreClosed, StoreDamaged, StorePathError
 
 BLOCK_CACHE_BYTES = 32 << 20
-MEMTABLE_BYTES = 64 << 20  # more than the log ever holds between rotations, so that RocksDB rotates only when told to
+# Far more than the log ever holds between rotations (small rows take several times their log bytes in memory, a step
+# may have 64 MiB), so that RocksDB begins a new log file only when told to: recovery knows of no other. Memory is taken
+# as rows come.
+MEMTABLE_BYTES = 512 << 20
+LOG_AHEAD_BYTES = 32 << 20  # how far ahead of its end RocksDB takes disk space for a log file
+_Rows = list[tuple[bytes, bytes]]
 
 
 class RocksStore:
     """A `Store` in a folder, held by one process.
 
-    Raises StoreLocked (with the process that holds it), StorePathError, NewerFormat, StoreDamaged. read_only opens
-    beside a holder, without its lock: it shows what had reached the files.
+    Raises StoreLocked (with the process that holds it), StorePathError, NewerFormat, StoreDamaged, StorageFull.
+    read_only opens beside a holder, without its lock: it shows what had reached the files.
     """
 
     def __init__(self, folder: str | os.PathLike[str], read_only: bool = False) -> None:
@@ -50,47 +45,38 @@ class RocksStore:
         self._holder: int | None = None
         self._db: Rdict | None = None
         self._released_file: int | None = None
+        self._released = 0
+        self._using = threading.Lock()  # a flush on its thread, against closing
         try:
-            if not read_only:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._holder = _hold(self._folder / "holder")
-            identity = _read_format(self._folder)
-            if identity is None and read_only:
-                raise StorePathError(f"there is no store in {self._folder}")
-            if identity is None:
-                _refuse_remains(self._folder)
-            self._db = _open_database(self._folder / "rocks", identity is None, read_only)
-            self._identity = identity or _write_format(self._folder)
-            self._released_file = os.open(self._folder / "released", os.O_RDONLY if read_only else os.O_RDWR)
-        except BaseException as error:
+            self._identity = self._open()
+        except OSError as error:
             self.close()
-            if isinstance(error, OSError):
-                raise _path_error(self._folder, error) from error
+            raise files.path_error(self._folder, error) from error
+        except BaseException:
+            self.close()
             raise
-        self._released = _read_released(self._released_file, self._folder / "released")
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
+        database = self._db
+        if database is None:
+            raise self._closed()
         try:
-            value: bytes | None = self._database().get(key)
-        except Exception as error:  # rocksdict raises bare Exception for all that RocksDB reports
-            raise _damaged(error) from error
+            value: bytes | None = database.get(key)
+        except Exception as error:
+            raise _refusal(error) from error
         return value
 
     def scan(self, begin: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Up to `limit` rows of [begin, end)."""
-        options = ReadOptions()
-        options.set_iterate_upper_bound(end)
+        if begin >= end or limit <= 0:
+            return []
         try:
-            # no lower bound: rocksdict takes it for an upper one (measured with 0.3.29)
-            start = None if reverse else begin
-            rows = islice(self._database().items(backwards=reverse, from_key=start, read_opt=options), limit)
-            found = cast(list[tuple[bytes, bytes]], list(takewhile(lambda row: row[0] >= begin, rows)))
-        except StoreClosed:
+            return self._scan_back(begin, end, limit) if reverse else self._scan(begin, end, limit)
+        except AutomataError:
             raise
-        except Exception as error:  # as above
-            raise _damaged(error) from error
-        return found
+        except Exception as error:
+            raise _refusal(error) from error
 
     def batch(self) -> WriteBatch:
         """A new empty batch."""
@@ -102,7 +88,8 @@ class RocksStore:
 
     def flush(self) -> None:
         """Make every written batch durable; lets go of the interpreter lock while the disk works."""
-        self._database().flush_wal(True)
+        with self._using:
+            self._database().flush_wal(True)
 
     def rotate(self) -> None:
         """Begin a new log file; the old one becomes a table in the background."""
@@ -120,9 +107,10 @@ class RocksStore:
     def mark_released(self, group: int) -> None:
         """Note that group `group` was acknowledged."""
         if self._released_file is None:
-            raise StoreClosed(f"the store {self._folder} is closed: open it again")
-        body = group.to_bytes(8, "big")
-        os.pwrite(self._released_file, body + zlib.crc32(body).to_bytes(4, "big"), 0)
+            raise self._closed()
+        if group > self._released:
+            os.pwrite(self._released_file, files.encode_released(group), 0)
+            self._released = group
 
     def identity(self) -> bytes:
         """The name of this store in lanes, from its FORMAT file."""
@@ -134,32 +122,96 @@ class RocksStore:
             self._database().try_catch_up_with_primary()
 
     def close(self) -> None:
-        """Release files and locks."""
-        database, self._db = self._db, None
-        if database is not None:
-            database.close()
-        for name in ("_released_file", "_holder"):
-            descriptor = getattr(self, name, None)
-            if descriptor is not None:
-                os.close(descriptor)
-                setattr(self, name, None)
+        """Release files and locks, once a flush that another thread is in has ended."""
+        with self._using:
+            database, self._db = self._db, None
+            try:
+                if database is not None:
+                    database.close()
+            finally:
+                self._close_files()
+
+    def _open(self) -> bytes:
+        if not self._read_only:
+            self._holder = files.hold(self._folder)
+        identity = files.read_format(self._folder)
+        if identity is None:
+            if self._read_only:
+                raise StorePathError(f"there is no store in {self._folder}")
+            files.clear_remains(self._folder)
+            self._db = _open_database(self._folder / files.DATABASE, _options(new=True))
+            identity = files.write_format(self._folder)
+        elif self._read_only:
+            self._db = _open_secondary(self._folder / files.DATABASE)
+        released = self._folder / "released"
+        self._released = files.read_released(released)
+        if not self._read_only:
+            self._released_file = os.open(released, os.O_WRONLY)
+            self._db = self._db or _open_database(self._folder / files.DATABASE, _options(new=False))
+        return identity
+
+    def _scan(self, begin: bytes, end: bytes, limit: int) -> _Rows:
+        options = ReadOptions()
+        options.set_iterate_upper_bound(end)
+        database = self._database()
+        rows = cast("Iterable[tuple[bytes, bytes]]", database.items(from_key=begin, read_opt=options))
+        found = list(islice(rows, limit))
+        if len(found) < limit:
+            # `items` ends without a word where it meets a damaged block; `iter` tells the two ends apart
+            check = database.iter(options)
+            check.seek(found[-1][0] if found else begin)
+            if found:
+                check.next()
+            check.status()
+        return found
+
+    def _scan_back(self, begin: bytes, end: bytes, limit: int) -> _Rows:
+        # no lower bound: rocksdict takes it for an upper one (measured with 0.3.29)
+        options = ReadOptions()
+        options.set_iterate_upper_bound(end)
+        rows = self._database().iter(options)
+        rows.seek_to_last()
+        found: _Rows = []
+        while len(found) < limit and rows.valid():
+            key = cast("bytes", rows.key())
+            if key < begin:
+                break
+            found.append((key, cast("bytes", rows.value())))
+            rows.prev()
+        rows.status()
+        return found
 
     def _database(self) -> Rdict:
         if self._db is None:
-            raise StoreClosed(f"the store {self._folder} is closed: open it again")
+            raise self._closed()
         return self._db
 
+    def _closed(self) -> StoreClosed:
+        return StoreClosed(f"the store {self._folder} is closed: open it again")
 
-def _open_database(path: Path, new: bool, read_only: bool) -> Rdict:
+    def _close_files(self) -> None:
+        descriptors = self._released_file, self._holder
+        self._released_file = self._holder = None
+        for descriptor in descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _open_database(path: Path, options: Options, access: AccessType | None = None) -> Rdict:
     try:
-        if read_only:
-            with tempfile.TemporaryDirectory(prefix="darq-reader-") as own:
-                return Rdict(str(path), _options(new=False), access_type=AccessType.secondary(own))
-        return Rdict(str(path), _options(new))
-    except Exception as error:  # rocksdict raises bare Exception for all that RocksDB reports
-        if isinstance(error, OSError) or "No space left" in str(error):
-            raise StorePathError(f"the store {path.parent} cannot be opened: {error}") from error
-        raise _damaged(error) from error
+        return Rdict(str(path), options, access_type=access or AccessType.read_write())
+    except OSError:
+        raise
+    except Exception as error:
+        raise _refusal(error) from error
+
+
+def _open_secondary(path: Path) -> Rdict:
+    """A reader beside the holder. RocksDB wants every table kept open, as the holder may drop its name at any time."""
+    options = _options(new=False)
+    options.set_max_open_files(-1)
+    with tempfile.TemporaryDirectory(prefix="darq-reader-") as own:
+        return _open_database(path, options, AccessType.secondary(own))
 
 
 def _options(new: bool) -> Options:
@@ -171,8 +223,12 @@ def _options(new: bool) -> Options:
     options.set_wal_recovery_mode(DBRecoveryMode.point_in_time())
     options.set_write_buffer_size(MEMTABLE_BYTES)
     options.set_max_write_buffer_number(4)
+    options.set_max_total_wal_size(LOG_AHEAD_BYTES)
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(4 << 20)
+    options.set_stats_dump_period_sec(0)
+    options.set_max_manifest_file_size(4 << 20)
     options.set_max_open_files(512)
     options.set_skip_stats_update_on_db_open(True)
     options.set_compression_type(DBCompressionType.lz4())
@@ -187,100 +243,8 @@ def _options(new: bool) -> Options:
     return options
 
 
-def _hold(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 4096).decode(errors="replace")
-        os.close(descriptor)
-        raise StoreLocked(f"the store {path.parent} is held by {_describe(holder)}") from error
-    me = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)[:500]}).encode()
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, me, 0)
-    return descriptor
-
-
-def _describe(holder: str) -> str:
-    try:
-        fields = json.loads(holder)
-        return f"process {fields['pid']} ({fields['command']})"
-    except (ValueError, KeyError, TypeError):
-        return "another process that is just opening it"
-
-
-def _read_format(folder: Path) -> bytes | None:
-    """The identity of the store in `folder`, or None if there is none yet."""
-    path = folder / "FORMAT"
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return None
-    try:
-        fields = json.loads(text)
-        version, identity = int(fields["version"]), bytes.fromhex(fields["identity"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreDamaged(f"the file {path} is damaged: restore the store from a backup") from error
-    if version > FORMAT_VERSION:
-        raise NewerFormat(
-            f"the store {folder} has format {version}, and this release reads up to format {FORMAT_VERSION}: "
-            "open it with a newer release"
-        )
-    if len(identity) != 16:
-        raise StoreDamaged(f"the file {path} is damaged: restore the store from a backup")
-    return identity
-
-
-def _write_format(folder: Path) -> bytes:
-    """Finish making a store. Everything else is on disk before FORMAT appears, with one atomic rename."""
-    identity = secrets.token_bytes(16)
-    body = (0).to_bytes(8, "big")
-    _write_synced(folder / "released", body + zlib.crc32(body).to_bytes(4, "big"))
-    text = json.dumps({"version": FORMAT_VERSION, "identity": identity.hex()})
-    _write_synced(folder / "FORMAT.new", text.encode())
-    os.rename(folder / "FORMAT.new", folder / "FORMAT")
-    _sync_folder(folder)
-    _sync_folder(folder.resolve().parent)
-    return identity
-
-
-def _refuse_remains(folder: Path) -> None:
-    """A database without a FORMAT file is a store that lost it, unless its making was cut short: then nothing was in."""
-    rocks = folder / "rocks"
-    if not rocks.exists():
-        return
-    if (folder / "released").exists() or any(rocks.glob("*.sst")):
-        raise StoreDamaged(f"the file {folder / 'FORMAT'} is missing: restore it from a backup of the store")
-    shutil.rmtree(rocks)
-
-
-def _read_released(descriptor: int, path: Path) -> int:
-    data = os.pread(descriptor, 12, 0)
-    if len(data) != 12 or zlib.crc32(data[:8]) != int.from_bytes(data[8:], "big"):
-        raise StoreDamaged(f"the file {path} is damaged: restore the store from a backup")
-    return int.from_bytes(data[:8], "big")
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _path_error(folder: Path, error: OSError) -> Exception:
-    if isinstance(error, FileNotFoundError) and (folder / "FORMAT").exists():
-        return StoreDamaged(f"the file {error.filename} is missing: restore the store from a backup")
-    return StorePathError(f"{folder} cannot hold a store: {error.strerror or error}. Give a folder that can be written")
-
-
-def _damaged(error: Exception) -> StoreDamaged:
+def _refusal(error: Exception) -> AutomataError:
+    """rocksdict raises a bare Exception for all that RocksDB reports."""
+    if "No space left" in str(error):
+        return StorageFull(f"the disk is full: make room, then open the store again ({error})")
     return StoreDamaged(f"RocksDB refuses the store: {error}. Restore the store from a backup")

@@ -1,5 +1,8 @@
 """One atomic unit of work of one partition: consume messages, change state, record, send (CReSt, SSMS §2 and §3.1)."""
 
+from darq.codec import PARTITION_BYTES_MAX
+from darq.errors import InvalidArgument
+from darq.limits import Limits
 from darq.overlay import Overlay
 
 
@@ -59,13 +62,15 @@ class Step:
         self.consumed.append(message)
 
     def send(self, message: Message) -> None:
-        """Send to a partition of this store."""
+        """Send to a partition of this store. A message is sent once: for a second one, make another."""
+        check_partition(message.partition)
         if self.sends is None:
             self.sends = []
         self.sends.append(message)
 
     def send_to_store(self, store: bytes, message: Message) -> None:
         """Send to a partition of another store, through the outbox."""
+        check_partition(message.partition)
         if self.outgoing is None:
             self.outgoing = []
         self.outgoing.append((store, message))
@@ -82,7 +87,53 @@ class Step:
             self.rows = {}
         self.rows[key] = value
 
+    def size(self) -> int:
+        """About the bytes that it adds to its group; content that subclasses of Message encode later is not counted."""
+        size = 0
+        if self.overlay is not None:
+            for value in self.overlay.writes.values():
+                if value is not None:
+                    size += len(value)
+        if self.rows is not None:
+            for value in self.rows.values():
+                if value is not None:
+                    size += len(value)
+        if self.sends is not None:
+            for message in self.sends:
+                size += len(message.body)
+        if self.outgoing is not None:
+            for _, message in self.outgoing:
+                size += len(message.body)
+        if self.records is not None:
+            for payload in self.records:
+                size += len(payload)
+        return size
+
+    def check(self, limits: Limits) -> None:
+        """Raise InvalidArgument if a value, a message or the step as a whole is over its limit."""
+        writes = self.overlay.writes if self.overlay is not None else {}
+        for subkey, value in writes.items():
+            _check("a subkey", len(subkey), PARTITION_BYTES_MAX)
+            _check("a value", len(value or b""), limits.value_bytes_max)
+        messages = [*(self.sends or ()), *(message for _, message in self.outgoing or ())]
+        for message in messages:
+            _check("a message", len(message.payload()), limits.message_bytes_max)
+        for payload in self.records or ():
+            _check("a record", len(payload), limits.message_bytes_max)
+        _check("the step", self.size(), limits.step_bytes_max)
+
     def _layer(self) -> Overlay:
         if self.overlay is None:
             self.overlay = Overlay()
         return self.overlay
+
+
+def check_partition(name: bytes) -> None:
+    """Raise InvalidArgument if a partition's name does not fit a message row."""
+    if len(name) > PARTITION_BYTES_MAX:
+        _check("a partition's name", len(name), PARTITION_BYTES_MAX)
+
+
+def _check(what: str, size: int, size_max: int) -> None:
+    if size > size_max:
+        raise InvalidArgument(f"{what} has {size} bytes, and the limit is {size_max}")
