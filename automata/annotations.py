@@ -187,7 +187,15 @@ def _maker(cls: type) -> Callable[[Any, Fields], Shape] | None:
         return dataclass_shape
     if is_named_tuple(cls):
         return named_tuple_shape
-    return typed_dict_shape if typing.is_typeddict(cls) else None
+    return _typed_dict_shape if typing.is_typeddict(cls) else None
+
+
+def _typed_dict_shape(cls: type[Any], fields: Fields) -> Shape:
+    # `__required_keys__` misses what is written inside a string annotation, such as "NotRequired[int]".
+    origins = {name: get_origin(hint) for name, hint in _hints(cls).items()}
+    required = {name for name in cls.__required_keys__ if origins[name] is not typing.NotRequired}
+    required |= {name for name, origin in origins.items() if origin is typing.Required}
+    return typed_dict_shape(cls, fields, frozenset(required))
 
 
 def _model_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

@@ -22,6 +22,11 @@ UNSET = ""
 """In a model's record: the fields that were left at their default (`exclude_unset`). No field has an empty name."""
 
 _set = object.__setattr__
+# A model's own `__setattr__` validates and runs hooks; these are the slots under it.
+_set_values = BaseModel.__dict__["__dict__"].__set__
+_set_given = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 def is_named_tuple(cls: type) -> bool:
@@ -95,22 +100,22 @@ class ModelForm:
             record[UNSET] = sorted(unset)
         return record
 
-    def build(self, record: Mapping[str, object]) -> BaseModel:
-        """An instance with the fields of `record`."""
+    def build(self, record: dict[str, Any]) -> BaseModel:
+        """An instance with the fields of `record`, which may become the instance's own dictionary."""
         names = self._names
         extra: dict[str, object] | None = None
-        if len(record) == len(names) == len(names & record.keys()):
-            values, given = dict(record), set(names)
+        if record.keys() == names:
+            values, given = record, set(names)
         else:
             values, given = self._complete(record)
         if self.extra_allowed:
             extra = {name: item for name, item in record.items() if name not in names and name != UNSET}
             given.update(extra)
-        model = self._cls.__new__(self._cls)
-        _set(model, "__dict__", values)
-        _set(model, "__pydantic_fields_set__", given)
-        _set(model, "__pydantic_extra__", extra)
-        _set(model, "__pydantic_private__", self._private_defaults() if self._private else None)
+        model: BaseModel = object.__new__(self._cls)
+        _set_values(model, values)
+        _set_given(model, given)
+        _set_extra(model, extra)
+        _set_private(model, self._private_defaults() if self._private else None)
         return model
 
     def _complete(self, record: Mapping[str, object]) -> tuple[dict[str, Any], set[str]]:

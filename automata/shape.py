@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
@@ -24,6 +24,13 @@ Types: TypeAlias = frozenset[type]
 
 ANY: Types = frozenset({object})
 """In `Shape.python` and `Shape.wire`: a value of any type."""
+
+
+class StandIn(NamedTuple):
+    """A type that msgspec decodes natively, and how its value becomes one of the shape."""
+
+    annotation: Any
+    finish: Callable[[Any], Any]
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -47,6 +54,7 @@ class Shape:
     as_is: bool = False  # msgspec's encoder writes the same bytes from the value as from `pack` of it
     native: bool = False  # msgspec's typed decoder reads what `unpack` would give, or fails
     transparent: bool = False  # `unpack` returns what it is given
+    stand_in: StandIn | None = None  # what msgspec reads instead, where it does not know the class
     shallow: Callable[[Any], Any] | None = None  # a copy one level deep shares nothing mutable
 
     @property

@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
 from automata.records import UNSET, build_dataclass, build_tuple, model_form
-from automata.shape import Shape, inside, refusal, type_name
+from automata.shape import Shape, StandIn, inside, refusal, type_name
 from automata.wire import Wire, to_wire
 
 Fields = Mapping[str, Shape]
@@ -89,9 +89,8 @@ def named_tuple_shape(cls: type[Any], fields: Fields) -> Shape:
     )
 
 
-def typed_dict_shape(cls: Any, fields: Fields) -> Shape:
+def typed_dict_shape(cls: type[Any], fields: Fields, required: frozenset[str]) -> Shape:
     """A TypedDict: a map of its keys."""
-    required: frozenset[str] = cls.__required_keys__
 
     def each(value: Any, run: Callable[[Shape], Callable[[Any], Any]]) -> dict[str, Any]:
         if type(value) is not dict:
@@ -166,7 +165,16 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
         and not form.extra_allowed
         and not cls.__private_attributes__
         and all(field.immutable for field in fields.values()),
+        stand_in=None if form.extra_allowed else _stand_in(fields, form.build),
     )
+
+
+def _stand_in(fields: Fields, build: Callable[[Any], Any]) -> StandIn | None:
+    """A TypedDict that msgspec reads for a model, if all its fields are native."""
+    if not all(field.native for field in fields.values()):
+        return None
+    keys: dict[str, Any] = {name: field.annotation for name, field in fields.items()}
+    return StandIn(TypedDict("Record", {**keys, UNSET: NotRequired[list[str]]}), build)  # type: ignore[operator]
 
 
 def _field_validator(fields: Fields) -> Callable[[Any], dict[str, Any]]:

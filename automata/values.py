@@ -143,9 +143,16 @@ def _decoder(shape: Shape) -> Callable[[bytes], Any]:
         except InvalidArgument as error:
             raise InvalidArgument(f"the stored value does not fit {name}: {error}") from None
 
-    if not shape.native:
+    if not shape.native and shape.stand_in is None:
         return decode_packed
-    read = msgspec.msgpack.Decoder(shape.annotation, dec_hook=read_custom, ext_hook=read_ext).decode
+    annotation, finish = shape.stand_in or (shape.annotation, same)
+    read = msgspec.msgpack.Decoder(annotation, dec_hook=read_custom, ext_hook=read_ext).decode
+
+    def decode_for(data: bytes) -> Any:
+        try:
+            return finish(read(data))
+        except msgspec.MsgspecError:
+            return decode_packed(data)
 
     def decode(data: bytes) -> Any:
         try:
@@ -154,7 +161,7 @@ def _decoder(shape: Shape) -> Callable[[bytes], Any]:
             # What the native decoder cannot read (an extension, an older form), or damage, which this reports.
             return decode_packed(data)
 
-    return decode
+    return decode if shape.native else decode_for
 
 
 def _copier(shape: Shape, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]) -> Callable[[Any], Any]:

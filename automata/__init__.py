@@ -1,0 +1,34 @@
+"""automata: define durable objects as plain Python classes (LambdaObjects). `ssms` runs them."""
+
+from automata import errors
+from automata.context import delete, logger, now, random, uuid4
+from automata.declare import object_type, readonly
+from automata.delivery import Letter
+from automata.invocation import call, gather, send
+from automata.list import List
+from automata.map import Map
+from automata.pickled import Pickled
+from automata.ref import ref
+from automata.reference import Ref
+from automata.set import Set
+
+__all__ = [
+    "Letter",
+    "List",
+    "Map",
+    "Pickled",
+    "Ref",
+    "Set",
+    "call",
+    "delete",
+    "errors",
+    "gather",
+    "logger",
+    "now",
+    "object_type",
+    "random",
+    "readonly",
+    "ref",
+    "send",
+    "uuid4",
+]

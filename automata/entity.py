@@ -1,0 +1,121 @@
+"""Objects in memory: their loaded state, and who may run on them now. A cache over the log, bounded in number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from automata.fields import STATE
+from automata.partitions import partition_of
+from automata.state import ObjectState
+from darq import keys
+
+if TYPE_CHECKING:
+    from automata.types import AutomatonType
+    from automata.work import Work
+    from darq.log import Log
+
+
+class Entity:
+    """One object in memory.
+
+    group: the last group that changed it, as far as known: what an answer about it depends on. busy: a method that
+    can suspend holds it; queue: work that waits for it. exists: None until looked up. snapshots: open readonly views.
+    pins: methods that have let go of it while they wait for others.
+    """
+
+    __slots__ = (
+        "busy",
+        "exists",
+        "group",
+        "instance",
+        "key",
+        "made",
+        "pins",
+        "partition",
+        "prefix",
+        "queue",
+        "snapshots",
+        "state",
+    )
+
+    def __init__(self, made: AutomatonType, key: str, log: Log, group: int) -> None:
+        self.made = made
+        self.key = key
+        self.partition = partition_of(made.name, key)
+        self.prefix = keys.partition_key(keys.STATE, self.partition)
+        self.group = group
+        self.busy = False
+        self.exists: bool | None = None
+        self.pins = 0
+        self.queue: deque[Work | asyncio.Future[None]] = deque()
+        self.snapshots: list[ObjectState] = []
+        self.state, self.instance = load(made, key, log, self.prefix)
+
+    @property
+    def address(self) -> str:
+        """TYPE/KEY."""
+        return f"{self.made.name}/{self.key}"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be forgotten."""
+        return not (self.busy or self.pins or self.queue or self.snapshots)
+
+
+def load(made: AutomatonType, key: str, log: Log, prefix: bytes) -> tuple[ObjectState, Any]:
+    """A fresh instance of an object, with nothing loaded yet."""
+    instance = object.__new__(made.cls)
+    values = instance.__dict__
+    state = ObjectState(log, prefix, values)
+    values["key"] = key
+    values[STATE] = state
+    return state, instance
+
+
+class EntityCache:
+    """Entities by type and key. When one generation is full, what was not used since the last is forgotten."""
+
+    def __init__(self, log: Log, entities_max: int) -> None:
+        self._log = log
+        self._half = max(1, entities_max // 2)
+        self._young: dict[tuple[str, str], Entity] = {}
+        self._old: dict[tuple[str, str], Entity] = {}
+
+    def get(self, made: AutomatonType, key: str) -> Entity:
+        """The entity of an object, made if it is not in memory."""
+        name = (made.name, key)
+        entity = self._young.get(name)
+        if entity is not None and entity.made is made:
+            return entity
+        return self._promote(made, name)
+
+    def forget(self, made: AutomatonType) -> None:
+        """A type was defined anew: its idle entities are made again from the new definition."""
+        for generation in (self._young, self._old):
+            for name in [n for n, e in generation.items() if n[0] == made.name and e.idle]:
+                del generation[name]
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def all(self) -> Iterable[Entity]:
+        """Those in memory."""
+        return [*self._young.values(), *self._old.values()]
+
+    def _promote(self, made: AutomatonType, name: tuple[str, str]) -> Entity:
+        entity = self._old.pop(name, None) or self._young.get(name)
+        if entity is None or (entity.made is not made and entity.idle):
+            entity = Entity(made, name[1], self._log, self._last_group(made, name[1]))
+        if len(self._young) >= self._half:
+            self._old = {n: e for n, e in self._old.items() if not e.idle} | self._young
+            self._young = {}
+        self._young[name] = entity
+        return entity
+
+    def _last_group(self, made: AutomatonType, key: str) -> int:
+        """The group that a forgotten object may have been changed by last."""
+        number = self._log.group.number
+        return number if self._log.group.dirty else number - 1

@@ -1,0 +1,78 @@
+"""Messages between automata, and the stored form of invocations. See docs/FORMAT.md.
+
+payload    = msgpack [method:str, arguments:bin, attempts:int]
+arguments  = msgpack [each argument in its declared type's encoding:bin]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from automata.partitions import partition_of
+from darq.step import Message
+
+if TYPE_CHECKING:
+    from automata.methods import Method, Packed
+
+
+class Payload(msgspec.Struct, array_like=True):
+    """The stored form of a message's content."""
+
+    method: str
+    arguments: bytes
+    attempts: int = 0
+
+
+class OpenInvocation(msgspec.Struct, array_like=True):
+    """A method that has committed a part and has not finished: what it was asked, and by whom."""
+
+    partition: bytes
+    method: str
+    arguments: bytes
+    request: bytes = b""
+    fingerprint: bytes = b""
+    started_ms: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_payload = msgspec.msgpack.Decoder(Payload).decode
+_decode_open = msgspec.msgpack.Decoder(OpenInvocation).decode
+
+
+class Envelope(Message):
+    """A message whose arguments stay packed until it has to be stored. Most never are (ENGINE, decision 2)."""
+
+    __slots__ = ("address", "attempts", "method", "packed")
+
+    def __init__(self, address: tuple[str, str], method: Method, packed: Packed, attempts: int = 0) -> None:
+        super().__init__(partition_of(*address))
+        self.address = address
+        self.method = method
+        self.packed = packed
+        self.attempts = attempts
+
+    def payload(self) -> bytes:
+        """The content as bytes."""
+        return _encode(Payload(self.method.name, self.method.encode_arguments(self.packed), self.attempts))
+
+
+def decode_payload(data: bytes) -> Payload:
+    """The content of a stored message."""
+    return _decode_payload(data)
+
+
+def encode_payload(payload: Payload) -> bytes:
+    """A message's content as bytes."""
+    return _encode(payload)
+
+
+def encode_open(invocation: OpenInvocation) -> bytes:
+    """An unfinished invocation as a row."""
+    return _encode(invocation)
+
+
+def decode_open(data: bytes) -> OpenInvocation:
+    """The unfinished invocation in a row."""
+    return _decode_open(data)

@@ -1,0 +1,144 @@
+"""Fields as descriptors: how `self.balance` reads and how `self.balance = 1` is noticed.
+
+An immutable value stays in the instance's `__dict__` once loaded, so that reading it again costs nothing. A mutable
+value is decoded anew for each step that touches it, so that nobody who kept it can change the object behind its back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+from automata.errors import InvalidArgument
+from automata.state import VALUE, Live, Mode, NoLog, ObjectState
+
+if TYPE_CHECKING:
+    from automata.values import ValueType
+
+STATE = "_automaton_state"
+"""Where an instance keeps its `ObjectState`."""
+
+
+class Field(Protocol):
+    """One declared field of a type."""
+
+    name: str
+
+    def assign(self, state: ObjectState, value: object) -> None:
+        """`self.name = value` in a method."""
+
+    def plain(self, instance: object) -> object:
+        """Its content as plain Python, for people."""
+
+
+class ValueField:
+    """A single-value field of an immutable type: a descriptor that steps aside once the value is loaded."""
+
+    def __init__(self, name: str, kind: ValueType, default: object) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = self.declared = kind.validate(default)
+        self.subkey = name.encode() + VALUE
+
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        if instance is None:
+            return self.default
+        state = state_of(instance)
+        data = state.read(self.subkey)
+        value = self.default if data is None else self.kind.decode(data)
+        state.values[self.name] = value
+        return value
+
+    def assign(self, state: ObjectState, value: object) -> None:
+        """Check and keep the value; it is encoded when the step ends."""
+        if type(value) is not self.kind.exact or value is None:
+            value = accept(self, value)
+        if self.name not in state.dirty:
+            state.dirty[self.name] = (self.subkey, self.kind, state.values.get(self.name, _UNKNOWN))
+        state.values[self.name] = value
+
+    def plain(self, instance: object) -> object:
+        """Its value."""
+        return getattr(instance, self.name)
+
+
+class MutableField:
+    """A single-value field of a mutable type: changes in place are noticed when the step ends."""
+
+    def __init__(self, name: str, kind: ValueType, default: object) -> None:
+        self.name = name
+        self.kind = kind
+        self.declared = default
+        self.default = kind.encode(kind.validate(default))
+        self.subkey = name.encode() + VALUE
+
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        if instance is None:
+            return self.kind.decode(self.default)
+        state = state_of(instance)
+        live = state.live.get(self.subkey)
+        if live is not None:
+            return live.value
+        data = state.read(self.subkey)
+        encoded = self.default if data is None else data
+        value = self.kind.decode(encoded)
+        if state.mode is not Mode.IDLE:
+            state.live[self.subkey] = Live(self.name, self.kind, value, encoded)
+        return value
+
+    def __set__(self, instance: object, value: object) -> None:
+        raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
+
+    def assign(self, state: ObjectState, value: object) -> None:
+        """Keep the value itself: later changes to it in this step count."""
+        state.live[self.subkey] = Live(self.name, self.kind, accept(self, value), None)
+
+    def plain(self, instance: object) -> object:
+        """A copy of its value."""
+        return getattr(instance, self.name)
+
+
+class PickledField:
+    """A `Pickled[T]` field: any picklable value, saved when it is assigned; changes in place do not count."""
+
+    def __init__(self, name: str, kind: ValueType, default: object) -> None:
+        self.name = name
+        self.kind = kind
+        self.declared = default
+        self.default = kind.encode(kind.validate(default))
+        self.subkey = name.encode() + VALUE
+
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        data = None if instance is None else state_of(instance).read(self.subkey)
+        return self.kind.decode(self.default if data is None else data)
+
+    def __set__(self, instance: object, value: object) -> None:
+        raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
+
+    def assign(self, state: ObjectState, value: object) -> None:
+        """Pickle the value as it is now."""
+        state.put(self.subkey, self.kind.encode(accept(self, value)))
+
+    def plain(self, instance: object) -> object:
+        """A copy of its value."""
+        return getattr(instance, self.name)
+
+
+def state_of(instance: object) -> ObjectState:
+    """The state of an instance; one that was made by hand gets state without a log, so that it can be tested alone."""
+    values = instance.__dict__
+    state = values.get(STATE)
+    if state is None:
+        state = values[STATE] = ObjectState(NoLog(), b"", values)
+        state.mode = Mode.WRITE
+    return cast("ObjectState", state)
+
+
+def accept(field: ValueField | MutableField | PickledField, value: object) -> object:
+    """The value to keep; InvalidArgument names the field if it does not fit."""
+    try:
+        return field.kind.validate(value)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"field {field.name!r}: {error}") from None
+
+
+_UNKNOWN = object()

@@ -1,0 +1,348 @@
+"""The host: owns one store's log and runs the steps of the objects in it, one at a time for each object.
+
+    invoke -> turn -> step -> log (group) -> gate -> caller
+
+Data goes one way. The host decides who runs; `turn` runs code; `darq` makes it durable. It is the same in the embedded
+engine, on a cluster and under simulated time: loop, clock and randomness are given to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from automata.context import CURRENT
+from automata.entity import Entity, EntityCache, load
+from automata.envelope import Envelope
+from automata.errors import InvalidArgument, Overloaded
+from automata.invocation import timed_out
+from automata.keyed import Keyed
+from automata.methods import Method, Packed
+from automata.open_invocations import OpenInvocations
+from automata.state import Mode, ObjectState
+from automata.tasks import Tasks
+from automata.turn import Turn, run_to_end
+from automata.types import REGISTRY, Registry
+from automata.work import Outcome, Reply, Request, Work
+from darq import keys
+from darq.committer import Committer
+from darq.log import Log
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.invocation import Invocation
+
+HEADER = b"\x01"  # the directory row of an object: version 1 of its type
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a host runs. foreign_await_seconds_max: how long a method may hold its object while it awaits outside work."""
+
+    entities_max: int = 20_000
+    foreign_await_seconds_max: float = 60.0
+    closing_seconds_max: float = 0.5
+    clock: Callable[[], float] = time.time
+    random: random.Random = field(default_factory=random.SystemRandom)
+    registry: Registry = REGISTRY
+
+
+class Host:
+    """Runs the steps of one store. Everything here runs on one event loop."""
+
+    def __init__(self, log: Log, loop: asyncio.AbstractEventLoop, options: Options) -> None:
+        self.log = log
+        self.loop = loop
+        self.options = options
+        self.clock = options.clock
+        self.random = options.random
+        self.entities = EntityCache(log, options.entities_max)
+        self.committer = Committer(log, loop, self._run_messages)
+        self.keyed = Keyed(self)
+        self.open_invocations = OpenInvocations(log)
+        self.tasks = Tasks(self)
+        self.deliver: Callable[[float], bool] = lambda seconds: False
+        self.failed: Callable[[Work, BaseException], None] = lambda work, error: None
+        self.queued = 0
+
+    # entering
+
+    def entity(self, type_name: str, key: str) -> Entity:
+        """The object of this address. Raises UnknownType."""
+        return self.entities.get(self.options.registry.get(type_name), key)
+
+    def envelope(self, invocation: Invocation) -> Envelope:
+        """An invocation as a message. Raises InvalidArgument if it does not fit, or is too large."""
+        ref = invocation.ref
+        envelope = Envelope((ref.type_name, ref.key), invocation.method, invocation.pack())
+        self.check_size(invocation, envelope.packed)
+        return envelope
+
+    def check_size(self, invocation: Invocation, packed: Packed) -> None:
+        """Raise InvalidArgument for arguments over the limit of a message."""
+        size = sum(len(value) for value in packed if isinstance(value, str | bytes))
+        if size > self.log.limits.message_bytes_max:
+            limit = self.log.limits.message_bytes_max >> 20
+            raise InvalidArgument(
+                f"the arguments of {invocation!r} take {size} bytes; a message has at most {limit} MiB"
+            )
+
+    def invoke_inside(self, invocation: Invocation, packed: Packed) -> Reply:
+        """A call from a method of this store: what it did is visible at once, and durable with its caller."""
+        entity = self.entity(invocation.ref.type_name, invocation.ref.key)
+        self.check_size(invocation, packed)
+        return self.invoke(entity, invocation.method, packed, self.keyed.request(invocation, packed))
+
+    def invoke(self, entity: Entity, method: Method, packed: Packed, request: Request | None = None) -> Reply:
+        """Run now what can run now; else queue it and give a future."""
+        if method.readonly:
+            return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
+        work = Work(entity, method, packed, None, request)
+        if request is not None:
+            return self.keyed.invoke(work)
+        return self.start(work)
+
+    def start(self, work: Work) -> Reply:
+        """Run `work` now if its object is free, else when its turn comes."""
+        entity = work.entity
+        if entity.busy or entity.queue:
+            return self._enqueue(work)
+        if work.method.direct:
+            return self.perform(work)
+        return self.tasks.run(work)
+
+    # readonly
+
+    def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
+        """A readonly method that awaits nothing: it sees committed state, even while another method is in the middle."""
+        instance, state = entity.instance, entity.state
+        if state.mode is not Mode.IDLE:
+            state, instance = load(entity.made, entity.key, self.log, entity.prefix)
+        turn = Turn(self, entity, method, state)
+        token = CURRENT.set(turn)
+        state.begin(Mode.READ)
+        try:
+            result = method.take_result(run_to_end(method.fn(instance, *method.unpack(packed))))
+            if state.live:
+                state.flush()
+            return Outcome(result, None, entity.group)
+        except Exception as error:
+            return Outcome(None, error, entity.group)
+        finally:
+            turn.closed = True
+            state.end_read()
+            CURRENT.reset(token)
+
+    # steps
+
+    def perform(self, work: Work) -> Outcome:
+        """Run a method that awaits nothing, as one step."""
+        entity, method = work.entity, work.method
+        state = entity.state
+        turn = Turn(self, entity, method, state)
+        turn.work = work
+        token = CURRENT.set(turn)
+        try:
+            self.log.admit()
+            state.begin(Mode.WRITE)
+            result = method.take_result(run_to_end(method.fn(entity.instance, *method.unpack(work.packed))))
+            self.commit(turn, Outcome(result, None, 0))
+            return Outcome(result, None, entity.group)
+        except Exception as error:
+            state.rollback()
+            return self.fail(turn, error)
+        except BaseException:
+            state.rollback()
+            raise
+        finally:
+            turn.closed = True
+            state.mode = Mode.IDLE
+            CURRENT.reset(token)
+
+    def commit(self, turn: Turn, outcome: Outcome | None) -> None:
+        """Make one step of what the part of `turn` that just ended has done. outcome: of the whole, if it ends here."""
+        state, entity, work = turn.state, turn.entity, turn.work
+        turn.check_detached()
+        overlay = state.flush()
+        changed = overlay is not None
+        step = Step(entity.partition, entity.prefix, overlay)
+        if changed or turn.deleted:
+            self._check_step(state, entity)
+            self._note_existence(entity, step, turn.deleted)
+        if turn.sends is not None:
+            step.sends = turn.sends  # type: ignore[assignment]
+            turn.sends = None
+        if work is not None:
+            if outcome is None:
+                self.open_invocations.add(turn, step)
+            elif turn.lsn:
+                self.open_invocations.drop(turn, step)
+            if work.message is not None:
+                step.consume(work.message)
+                work.message = None
+            if outcome is not None and work.request is not None:
+                self.keyed.record(work, outcome, step)
+        if changed or step.sends or step.consumed or step.rows:
+            step.note = (int(self.clock() * 1000), entity.partition, turn.method.name, _size(step), _sends(step), "")
+            self._stage(entity, step)
+        if outcome is None:
+            turn.detached += state.detach()
+        state.settle()
+        turn.deleted = False
+
+    def fail(self, turn: Turn, error: Exception) -> Outcome:
+        """A method raised, and its last part was rolled back: the error is its outcome, or its message's failed try."""
+        work, entity = turn.work, turn.entity
+        outcome = Outcome(None, error, max(entity.group, turn.group))
+        if work is None or self.log.gate.failure is not None:
+            return outcome
+        step = Step(entity.partition, entity.prefix)
+        if turn.lsn:
+            self.open_invocations.drop(turn, step)
+        if work.request is not None:
+            self.keyed.record(work, outcome, step, final=turn.lsn > 0)
+        if step.rows:
+            self._stage(entity, step)
+            outcome.group = entity.group
+        if work.message is not None:
+            self.failed(work, error)
+        return outcome
+
+    def _stage(self, entity: Entity, step: Step) -> None:
+        if entity.snapshots and step.overlay is not None:
+            for snapshot in entity.snapshots:
+                snapshot.preserve(step.overlay)
+        entity.group = self.log.commit(step)
+        if self.log.group.steps >= self.log.limits.group_steps_max:
+            self.committer.close_full_group()
+        self.committer.touch()
+
+    def _note_existence(self, entity: Entity, step: Step, deleted: bool) -> None:
+        row = keys.partition_key(keys.DIRECTORY, entity.partition)
+        if entity.exists is None:
+            entity.exists = self.log.row(row) is not None
+        exists = bool(step.overlay and any(v is not None for v in step.overlay.writes.values()))
+        if deleted and not exists:
+            step.set_row(row, None)
+            entity.exists = False
+        elif exists and not entity.exists:
+            step.set_row(row, HEADER)
+            entity.exists = True
+
+    def _check_step(self, state: ObjectState, entity: Entity) -> None:
+        limits = self.log.limits
+        if state.written_bytes > limits.step_bytes_max:
+            raise InvalidArgument(
+                f"this step of {entity.address} writes {state.written_bytes} bytes; "
+                f"one step writes at most {limits.step_bytes_max >> 20} MiB: do it in several calls"
+            )
+        if state.largest_bytes > limits.value_bytes_max:
+            raise InvalidArgument(
+                f"{entity.address}: a value takes {state.largest_bytes} bytes; "
+                f"one value has at most {limits.value_bytes_max >> 20} MiB: keep it elsewhere, or split it"
+            )
+
+    # parts of methods that suspend
+
+    def commit_part(self, turn: Turn) -> None:
+        """The part of `turn` that ends at an await of another automaton becomes a step."""
+        if turn.state is not turn.entity.state:
+            turn.state.flush()  # a readonly method has no step; this finds what it changed in place
+            return
+        self.commit(turn, None)
+        turn.group = max(turn.group, turn.entity.group)
+        turn.state.mode = Mode.IDLE
+
+    def begin_part(self, turn: Turn) -> None:
+        """The next part of `turn` begins: what was loaded before is loaded anew."""
+        if turn.state is turn.entity.state:
+            turn.state.begin(Mode.WRITE)
+
+    def let_go(self, turn: Turn) -> None:
+        """The method waits for others: its object is free meanwhile."""
+        if turn.state is turn.entity.state:
+            turn.entity.pins += 1
+            self.release(turn.entity)
+
+    def hold_again(self, turn: Turn) -> asyncio.Future[None] | None:
+        """Take the object again, at once or when the future is done."""
+        entity = turn.entity
+        if turn.state is not entity.state:
+            return None
+        if not entity.busy and not entity.queue:
+            entity.busy = True
+            entity.pins -= 1
+            return None
+        turn_up: asyncio.Future[None] = self.loop.create_future()
+        entity.queue.append(turn_up)
+        return turn_up
+
+    def release(self, entity: Entity) -> None:
+        """The object is free: give it to who waits longest."""
+        entity.busy = False
+        while entity.queue and not entity.busy:
+            waiter = entity.queue.popleft()
+            if isinstance(waiter, Work):
+                self.queued -= 1
+                self._answer(waiter, self.perform(waiter) if waiter.method.direct else self.tasks.run(waiter))
+            elif not waiter.done():
+                entity.busy = True
+                entity.pins -= 1
+                waiter.set_result(None)
+
+    def limit_wait(self, reply: asyncio.Future[Outcome], invocation: Invocation) -> asyncio.Future[Outcome]:
+        """A future of the reply for one waiter, who may give up without touching what runs.
+
+        After the invocation's own timeout its outcome is CallTimeout.
+        """
+        limited: asyncio.Future[Outcome] = self.loop.create_future()
+
+        def expire() -> None:
+            if not limited.done():
+                limited.set_result(Outcome(None, timed_out(invocation), 0))
+
+        timer = self.loop.call_later(invocation.timeout, expire) if invocation.timeout is not None else None
+
+        def pass_on(done: asyncio.Future[Outcome]) -> None:
+            if timer is not None:
+                timer.cancel()
+            if not limited.done():
+                limited.set_result(done.result())
+
+        reply.add_done_callback(pass_on)
+        return limited
+
+    # inside
+
+    def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
+        if self.queued >= self.log.limits.outside_calls_max and work.message is None:
+            raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
+        work.reply = self.loop.create_future()
+        work.entity.queue.append(work)
+        self.queued += 1
+        return work.reply
+
+    def _answer(self, work: Work, reply: Reply) -> None:
+        waiting = work.reply
+        if waiting is None:
+            return
+        if isinstance(reply, Outcome):
+            if not waiting.done():
+                waiting.set_result(reply)
+        else:
+            reply.add_done_callback(lambda done: waiting.done() or waiting.set_result(done.result()))
+
+    def _run_messages(self, seconds: float) -> bool:
+        return self.deliver(seconds)
+
+
+def _size(step: Step) -> int:
+    return len(step.overlay.writes) if step.overlay is not None else 0
+
+
+def _sends(step: Step) -> int:
+    return len(step.sends) if step.sends is not None else 0

@@ -1,0 +1,167 @@
+"""Invocations: a call that was written down and not yet made. Awaiting makes it; `send` makes it one-way."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from automata import router
+from automata.context import CURRENT
+from automata.errors import CallTimeout, InvalidArgument, StateError
+
+if TYPE_CHECKING:
+    from automata.methods import Method, Packed
+    from automata.reference import ObjectRef
+
+T = TypeVar("T")
+
+REQUEST_KEY_BYTES_MAX = 512
+
+
+class Invocation(Coroutine[Any, Any, Any]):
+    """`ref(User, "alice").post("hi")`: a coroutine for whoever awaits it, in any loop. Made at most once.
+
+    request: the idempotency key; timeout: seconds after which the caller gets CallTimeout, while the method goes on.
+    """
+
+    __slots__ = ("_running", "args", "kwargs", "method", "ref", "request", "timeout", "used")
+
+    def __init__(self, ref: ObjectRef, method: Method, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        self.used = False
+        self.ref = ref
+        self.method = method
+        self.args = args
+        self.kwargs = kwargs
+        self.request: str | None = None
+        self.timeout: float | None = None
+        self._running: Generator[Any, Any, Any] | None = None
+
+    def pack(self) -> Packed:
+        """Mark as used, and give the checked arguments by value."""
+        if self.used:
+            raise StateError(f"{self!r} was awaited or sent before: write the call again")
+        self.used = True
+        return self.method.pack(self.args, self.kwargs)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        turn = CURRENT.get()
+        if turn is not None:
+            return turn.call(self)
+        return router.of(self.ref).call(self)
+
+    def send(self, value: object) -> Any:
+        """Part of the coroutine protocol, for tasks."""
+        if self._running is None:
+            self._running = self.__await__()
+        return self._running.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Part of the coroutine protocol, for tasks."""
+        if self._running is None:
+            self._running = self.__await__()
+        return self._running.throw(*error)
+
+    def close(self) -> None:
+        """Part of the coroutine protocol: gives up waiting."""
+        self.used = True
+        if self._running is not None:
+            self._running.close()
+
+    def __del__(self) -> None:
+        if not self.used:
+            warnings.warn(f"{self!r} was neither awaited nor sent, so nothing happened", RuntimeWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"<invocation {self.ref.type_name}/{self.ref.key} {self.method.name}>"
+
+
+def call(
+    invocation: Awaitable[T],
+    *,
+    idempotency_key: str | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - API
+) -> Awaitable[T]:
+    """The invocation with options.
+
+    idempotency_key: 1 to 512 bytes; asking again under the same key gives the recorded result for 24 hours, joins a
+    call that still runs, and raises InvalidArgument for other arguments. timeout: seconds until CallTimeout; the
+    method goes on, and the same key asks for its result.
+    """
+    checked = as_invocation(invocation, "call")
+    if idempotency_key is not None:
+        if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key.encode()) <= REQUEST_KEY_BYTES_MAX:
+            raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
+        if checked.method.readonly:
+            raise InvalidArgument("a readonly method changes nothing and takes no idempotency key")
+        checked.request = idempotency_key
+    if timeout is not None:
+        if timeout <= 0:
+            raise InvalidArgument("a timeout is a positive number of seconds")
+        checked.timeout = timeout
+    return cast(Awaitable[T], checked)
+
+
+class Sent:
+    """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id."""
+
+    __slots__ = ("_durable", "id")
+
+    def __init__(self, message_id: str, durable: Awaitable[None] | None) -> None:
+        self.id = message_id
+        self._durable = durable
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        if self._durable is not None:
+            yield from self._durable.__await__()
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<sent {self.id or 'with this step'}>"
+
+
+def send(invocation: Awaitable[object]) -> Sent:
+    """Make an invocation one-way: it is delivered exactly once, and its result is dropped.
+
+    In a method it belongs to the step, and leaves when that commits. In a client it leaves at once; await the result
+    to know that it is durable. Raises InvalidArgument for arguments that do not fit.
+    """
+    checked = as_invocation(invocation, "send")
+    if checked.request is not None or checked.timeout is not None:
+        raise InvalidArgument("send() takes no call() options: a message is delivered exactly once by itself")
+    turn = CURRENT.get()
+    if turn is not None:
+        return Sent(turn.send(checked), None)
+    return router.of(checked.ref).post(checked)
+
+
+async def gather(*invocations: Awaitable[Any]) -> list[Any]:
+    """Invoke in parallel and give all results in order.
+
+    All are waited for; then the first error in order, if any, is raised. In a method it is one commit point.
+    """
+    checked = [as_invocation(invocation, "gather") for invocation in invocations]
+    turn = CURRENT.get()
+    if turn is not None:
+        return await turn.gather(checked)
+    results = await asyncio.gather(*checked, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def as_invocation(value: object, where: str) -> Invocation:
+    """`value` if it is an invocation, else InvalidArgument."""
+    if isinstance(value, Invocation):
+        return value
+    raise InvalidArgument(f"{where}() takes an invocation, as in {where}(ref(User, 'alice').post('hi')), not {value!r}")
+
+
+def timed_out(invocation: Invocation) -> CallTimeout:
+    """The error of a caller that waited long enough."""
+    return CallTimeout(
+        f"{invocation!r} gave no answer in {invocation.timeout} s and goes on: its idempotency key, if it has one, "
+        "asks for the result"
+    )

@@ -1,0 +1,89 @@
+"""Idempotency keys: the same key gives the same outcome, joins a call that still runs, and never a second run.
+
+A key belongs to its object. The outcome is recorded in the step that ends the method, so neither can be lost alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
+from automata.exceptions import decode_exception
+from automata.failure import encode as encode_error
+from automata.methods import Method, Packed
+from automata.work import Outcome, Reply, Request, Work
+from darq.errors import Fenced, OutcomeUnknown, StoreClosed
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.host import Host
+    from automata.invocation import Invocation
+
+_VALUE, _ERROR = b"\x00", b"\x01"
+_REFUSALS = (CallTimeout, Overloaded, StorageFull, OutcomeUnknown, Fenced, StoreClosed)  # no outcomes: ask again
+
+
+class Keyed:
+    """The calls under a key of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._running: dict[tuple[bytes, bytes], tuple[bytes, asyncio.Future[Outcome]]] = {}
+
+    def request(self, invocation: Invocation, packed: Packed) -> Request | None:
+        """The request of an invocation, if it has a key."""
+        if invocation.request is None:
+            return None
+        method = invocation.method
+        asked = blake2b(method.name.encode() + b"\x00" + method.encode_arguments(packed), digest_size=16)
+        return Request(invocation.request.encode(), asked.digest())
+
+    def invoke(self, work: Work) -> Reply:
+        """Answer from what is known under the key, else run. Raises InvalidArgument for other arguments under it."""
+        request = work.request
+        assert request is not None, "only calls with a key come here"
+        partition = work.entity.partition
+        name = (partition, request.key)
+        if name in self._running:
+            fingerprint, reply = self._running[name]
+            _check(request, fingerprint)
+            return reply
+        host = self._host
+        recorded = host.log.requests.find(partition, request.key, int(host.clock() * 1000), host.log.group)
+        if recorded is not None:
+            _check(request, recorded.fingerprint)
+            return _decode(recorded.outcome, work.method, work.entity.group)
+        host.open_invocations.check(partition, request.key)
+        started = host.start(work)
+        if not isinstance(started, Outcome):
+            self._running[name] = (request.fingerprint, started)
+            started.add_done_callback(lambda done: self._running.pop(name))
+        return started
+
+    def record(self, work: Work, outcome: Outcome, step: Step, final: bool = True) -> None:
+        """Let the step that ends the method record its outcome. final: whether parts of it have happened already."""
+        request = work.request
+        if request is None or (isinstance(outcome.error, _REFUSALS) and not final):
+            return
+        if outcome.error is not None:
+            data = _ERROR + encode_error(outcome.error)
+        else:
+            data = _VALUE + work.method.result.encode(outcome.value)
+        now_ms = int(self._host.clock() * 1000)
+        self._host.log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+
+
+def _check(request: Request, fingerprint: bytes) -> None:
+    if request.fingerprint != fingerprint:
+        raise InvalidArgument(
+            f"the idempotency key {request.key.decode()!r} was used for another call of this object: take a new key "
+            "for new arguments"
+        )
+
+
+def _decode(data: bytes, method: Method, group: int) -> Outcome:
+    if data[:1] == _ERROR:
+        return Outcome(None, decode_exception(data[1:]), group)
+    return Outcome(method.result.decode(data[1:]), None, group)

@@ -1,0 +1,153 @@
+"""The router of one process: every object lives in the one host here (ENGINE, decision 2: no hop, no wait inside)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from automata.errors import StateError
+from automata.host import Host
+from automata.invocation import Invocation, Sent
+from automata.work import Outcome
+from darq.errors import StoreClosed
+from darq.lane import durable
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.reference import ObjectRef
+
+_YIELD_EVERY = 64  # calls answered without suspending, before others on the loop get a turn
+
+
+class LocalRouter:
+    """Calls of clients into one host, from its own event loop or from any other thread and loop."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._gate = host.log.gate
+        self._unsuspended = 0
+        self._posting: set[asyncio.Future[Any]] = set()
+        self.closed = False
+
+    def call(self, invocation: Invocation) -> Generator[Any, Any, Any]:
+        """Make the call and give its result once what it depends on is durable."""
+        host = self._host
+        if asyncio.get_running_loop() is not host.loop:
+            return (yield from self._from_elsewhere(self._call_here(invocation)))
+        if self.closed:
+            raise _closed()
+        packed = invocation.pack()
+        ref = invocation.ref
+        entity = host.entity(ref.type_name, ref.key)
+        if invocation.request is None and invocation.timeout is None:
+            host.check_size(invocation, packed)
+            reply = host.invoke(entity, invocation.method, packed)
+        else:
+            reply = host.invoke_inside(invocation, packed)
+        if isinstance(reply, Outcome):
+            outcome = reply
+            if outcome.group <= self._gate.durable:
+                self._unsuspended += 1
+                if self._unsuspended >= _YIELD_EVERY:
+                    self._unsuspended = 0
+                    yield
+                return outcome.take()
+        else:
+            outcome = yield from host.limit_wait(reply, invocation)
+        if outcome.group > self._gate.durable:
+            waiting: asyncio.Future[None] = host.loop.create_future()
+            self._gate.release(outcome.group, partial(_settle, waiting))
+            yield from waiting
+        return outcome.take()
+
+    def post(self, invocation: Invocation) -> Sent:
+        """Send a message: it is on its way at once, and durable when the result is awaited."""
+        host = self._host
+        try:
+            here = asyncio.get_running_loop() is host.loop
+        except RuntimeError:
+            here = False
+        if here:
+            lsn = self._store(invocation)
+            written = host.loop.create_task(durable(host.log.gate, host.log.group.number))
+        else:
+            lsn, waiting = asyncio.run_coroutine_threadsafe(self._post_here(invocation), host.loop).result()
+            return Sent(lsn, _Elsewhere(self, waiting))
+        self._posting.add(written)
+        written.add_done_callback(self._posting.discard)
+        return Sent(lsn, written)
+
+    async def drain(self) -> None:
+        """Wait until all that was posted is durable."""
+        if self._posting:
+            await asyncio.wait(self._posting)
+
+    def _store(self, invocation: Invocation) -> str:
+        host = self._host
+        if self.closed:
+            raise _closed()
+        host.options.registry.get(invocation.ref.type_name)
+        host.log.admit()
+        step = Step(b"", b"")
+        envelope = host.envelope(invocation)
+        step.send(envelope)
+        host.log.commit(step)
+        host.committer.touch()
+        return str(envelope.lsn)
+
+    async def _post_here(self, invocation: Invocation) -> tuple[str, asyncio.Task[None]]:
+        lsn = self._store(invocation)
+        written = self._host.loop.create_task(durable(self._host.log.gate, self._host.log.group.number))
+        self._posting.add(written)
+        written.add_done_callback(self._posting.discard)
+        return lsn, written
+
+    async def _call_here(self, invocation: Invocation) -> Any:
+        return await _Here(self, invocation)
+
+    def _from_elsewhere(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        loop = self._host.loop
+        if self.closed or loop.is_closed():
+            coroutine.close()
+            raise _closed()
+        return (yield from asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop)).__await__())
+
+
+class _Here:
+    """Awaits a call on the host's own loop."""
+
+    def __init__(self, router: LocalRouter, invocation: Invocation) -> None:
+        self._router = router
+        self._invocation = invocation
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._router.call(self._invocation)
+
+
+class _Elsewhere:
+    """Awaits, on any loop, that a message posted from another thread is durable."""
+
+    def __init__(self, router: LocalRouter, written: asyncio.Task[None]) -> None:
+        self._router = router
+        self._written = written
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        async def wait() -> None:
+            await asyncio.shield(self._written)
+
+        yield from self._router._from_elsewhere(wait())
+
+
+def _settle(waiting: asyncio.Future[None], error: BaseException | None) -> None:
+    if waiting.done():
+        return
+    if error is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(error)
+
+
+def _closed() -> StateError | StoreClosed:
+    return StoreClosed("the app is closed: what was acknowledged is safe; open it again to go on")

@@ -1,0 +1,200 @@
+"""Invocable methods: which there are, what they take and give, and whether they can be stepped without a task."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from automata.dynamic import decode_dynamic, encode_dynamic
+from automata.errors import DeclarationError, InvalidArgument
+from automata.values import ValueType, value_type
+
+Packed = tuple[object, ...]
+"""Arguments by value: immutable ones as they are, others encoded."""
+
+READONLY = "__automata_readonly__"
+_AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"})
+_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[bytes]).decode
+_REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Readonly:
+    """What `@readonly` notes on a method. cache: it is deterministic, and its result may be reused."""
+
+    cache: bool = False
+
+
+class Anything:
+    """The kind of a parameter or result without an annotation: whatever the dynamic codec can carry."""
+
+    exact = None
+    immutable = False
+
+    def validate(self, value: object) -> object:
+        """Anything goes; what cannot be carried is found when it is encoded."""
+        return value
+
+    def encode(self, value: object) -> bytes:
+        """Self-describing bytes."""
+        return encode_dynamic(value)
+
+    def decode(self, data: bytes) -> object:
+        """The value again."""
+        return decode_dynamic(data)
+
+
+Kind = ValueType | Anything
+
+
+class Parameter:
+    """One parameter of a method."""
+
+    __slots__ = ("default", "exact", "immutable", "kind", "name")
+
+    def __init__(self, name: str, kind: Kind, default: object) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.exact = kind.exact
+        self.immutable = kind.immutable
+
+
+class Method:
+    """One invocable method of a type.
+
+    direct: its code awaits nothing, so that it is stepped without a task (ENGINE, decision 5). simple: all its
+    parameters are immutable values, so that packed arguments are the arguments.
+    """
+
+    def __init__(self, type_name: str, name: str, fn: Callable[..., Coroutine[object, object, object]]) -> None:
+        note = getattr(fn, READONLY, None)
+        self.type_name = type_name
+        self.name = name
+        self.fn = fn
+        self.readonly = note is not None
+        self.cached = note.cache if note else False
+        self.private = name.startswith("_")
+        self.direct = not awaits(fn)
+        self.signature = _signature(type_name, name, fn)
+        self.parameters: list[Parameter] = []
+        self.result: Kind = Anything()
+        self.simple = False
+        self.exacts: tuple[type | None, ...] = ()
+        self.result_exact: type | None = None
+
+    def resolve(self, hints: Mapping[str, object]) -> None:
+        """Compile the annotations, which `typing.get_type_hints` has made real."""
+        self.parameters = [
+            Parameter(p.name, self._kind(p.name, hints), p.default)
+            for p in list(self.signature.parameters.values())[1:]
+        ]
+        self.result = self._kind("return", hints)
+        self.simple = all(p.immutable for p in self.parameters)
+        self.exacts = tuple(p.exact for p in self.parameters)
+        self.result_exact = self.result.exact
+
+    def pack(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Packed:
+        """Arguments checked against the declaration and taken by value. Raises InvalidArgument."""
+        if not kwargs and tuple(map(type, args)) == self.exacts:
+            return args
+        if kwargs or len(args) != len(self.parameters):
+            args = self._bind(args, kwargs)
+        return tuple(self._take(p, value) for p, value in zip(self.parameters, args, strict=True))
+
+    def unpack(self, packed: Packed) -> Packed:
+        """The arguments to call the method with; mutable ones are fresh copies each time."""
+        if self.simple:
+            return packed
+        return tuple(
+            value if p.immutable else p.kind.decode(cast(bytes, value))
+            for p, value in zip(self.parameters, packed, strict=True)
+        )
+
+    def encode_arguments(self, packed: Packed) -> bytes:
+        """Packed arguments as bytes."""
+        return _encode(
+            [p.kind.encode(value) if p.immutable else value for p, value in zip(self.parameters, packed, strict=True)]
+        )
+
+    def decode_arguments(self, data: bytes) -> Packed:
+        """Packed arguments from bytes; parameters added since take their defaults. Raises InvalidArgument."""
+        encoded = _decode(data)
+        packed = [
+            p.kind.decode(value) if p.immutable else value for p, value in zip(self.parameters, encoded, strict=False)
+        ]
+        missing = self.parameters[len(encoded) :]
+        if len(encoded) > len(self.parameters) or any(p.default is _REQUIRED for p in missing):
+            raise InvalidArgument(
+                f"a stored message for {self.type_name}.{self.name} has {len(encoded)} arguments, "
+                f"and the method now takes {len(self.parameters)}: give added parameters a default"
+            )
+        return (*packed, *(self._take(p, p.default) for p in missing))
+
+    def take_result(self, value: object) -> object:
+        """The result by value. Raises InvalidArgument if it does not fit the declared return type."""
+        if type(value) is self.result_exact:
+            return value
+        kind = self.result
+        if isinstance(kind, Anything):
+            return value if type(value) in _SCALARS else decode_dynamic(encode_dynamic(value))
+        try:
+            value = kind.validate(value)
+            return value if kind.immutable else kind.decode(kind.encode(value))
+        except InvalidArgument as error:
+            raise InvalidArgument(f"the result of {self.type_name}.{self.name}: {error}") from None
+
+    def _kind(self, name: str, hints: Mapping[str, object]) -> Kind:
+        if name not in hints:
+            return Anything()
+        try:
+            return value_type(hints[name])
+        except DeclarationError as error:
+            what = "the return type" if name == "return" else f"parameter {name!r}"
+            raise DeclarationError(f"{what} of {self.type_name}.{self.name}: {error}") from None
+
+    def _bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Packed:
+        try:
+            bound = self.signature.bind(None, *args, **kwargs)
+        except TypeError as error:
+            raise InvalidArgument(f"{self.type_name}.{self.name}(): {error}") from None
+        bound.apply_defaults()
+        return tuple(bound.arguments.values())[1:]
+
+    def _take(self, parameter: Parameter, value: object) -> object:
+        if type(value) is parameter.exact:
+            return value
+        kind = parameter.kind
+        try:
+            value = kind.validate(value)
+            return value if parameter.immutable else kind.encode(value)
+        except InvalidArgument as error:
+            where = f"{self.type_name}.{self.name}(), argument {parameter.name!r}"
+            raise InvalidArgument(f"{where}: {error}") from None
+
+
+def awaits(fn: Callable[..., object]) -> bool:
+    """Whether the code of a coroutine function contains an await of any kind."""
+    code = inspect.unwrap(fn).__code__ if not hasattr(fn, "__code__") else fn.__code__
+    return any(instruction.opname in _AWAITING for instruction in dis.get_instructions(code))
+
+
+def _signature(type_name: str, name: str, fn: Callable[..., object]) -> inspect.Signature:
+    signature = inspect.signature(fn)
+    parameters = list(signature.parameters.values())
+    if not parameters:
+        raise DeclarationError(f"{type_name}.{name} must take self")
+    for p in parameters[1:]:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise DeclarationError(
+                f"{type_name}.{name} takes *{p.name}: an invocable method names each parameter, so that stored "
+                "messages stay readable; take a list or a dict instead"
+            )
+    return signature

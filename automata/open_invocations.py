@@ -1,0 +1,64 @@
+"""Methods that have committed a part and have not finished. What is found here when a store opens was interrupted.
+
+The row is set by the first part's step and dropped by the last one's, so a method that suspends and ends within one
+group leaves nothing on disk. Its journal will lie below it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automata.partitions import address_of
+from automata.envelope import OpenInvocation, decode_open, encode_open
+from automata.errors import Interrupted
+from darq import keys
+from darq.log import Log
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.turn import Turn
+
+
+class OpenInvocations:
+    """The unfinished invocations of one store. interrupted: those of an earlier life, by number."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        rows = log.store.scan(keys.INVOCATION, keys.after(keys.INVOCATION), keys.ALL)
+        self.interrupted = {keys.number_of(key): decode_open(data) for key, data in rows}
+
+    def add(self, turn: Turn, step: Step) -> None:
+        """The first part of `turn` commits with `step`; later ones change nothing here."""
+        work = turn.work
+        if turn.lsn or work is None:
+            return
+        turn.lsn = self._log.take_lsn()
+        request = work.request
+        row = OpenInvocation(
+            turn.entity.partition,
+            turn.method.name,
+            turn.method.encode_arguments(work.packed),
+            request.key if request else b"",
+            request.fingerprint if request else b"",
+            int(turn.host.clock() * 1000),
+        )
+        step.set_row(keys.numbered(keys.INVOCATION, turn.lsn), encode_open(row))
+
+    def drop(self, turn: Turn, step: Step) -> None:
+        """`turn` ends with `step`."""
+        step.set_row(keys.numbered(keys.INVOCATION, turn.lsn), None)
+
+    def check(self, partition: bytes, request: bytes) -> None:
+        """Raise Interrupted for the key of an interrupted method: it must not run a second time."""
+        for number, row in self.interrupted.items():
+            if row.partition == partition and row.request == request:
+                type_name, key = address_of(partition)
+                raise Interrupted(
+                    f"{type_name}/{key} {row.method} was interrupted after it had committed a part (number {number} "
+                    "in app.interrupted()): its later parts did not happen, and it is not run again"
+                )
+
+    def discard(self, number: int, step: Step) -> None:
+        """Forget an interrupted method with `step`."""
+        del self.interrupted[number]
+        step.set_row(keys.numbered(keys.INVOCATION, number), None)

@@ -1,0 +1,114 @@
+"""Methods whose code awaits something: each runs in a task of its own, holding its object between commit points."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from automata.context import CURRENT
+from automata.entity import Entity, load
+from automata.errors import CallTimeout
+from automata.methods import Method, Packed
+from automata.state import Mode
+from automata.turn import Turn, drive
+from automata.work import Outcome, Work
+from darq.errors import StoreClosed
+
+if TYPE_CHECKING:
+    from automata.host import Host
+
+
+class Tasks:
+    """The running tasks of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._running: set[asyncio.Task[Outcome]] = set()
+        self._stopping = False
+
+    def run(self, work: Work) -> asyncio.Future[Outcome]:
+        """Run a method that changes its object, which is free and is held from now on."""
+        work.entity.busy = True
+        return self._start(self._run(work))
+
+    def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
+        """Run a readonly method on a snapshot of committed state, beside whatever else runs."""
+        return self._start(self._read(entity, method, packed))
+
+    async def stop(self, seconds: float) -> None:
+        """Let what runs end within `seconds`; roll back the current part of what does not."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        self._stopping = True
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    def _start(self, coroutine: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        task = self._host.loop.create_task(coroutine)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _run(self, work: Work) -> Outcome:
+        host, entity, method, state = self._host, work.entity, work.method, work.entity.state
+        turn = Turn(host, entity, method, state)
+        turn.work, turn.task = work, asyncio.current_task()
+        CURRENT.set(turn)
+        try:
+            host.log.admit()
+            state.begin(Mode.WRITE)
+            result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
+            host.commit(turn, Outcome(result, None, 0))
+            outcome = Outcome(result, None, max(turn.group, entity.group))
+        except Exception as error:
+            state.rollback()
+            outcome = host.fail(turn, error)
+        except asyncio.CancelledError:
+            state.rollback()
+            outcome = self._cancelled(turn)
+        finally:
+            turn.closed = True
+            state.mode = Mode.IDLE
+            host.release(entity)
+        return outcome
+
+    async def _read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
+        host = self._host
+        state, instance = load(entity.made, entity.key, host.log, entity.prefix)
+        turn = Turn(host, entity, method, state)
+        turn.task = asyncio.current_task()
+        CURRENT.set(turn)
+        state.begin(Mode.READ)
+        entity.snapshots.append(state)
+        try:
+            result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
+            state.flush()
+            return Outcome(result, None, turn.group)
+        except Exception as error:
+            return Outcome(None, error, turn.group)
+        except asyncio.CancelledError:
+            return Outcome(None, _why_cancelled(turn), turn.group)
+        finally:
+            turn.closed = True
+            entity.snapshots.remove(state)
+
+    def _cancelled(self, turn: Turn) -> Outcome:
+        """The task was cancelled: by the limit of foreign awaits, which is a failure, or because the app closes.
+
+        Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
+        """
+        error = _why_cancelled(turn)
+        return Outcome(None, error, turn.group) if self._stopping else self._host.fail(turn, error)
+
+
+def _why_cancelled(turn: Turn) -> Exception:
+    name = f"{turn.entity.address} {turn.method.name}"
+    if turn.expired:
+        return CallTimeout(
+            f"{name} awaited something that is no object for more than "
+            f"{turn.host.options.foreign_await_seconds_max} s, which holds its object: its last part was rolled back"
+        )
+    return StoreClosed(f"{name} was cancelled because the app closed: its last part was rolled back")

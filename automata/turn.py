@@ -1,0 +1,221 @@
+"""One invocation while its code runs: what it reads, changes and sends, part by part.
+
+A part ends at each await of another automaton (LambdaObjects §3.1) and at the end of the method. Nothing of a part
+happens before its step commits; a part that raises leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from automata.envelope import Envelope
+from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
+from automata.state import Mode
+from automata.work import Outcome, Reply
+from darq.errors import AutomataError
+
+if TYPE_CHECKING:
+    from automata.entity import Entity
+    from automata.host import Host
+    from automata.invocation import Invocation
+    from automata.methods import Method
+    from automata.state import Live, ObjectState
+    from automata.work import Work
+
+
+class Turn:
+    """The context of one running method.
+
+    group: the highest group that its answer depends on. foreign: it has awaited something that is no automaton.
+    """
+
+    __slots__ = (
+        "closed",
+        "deleted",
+        "detached",
+        "entity",
+        "expired",
+        "foreign",
+        "group",
+        "host",
+        "lsn",
+        "method",
+        "sends",
+        "state",
+        "task",
+        "waiting",
+        "work",
+    )
+
+    def __init__(self, host: Host, entity: Entity, method: Method, state: ObjectState) -> None:
+        self.host = host
+        self.entity = entity
+        self.method = method
+        self.state = state
+        self.group = entity.group
+        self.sends: list[Envelope] | None = None
+        self.closed = False
+        self.deleted = False
+        self.detached: list[Live] = []
+        self.foreign = False
+        self.expired = False
+        self.lsn = 0
+        self.task: asyncio.Task[Outcome] | None = None
+        self.waiting: object = None
+        self.work: Work | None = None
+
+    def check_active(self) -> None:
+        """Raise StateError after the end of the method, and in other tasks than its own."""
+        if self.closed:
+            raise StateError(f"{self._name} has ended: its object can be used no more by what it left behind")
+        if self.task is not None and asyncio.current_task() is not self.task:
+            raise StateError(f"{self._name} is used from another task: invoke and send from the method itself")
+
+    def check_detached(self) -> None:
+        """Raise StateError if a value was read before a commit point and changed after it."""
+        for live in self.detached:
+            if live.encode_changed() is not None:
+                raise StateError(
+                    f"{self._name}: {live.name!r} was read before an await of another object and changed after it; "
+                    "others may have changed it meanwhile: read it again, then change it"
+                )
+
+    def send(self, invocation: Invocation) -> str:
+        """Take a message into this part's step."""
+        self.check_active()
+        if self.state.mode is Mode.READ:
+            raise ReadOnlyError(f"{self._name} is readonly and must not send")
+        envelope = self.host.envelope(invocation)
+        if self.sends is None:
+            self.sends = []
+        self.sends.append(envelope)
+        return ""
+
+    def delete(self) -> None:
+        """Empty the object with this part's step."""
+        self.state.check_writable(self.entity.address)
+        self.state.clear()
+        self.deleted = True
+
+    def begin_foreign(self) -> asyncio.TimerHandle:
+        """The method awaits something that is no automaton, while it keeps its object."""
+        self.foreign = True
+        return self.host.loop.call_later(self.host.options.foreign_await_seconds_max, self._expire)
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def call(self, invocation: Invocation) -> Generator[Any, Any, Any]:
+        """`await ref(...).method()` in a method: a commit point, then the call, then the next part."""
+        [outcome] = yield from self._commit_and_call([invocation])
+        return outcome.take()
+
+    @types.coroutine
+    def gather(self, invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Any]]:
+        """Several calls at one commit point."""
+        outcomes = yield from self._commit_and_call(invocations)
+        return [outcome.take() for outcome in outcomes]
+
+    def _commit_and_call(self, invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Outcome]]:
+        self.check_active()
+        if self.foreign:
+            raise UnjournaledAwait(
+                f"{self._name} has awaited something that is no automaton before it awaits one: after a crash that "
+                "could come out differently. Do it through effect() or sleep(), or after the last call"
+            )
+        for invocation in invocations:
+            if self.state.mode is Mode.READ and not invocation.method.readonly:
+                raise ReadOnlyError(f"{self._name} is readonly and must not call {invocation!r}")
+        packed = [invocation.pack() for invocation in invocations]
+        self.host.commit_part(self)
+        replies = [self.host.invoke_inside(i, p) for i, p in zip(invocations, packed, strict=True)]
+        if all(isinstance(reply, Outcome) for reply in replies):
+            outcomes: list[Outcome] = replies  # type: ignore[assignment]
+        else:
+            outcomes = yield from self._wait(replies, invocations)
+        self.host.begin_part(self)
+        self.group = max(self.group, *(outcome.group for outcome in outcomes)) if outcomes else self.group
+        return outcomes
+
+    def _wait(self, replies: Sequence[Reply], invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Outcome]]:
+        """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
+        self.host.let_go(self)
+        try:
+            outcomes = []
+            for reply, invocation in zip(replies, invocations, strict=True):
+                if isinstance(reply, Outcome):
+                    outcomes.append(reply)
+                else:
+                    outcomes.append((yield from self._await_own(self.host.limit_wait(reply, invocation))))
+        except BaseException:
+            yield from self._hold_again()
+            self.host.begin_part(self)
+            raise
+        yield from self._hold_again()
+        return outcomes
+
+    def _hold_again(self) -> Generator[Any, Any, None]:
+        cancelled = None
+        while (turn_up := self.host.hold_again(self)) is not None:
+            try:
+                yield from self._await_own(turn_up)
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if not turn_up.cancelled():
+                    break
+        if cancelled is not None:
+            raise cancelled
+
+    def _await_own(self, future: asyncio.Future[Any]) -> Generator[Any, Any, Any]:
+        self.waiting = future
+        try:
+            return (yield from future)
+        finally:
+            self.waiting = None
+
+    @property
+    def _name(self) -> str:
+        return f"{self.entity.address} {self.method.name}"
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> object:
+    """Step a method whose code awaits nothing; it cannot suspend, so it needs no task (ENGINE, decision 5)."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise AutomataError("a method without an await has suspended: report this")
+
+
+@types.coroutine
+def drive(coroutine: Coroutine[Any, Any, Any], turn: Turn) -> Generator[Any, Any, Any]:
+    """Step a method in its task, and notice when it awaits something that is no automaton.
+
+    Such an await holds the object, so it has a limit: then the task is cancelled.
+    """
+    step, given = coroutine.send, None
+    while True:
+        try:
+            yielded = step(given)
+        except StopIteration as stop:
+            return stop.value
+        own = turn.waiting is not None and yielded is turn.waiting
+        watch = None if own else turn.begin_foreign()
+        try:
+            given = yield yielded
+            step = coroutine.send
+        except GeneratorExit:
+            coroutine.close()
+            raise
+        except BaseException as error:
+            given, step = error, coroutine.throw  # type: ignore[assignment]
+        finally:
+            if watch is not None:
+                watch.cancel()

@@ -1,0 +1,110 @@
+"""Definitions of automaton types, and the registry of those that this process knows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from automata.errors import DeclarationError, NotPublic, UnknownMethod, UnknownType
+
+if TYPE_CHECKING:
+    from automata.fields import Field
+    from automata.methods import Method
+    from automata.reference import ObjectRef
+
+
+class AutomatonType:
+    """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved."""
+
+    def __init__(
+        self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, Field]]
+    ) -> None:
+        self.name = name
+        self.cls = cls
+        self.methods = methods
+        self.ref_class: type[ObjectRef]
+        self._resolve = resolve
+        self._fields: dict[str, Field] | None = None
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Where it is defined: defining the same place again replaces it."""
+        return self.cls.__module__, self.cls.__qualname__
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Its fields by name. The first use resolves all annotations; DeclarationError names one that cannot be."""
+        return self.resolve() if self._fields is None else self._fields
+
+    def resolve(self) -> dict[str, Field]:
+        """Compile its annotations. Raises DeclarationError."""
+        if self._fields is None:
+            self._fields = self._resolve()
+        return self._fields
+
+    def method(self, name: str) -> Method:
+        """One method by name. Raises UnknownMethod, or NotPublic for other things of the class."""
+        self.resolve()
+        found = self.methods.get(name)
+        if found is not None:
+            return found
+        if hasattr(self.cls, name) or name in self.fields:
+            raise NotPublic(f"{self.name}.{name} is no invocable method: only `async def` methods are")
+        known = ", ".join(sorted(m for m in self.methods if not m.startswith("_"))) or "none"
+        raise UnknownMethod(f"{self.name} has no method {name!r}; its methods: {known}")
+
+
+class Registry:
+    """Types by name. Several definitions may claim a name until an app opens, which reports the clash."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._types: dict[str, dict[tuple[str, str], AutomatonType]] = {}
+        self._listeners: list[Callable[[AutomatonType], None]] = []
+
+    def add(self, definition: AutomatonType) -> None:
+        """Register a definition, replacing an earlier one of the same module and qualified name."""
+        with self._lock:
+            named = self._types.setdefault(definition.name, {})
+            named.pop(definition.origin, None)
+            named[definition.origin] = definition
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(definition)
+
+    def find(self, name: str) -> AutomatonType | None:
+        """The newest definition under a name."""
+        named = self._types.get(name)
+        return next(reversed(named.values())) if named else None
+
+    def get(self, name: str) -> AutomatonType:
+        """The definition under a name, or UnknownType."""
+        found = self.find(name)
+        if found is None:
+            known = ", ".join(sorted(self._types)) or "none"
+            raise UnknownType(f"no type {name!r} is defined here; known: {known}. Import the module that defines it")
+        return found
+
+    def names(self) -> list[str]:
+        """All names."""
+        return sorted(self._types)
+
+    def check(self) -> None:
+        """Resolve every type and refuse names claimed twice. Raises DeclarationError."""
+        for name, named in sorted(self._types.items()):
+            if len(named) > 1:
+                places = " and ".join(f"{module}.{qualname}" for module, qualname in named)
+                raise DeclarationError(f"the type name {name!r} is claimed by {places}: rename one with name=...")
+            for definition in named.values():
+                definition.resolve()
+
+    def listen(self, listener: Callable[[AutomatonType], None]) -> Callable[[], None]:
+        """Call `listener` for every definition added from now on, on the thread that defines; returns how to stop."""
+        with self._lock:
+            self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+
+REGISTRY = Registry()
+"""The types that this process defines: one application (API: Declaring)."""

@@ -1,0 +1,55 @@
+"""Values that pass between the parts of the engine: what is to be run, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from automata.failure import portable
+
+if TYPE_CHECKING:
+    from automata.entity import Entity
+    from automata.envelope import Envelope
+    from automata.methods import Method, Packed
+
+
+class Outcome:
+    """What a method gave: a value, or an error. group: what it depends on being durable."""
+
+    __slots__ = ("error", "group", "value")
+
+    def __init__(self, value: object, error: BaseException | None, group: int) -> None:
+        self.value = value
+        self.error = error
+        self.group = group
+
+    def take(self) -> object:
+        """The value, or raise the error as its caller sees it."""
+        if self.error is not None:
+            raise portable(self.error)
+        return self.value
+
+
+Reply = Outcome | asyncio.Future[Outcome]
+"""An outcome, now or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The idempotency key of a call, and what was asked under it. fingerprint: 16 bytes."""
+
+    key: bytes
+    fingerprint: bytes
+
+
+@dataclass(slots=True)
+class Work:
+    """One invocation to run on one object. message: what it consumes; reply: who waits for the outcome."""
+
+    entity: Entity
+    method: Method
+    packed: Packed
+    message: Envelope | None = None
+    request: Request | None = None
+    reply: asyncio.Future[Outcome] | None = None

@@ -1,0 +1,284 @@
+"""`ssms.open(path)`: an application on one machine, in one process, with no service to start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar, cast, overload
+
+from automata import ref as refs
+from automata.delivery import Letter
+from automata.errors import InvalidArgument, StateError, UnknownType
+from automata.fields import STATE
+from automata.host import Options
+from automata.local import LocalRouter
+from automata.reference import ObjectRef
+from darq.errors import StoreClosed
+from darq.limits import Limits
+from darq.rocks import RocksStore
+from darq.store import Store
+from ssms import embedded, objects
+from ssms.embedded import Engine
+
+T = TypeVar("T")
+
+NODE = "local"
+"""The id of the one node of an embedded app."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of an app. An embedded app has one, which is its head."""
+
+    id: str
+    alive: bool
+    is_head: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an object is where it is. node: the id of the node that it lives on; reason: a sentence."""
+
+    node: str
+    reason: str
+
+
+class App:
+    """An application over one store, as an async or a plain context manager.
+
+    Its objects are invoked through refs (`automata.ref`, or `app.ref` when several apps are open), from any thread
+    or event loop. Opening raises StoreLocked, StorePathError, NewerFormat, StoreDamaged or DeclarationError.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], limits: Limits, options: Options) -> None:
+        self._open_store = open_store
+        self._limits = limits
+        self._options = options
+        self._engine: Engine | None = None
+        self._thread: _LoopThread | None = None
+
+    async def __aenter__(self) -> App:
+        self._start(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self._stop()
+
+    def __enter__(self) -> App:
+        self._thread = _LoopThread()
+        try:
+            self._thread.run(self.__aenter__())
+        except BaseException:
+            self._thread.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            try:
+                thread.run(self._stop())
+            finally:
+                thread.stop()
+
+    # invoking
+
+    @property
+    def router(self) -> LocalRouter:
+        """Where invocations through this app's refs go."""
+        return self._opened().router
+
+    @overload
+    def ref(self, target: type[T], key: str, /) -> T: ...
+    @overload
+    def ref(self, target: str, key: str, /) -> ObjectRef: ...
+    def ref(self, target: object, key: str, /) -> object:
+        """As `automata.ref`, bound to this app."""
+        return refs.bound_ref(self, target, key)
+
+    @overload
+    def run(self, work: AsyncIterator[T], /) -> Iterator[T]: ...
+    @overload
+    def run(self, work: Awaitable[T], /) -> T: ...
+    def run(self, work: Awaitable[T] | AsyncIterator[T], /) -> T | Iterator[T]:
+        """Wait for an awaitable of this app, or iterate an async iterator of it, from synchronous code in any thread.
+
+        Raises StateError on the app's own event loop, where `await` belongs.
+        """
+        loop = self._opened().host.loop
+        _refuse_on(loop)
+        if isinstance(work, AsyncIterator):
+            return _iterate(work, loop)
+        return asyncio.run_coroutine_threadsafe(_await(work), loop).result()
+
+    # types
+
+    async def deploy(self, *classes: type) -> None:
+        """Make types known to the app. Embedded, decorating has done so already; this checks them."""
+        for cls in classes:
+            made = getattr(cls, "__automaton__", None)
+            if made is None:
+                raise UnknownType(f"{cls!r} is no object type: decorate it with @object_type")
+            made.resolve()
+            if self._options.registry.find(made.name) is not made:
+                self._options.registry.add(made)
+
+    # looking
+
+    async def objects(self, cls: type | str, *, prefix: str = "", after: str = "") -> AsyncIterator[str]:
+        """The keys of the objects of a type that exist, in order, from behind the key `after`, beginning with `prefix`."""
+        async for key in self._iterate(lambda e: objects.keys_of(e, objects.type_name(cls), prefix, after)):
+            yield key
+
+    async def exists(self, ref: object) -> bool:
+        """Whether the object has been written to (and not been deleted since)."""
+        return await self._here(lambda engine: objects.exists(engine, _object(ref)))
+
+    async def delete(self, ref: object) -> None:
+        """Delete an object with everything it holds, as one step."""
+        await self._here(lambda engine: objects.delete(engine, _object(ref)))
+
+    async def inspect(self, ref: object) -> dict[str, Any]:
+        """The object's fields as plain Python: values, lists, dicts and sets."""
+        return await self._here(lambda engine: objects.inspect(engine, _object(ref)))
+
+    async def dead_letters(self) -> AsyncIterator[Letter]:
+        """Messages that have raised too often, oldest first."""
+        async for letter in self._iterate(objects.dead_letters):
+            yield letter
+
+    async def interrupted(self) -> AsyncIterator[Letter]:
+        """Methods that had committed a part when their process died, and were not finished."""
+        async for letter in self._iterate(objects.interrupted):
+            yield letter
+
+    async def retry(self, letter_id: str) -> None:
+        """Deliver a dead letter again. StateError if there is none of this id."""
+        await self._here(lambda engine: objects.retry(engine, letter_id))
+
+    async def discard(self, letter_id: str) -> None:
+        """Drop a dead letter or an interrupted method. StateError if there is none of this id."""
+        await self._here(lambda engine: objects.discard(engine, letter_id))
+
+    async def nodes(self) -> AsyncIterator[Node]:
+        """The machines of the app: here, one."""
+        self._opened()
+        yield Node(NODE, alive=True, is_head=True)
+
+    async def move(self, ref: object, node_id: str) -> None:
+        """Move an object to a node. An embedded app has no other: anything else raises InvalidArgument."""
+        _object(ref)
+        if node_id != NODE:
+            raise InvalidArgument(f"an embedded app has the one node {NODE!r}: objects move on a cluster")
+
+    async def explain(self, ref: object) -> Explanation:
+        """Where an object lives, and why."""
+        return Explanation(NODE, f"{_object(ref)!r} lives in this process: an embedded app has one node")
+
+    async def stats(self) -> dict[str, int]:
+        """Counters of the engine; their names say their units."""
+        return await self._here(objects.stats)
+
+    # inside
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._engine is not None:
+            raise StateError("this app is open already: call ssms.open() again for another one")
+        self._engine = embedded.start(self._open_store(), loop, self._limits, self._options)
+
+    async def _stop(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await embedded.stop(engine)
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise StoreClosed("the app is not open: use it inside `async with ssms.open(path) as app:`")
+        return self._engine
+
+    async def _here(self, look: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+        """Run on the engine's own loop, wherever the caller is."""
+        engine = self._opened()
+        if asyncio.get_running_loop() is engine.host.loop:
+            return await look(engine)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(look(engine), engine.host.loop))
+
+    async def _iterate(self, look: Callable[[Engine], AsyncIterator[T]]) -> AsyncIterator[T]:
+        engine = self._opened()
+        if asyncio.get_running_loop() is engine.host.loop:
+            async for item in look(engine):
+                yield item
+            return
+        items = look(engine)
+        while True:
+            step = asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop)
+            item = await asyncio.wrap_future(step)
+            if item is _END:
+                return
+            yield cast(T, item)
+
+
+def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App:  # noqa: A001 - the API's name
+    """An app over the store in the folder `path`, which is made if it is not there.
+
+    Use it as `async with ssms.open(path) as app:` or, from synchronous code, `with ssms.open(path) as app:`.
+    """
+    return App(lambda: RocksStore(path), limits or Limits(), Options())
+
+
+class _LoopThread:
+    """An event loop on a thread of its own, for apps opened by synchronous code."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="ssms", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+_END = object()
+
+
+async def _next(items: AsyncIterator[T]) -> object:
+    return await anext(items, _END)
+
+
+def _iterate(items: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
+    while True:
+        item = asyncio.run_coroutine_threadsafe(_next(items), loop).result()
+        if item is _END:
+            return
+        yield cast(T, item)
+
+
+async def _await(work: Awaitable[T]) -> T:
+    return await work
+
+
+def _refuse_on(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if running is loop:
+        raise StateError("app.run() would block its own event loop: await instead")
+
+
+def _object(ref: object) -> ObjectRef:
+    if isinstance(ref, ObjectRef):
+        return ref
+    raise InvalidArgument(f"expected a ref, as in ref(User, 'alice'), not {ref!r}")
+
+
+_ = STATE

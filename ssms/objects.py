@@ -1,0 +1,120 @@
+"""Looking at an embedded app's objects from outside: keys, existence, contents, letters, counters.
+
+Whatever is shown is durable: each answer waits at the gate for all that it may depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from automata.delivery import Letter
+from automata.entity import load
+from automata.errors import StateError
+from automata.partitions import address_of, partition_of
+from automata.reference import ObjectRef, make_ref
+from automata.state import Mode
+from darq import keys
+from darq.lane import durable
+from darq.step import Step
+from ssms.embedded import Engine
+
+_PAGE_ROWS = 512
+
+
+def type_name(cls: type | str) -> str:
+    """The name of a type given by class or name."""
+    return cls if isinstance(cls, str) else cls.__automaton__.name  # type: ignore[attr-defined, no-any-return]
+
+
+async def keys_of(engine: Engine, name: str, prefix: str, after: str) -> AsyncIterator[str]:
+    """Keys of existing objects, in order, read page by page."""
+    first = keys.DIRECTORY + keys.escape(partition_of(name, prefix))
+    begin, end = first, keys.after(first)
+    if after:
+        begin = max(begin, keys.partition_key(keys.DIRECTORY, partition_of(name, after)) + b"\xff")
+    while True:
+        await _settled(engine)
+        rows = engine.log.store.scan(begin, end, _PAGE_ROWS)
+        for key, _ in rows:
+            yield address_of(keys.split_partition(key)[0])[1]
+        if len(rows) < _PAGE_ROWS:
+            return
+        begin = rows[-1][0] + b"\x00"
+
+
+async def exists(engine: Engine, ref: ObjectRef) -> bool:
+    """Whether the object has a directory row."""
+    found = engine.log.row(keys.partition_key(keys.DIRECTORY, partition_of(ref.type_name, ref.key))) is not None
+    await _settled(engine)
+    return found
+
+
+async def inspect(engine: Engine, ref: ObjectRef) -> dict[str, Any]:
+    """The fields of an object as plain Python."""
+    entity = engine.host.entity(ref.type_name, ref.key)
+    state, instance = load(entity.made, entity.key, engine.log, entity.prefix)
+    state.begin(Mode.READ)
+    found = {name: field.plain(instance) for name, field in entity.made.fields.items()}
+    await _settled(engine)
+    return found
+
+
+async def delete(engine: Engine, ref: ObjectRef) -> None:
+    """Delete an object, as one step of its own."""
+    raise NotImplementedError
+
+
+async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
+    """What has raised too often."""
+    letters = engine.delivery.dead_letters()
+    await _settled(engine)
+    for letter in letters:
+        yield letter
+
+
+async def interrupted(engine: Engine) -> AsyncIterator[Letter]:
+    """Methods cut off between two parts."""
+    for number, row in sorted(engine.host.open_invocations.interrupted.items()):
+        ref = make_ref(*address_of(row.partition))
+        yield Letter(str(number), ref, row.method, "Interrupted: its process died after it had committed a part", "")
+
+
+async def retry(engine: Engine, letter_id: str) -> None:
+    """Deliver a dead letter again."""
+    engine.delivery.retry(letter_id)
+    await _settled(engine)
+
+
+async def discard(engine: Engine, letter_id: str) -> None:
+    """Drop a dead letter or an interrupted method."""
+    opened = engine.host.open_invocations
+    if letter_id.isdecimal() and int(letter_id) in opened.interrupted:
+        step = Step(b"", b"")
+        opened.discard(int(letter_id), step)
+        engine.log.commit(step)
+        engine.host.committer.touch()
+    else:
+        engine.delivery.discard(letter_id)
+    await _settled(engine)
+
+
+async def stats(engine: Engine) -> dict[str, int]:
+    """Counters of the engine."""
+    log, host = engine.log, engine.host
+    return {
+        "groups_durable": log.gate.durable,
+        "objects_in_memory": len(host.entities),
+        "messages_in_memory": log.inbox.pending_in_memory(),
+        "calls_queued": host.queued,
+        "disk_free_bytes": log.store.free_bytes(),
+    }
+
+
+async def _settled(engine: Engine) -> None:
+    """Wait until everything committed so far is durable."""
+    group = engine.log.group
+    await durable(engine.log.gate, group.number if group.dirty else group.number - 1)
+
+
+_ = StateError
