@@ -7,7 +7,7 @@ from typing import Any
 
 from automata.errors import DeclarationError, InvalidArgument
 from automata.leaves import checked
-from automata.shape import Shape, convert_first, inside, refusal, type_name
+from automata.shape import Shape, convert_first, inside, refusal, same, type_name
 from automata.wire import INT_MAX, INT_MIN, Wire
 
 
@@ -29,7 +29,7 @@ def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
     return Shape(
         annotation=annotation,
         validate=checked(annotation) if element.plain else validate,
-        pack=lambda value: [element.pack(item) for item in value],
+        pack=list if element.pack is same else lambda value: [element.pack(item) for item in value],
         unpack=convert_first(annotation, unpack) if element.plain else unpack,
         python=frozenset({kind}),
         wire=frozenset({list}),
@@ -92,6 +92,8 @@ def dict_shape(annotation: Any, key: Shape, item: Shape) -> Shape:
         return {_run(key.validate, k, "key"): _run(item.validate, v, k) for k, v in value.items()}
 
     def pack(value: dict[Any, Any]) -> Wire:
+        if key.pack is same and item.pack is same:
+            return value
         pairs = [(key.pack(k), item.pack(v)) for k, v in value.items()]
         return dict(pairs) if mapped and all(_is_map_key(k) for k, _ in pairs) else [list(pair) for pair in pairs]
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
 from automata.records import UNSET, build_dataclass, build_tuple, model_form
-from automata.shape import Shape, StandIn, inside, refusal, type_name
+from automata.shape import Shape, StandIn, inside, refusal, same, type_name
 from automata.wire import Wire, to_wire
 
 Fields = Mapping[str, Shape]
@@ -126,7 +126,7 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
     """
     form = model_form(cls)
     validate_fields, unpack_fields = _field_validator(fields), _field_unpacker(cls, fields)
-    packers = [(name, field.pack) for name, field in fields.items() if not field.as_is]
+    packers = [(name, field.pack) for name, field in fields.items() if field.pack is not same]
 
     def validate(value: Any) -> Any:
         if type(value) is not cls:

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from automata.errors import DeclarationError, InvalidArgument
 from automata.leaves import checked
 from automata.shape import ANY, Compile, Shape, Types, convert_first, read_custom, refusal, type_name
-from automata.wire import Wire
+from automata.wire import Wire, to_wire
 
 
 def union_shape(annotation: Any, members: tuple[Shape, ...]) -> Shape:
@@ -25,14 +25,20 @@ def union_shape(annotation: Any, members: tuple[Shape, ...]) -> Shape:
     _refuse_ambiguity(annotation, members)
     plain = all(member.plain for member in members)
     validate_any = checked(annotation) if plain else _first_that_fits(annotation, members)
-    by_python, by_wire = _table(members, lambda member: member.python), _table(members, lambda member: member.wire)
+
+    def unpack_first(wire: Wire) -> Any:
+        return _unpack_first(annotation, members, wire)
+
+    # What several members may be is the same in Python and in bytes: any other such union is ambiguous.
+    packers = _by_type([(member.python, member.pack) for member in members], shared=to_wire)
+    unpackers = _by_type([(member.wire, member.unpack) for member in members], shared=unpack_first)
 
     def pack(value: Any) -> Wire:
-        return _member(by_python, members, value).pack(value)
+        run = packers.get(type(value))
+        return run(value) if run is not None else _member_of(members, value).pack(value)
 
     def unpack(wire: Wire) -> Any:
-        member = by_wire.get(type(wire))
-        return member.unpack(wire) if member is not None else _unpack_first(annotation, members, wire)
+        return unpackers.get(type(wire), unpack_first)(wire)
 
     native = all(member.native for member in members) and _msgspec_reads(annotation)
     return Shape(
@@ -163,14 +169,18 @@ def _first_that_fits(annotation: Any, members: tuple[Shape, ...]) -> Callable[[A
     return validate
 
 
-def _table(members: tuple[Shape, ...], types: Callable[[Shape], Types]) -> dict[type, Shape]:
-    return {kind: member for member in reversed(members) for kind in types(member)}
+def _by_type(
+    rows: list[tuple[Types, Callable[[Any], Any]]], shared: Callable[[Any], Any]
+) -> dict[type, Callable[[Any], Any]]:
+    """The function of the member that has a type to itself, and `shared` for the types of several members."""
+    functions: dict[type, Callable[[Any], Any]] = {}
+    for types, function in rows:
+        for kind in types:
+            functions[kind] = shared if kind in functions else function
+    return functions
 
 
-def _member(table: dict[type, Shape], members: tuple[Shape, ...], value: object) -> Shape:
-    found = table.get(type(value))
-    if found is not None:
-        return found
+def _member_of(members: tuple[Shape, ...], value: object) -> Shape:
     for member in members:
         # Refs are of a subclass for each type; `object` stands for members that take values of any type.
         if any(isinstance(value, kind) for kind in member.python if kind is not object):

@@ -101,7 +101,7 @@ def test_the_name_in_an_annotation_is_that_of_the_class() -> None:
 
 def test_a_pydantic_model_takes_refs_and_instances() -> None:
     class Post(BaseModel):
-        author: Ref["User"]
+        author: Ref[User]
         any_one: ObjectRef | None = None
 
     post = Post(author=User(), any_one=ObjectRef("X", "y"))
