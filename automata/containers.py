@@ -7,13 +7,13 @@ from typing import Any
 
 from automata.errors import DeclarationError, InvalidArgument
 from automata.leaves import checked
-from automata.shape import Shape, convert_first, inside, refusal, same, type_name
+from automata.shape import ANY, Shape, convert_first, inside, refusal, same, type_name
 from automata.wire import INT_MAX, INT_MIN, Wire
 
 
 def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
     """`list[T]`, `set[T]`, `frozenset[T]` or `tuple[T, ...]`."""
-    if kind in {set, frozenset} and not element.immutable:
+    if kind in {set, frozenset} and not _hashable(element):
         raise DeclarationError(f"{type_name(annotation)}: elements of a {kind.__name__} must be immutable and hashable")
 
     def validate(value: Any) -> Any:
@@ -80,9 +80,9 @@ _MAP_KEYS = frozenset({type(None), bool, int, float, str, bytes})
 
 def dict_shape(annotation: Any, key: Shape, item: Shape) -> Shape:
     """`dict[K, V]`: a map; as a list of pairs when a key packs to what no map can have as a key."""
-    if not key.immutable:
+    if not _hashable(key):
         raise DeclarationError(f"{type_name(annotation)}: keys of a dict must be immutable and hashable")
-    mapped = key.wire <= _MAP_KEYS
+    mapped = key.wire <= _MAP_KEYS  # but for integers beyond 64 bits
     native = mapped and key.native and item.native
     plain = key.plain and item.plain
 
@@ -95,7 +95,7 @@ def dict_shape(annotation: Any, key: Shape, item: Shape) -> Shape:
         if key.pack is same and item.pack is same:
             return value
         pairs = [(key.pack(k), item.pack(v)) for k, v in value.items()]
-        return dict(pairs) if mapped and all(_is_map_key(k) for k, _ in pairs) else [list(pair) for pair in pairs]
+        return dict(pairs) if all(_is_map_key(k) for k, _ in pairs) else [list(pair) for pair in pairs]
 
     def unpack(wire: Wire) -> Any:
         if type(wire) is dict:
@@ -117,6 +117,11 @@ def dict_shape(annotation: Any, key: Shape, item: Shape) -> Shape:
         transparent=mapped and key.transparent and item.transparent,
         shallow=dict if item.immutable else None,
     )
+
+
+def _hashable(element: Shape) -> bool:
+    """Whether values can be in a set: of `Any` they are, as the set would not exist otherwise."""
+    return element.immutable or element.python == ANY
 
 
 def _is_map_key(wire: Wire) -> bool:

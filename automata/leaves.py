@@ -14,13 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from automata import arrays, pickled
-from automata.errors import InvalidArgument
+from automata.errors import DeclarationError, InvalidArgument
 from automata.reference import ObjectRef, RefTarget, is_referable, to_ref
 from automata.shape import ANY, Shape, convert_first, refusal, same, type_name
 from automata.wire import INT_MAX, INT_MIN, Wire, array_to_wire, integer_to_wire, ref_to_wire, to_wire
 
 BUILTIN = (type(None), bool, int, float, str, bytes)
 SCALARS = (datetime, date, time, timedelta, Decimal, UUID)
+_CLOCKS = (datetime, time)
 
 
 def builtin_shape(kind: type) -> Shape:
@@ -52,15 +53,15 @@ def scalar_shape(kind: type) -> Shape:
     return Shape(
         annotation=kind,
         validate=checked(kind),
-        # msgspec writes an aware datetime as an instant; the text keeps its offset, which people see.
-        pack=_pack_datetime if kind is datetime else msgspec.to_builtins,
-        unpack=convert_first(kind, _datetime if kind is datetime else _misfit(kind)),
+        # msgspec writes an aware datetime as an instant, and drops the seconds of offsets; ISO text keeps both.
+        pack=_pack_clock if kind in _CLOCKS else msgspec.to_builtins,
+        unpack=convert_first(kind, _iso_reader(kind) if kind in _CLOCKS else _misfit(kind)),
         python=frozenset({kind}),
         wire=frozenset({str}),
         exact=kind,
         immutable=True,
         plain=True,
-        as_is=kind is not datetime,
+        as_is=kind not in _CLOCKS,
         native=True,
     )
 
@@ -93,6 +94,8 @@ def explain(expected: str, value: object, error: ValidationError) -> InvalidArgu
 
 def enum_shape(kind: type[Enum]) -> Shape:
     """An enum: members with a str or int value as that value, others as a list of their name."""
+    if not len(kind):
+        raise DeclarationError(f"{type_name(kind)} has no members: declare the enum that you mean")
     kinds = {type(member.value) for member in kind}
     by_value = kinds <= {str, int}
 
@@ -280,7 +283,7 @@ def _pack_int(value: int) -> Wire:
     return value if INT_MIN <= value <= INT_MAX else integer_to_wire(value)
 
 
-def _pack_datetime(value: datetime) -> Wire:
+def _pack_clock(value: datetime | time) -> Wire:
     return value if value.tzinfo is None else value.isoformat()
 
 
@@ -298,8 +301,11 @@ def _misfit(kind: type) -> Callable[[Wire], object]:
     return unpack
 
 
-def _datetime(wire: Wire) -> datetime:
-    try:
-        return datetime.fromisoformat(wire)
-    except (TypeError, ValueError):
-        raise refusal("datetime", wire) from None
+def _iso_reader(kind: type[datetime | time]) -> Callable[[Wire], object]:
+    def unpack(wire: Wire) -> object:
+        try:
+            return kind.fromisoformat(wire)
+        except (TypeError, ValueError):
+            raise refusal(type_name(kind), wire) from None
+
+    return unpack

@@ -115,7 +115,7 @@ class ModelForm:
         _set_values(model, values)
         _set_given(model, given)
         _set_extra(model, extra)
-        _set_private(model, self._private_defaults() if self._private else None)
+        _set_private(model, self._private_defaults(values) if self._private else None)
         return model
 
     def _complete(self, record: Mapping[str, object]) -> tuple[dict[str, Any], set[str]]:
@@ -127,9 +127,13 @@ class ModelForm:
         given = {name for name in values if name in record}
         return values, given.difference(unset) if isinstance(unset, list) else given
 
-    def _private_defaults(self) -> dict[str, Any]:
-        defaults = {name: attribute.get_default() for name, attribute in self._private.items()}
-        return {name: default for name, default in defaults.items() if default is not PydanticUndefined}
+    def _private_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
+        private: dict[str, Any] = {}
+        for name, attribute in self._private.items():
+            default = attribute.get_default(call_default_factory=True, validated_data={**values, **private})
+            if default is not PydanticUndefined:
+                private[name] = default
+        return private
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr, field_validator
 
 from automata.annotations import Compiler
 from automata.dynamic import decode_dynamic
@@ -240,6 +241,21 @@ class TestRecords:
         assert back.model_extra == {"when": (1, 2)}
         assert back._seen == 0
 
+    def test_private_attributes_and_cached_properties_start_anew(self) -> None:
+        class Account(BaseModel):
+            name: str
+            _log: list[str] = PrivateAttr(default_factory=lambda: ["made"])
+
+            @cached_property
+            def upper(self) -> str:
+                return self.name.upper()
+
+        account = Account(name="a")
+        assert account.upper == "A"
+        assert value_type(Account).copy(account) == Account(name="a")
+        account._log.append("changed")
+        assert value_type(Account).copy(account)._log == ["made"]
+
     def test_an_added_field_takes_its_default_and_a_removed_one_is_ignored(self) -> None:
         @dataclass
         class Old:
@@ -362,6 +378,7 @@ class TestDeclarations:
             ("User", "cannot be resolved"),
             (TypeVar("T"), "cannot be resolved"),
             (list["Nowhere"], "'Nowhere'.* cannot be resolved"),  # type: ignore[name-defined]  # noqa: F821
+            (Enum, "Enum has no members"),
             (set[Point], "elements of a set must be immutable"),
             (dict[Point, int], "keys of a dict must be immutable"),
             (Annotated[Cat | Point, Field(discriminator="kind")], "give Point a field 'kind'"),

@@ -163,7 +163,8 @@ KINDS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (bytes, st.binary()),
     (datetime, moments),
     (date, st.dates()),
-    (time, st.times()),
+    (time, st.times(timezones=zones)),
+    (list[time], st.lists(st.times(timezones=zones))),
     (timedelta, st.timedeltas()),
     (Decimal, st.decimals(allow_nan=False)),
     (UUID, st.uuids()),
@@ -216,6 +217,8 @@ KINDS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Open, st.builds(Open, name=texts, size=ints, where=st.tuples(ints))),
     (Any, st.tuples(ints, st.lists(texts))),
     (list, st.lists(ints | st.tuples(ints))),
+    (dict, st.dictionaries(ints | st.tuples(ints), texts)),
+    (set, st.sets(ints | st.tuples(ints))),
     (PurePosixPath, texts.map(PurePosixPath)),
     (complex, st.complex_numbers(allow_nan=False)),
 ]
