@@ -11,6 +11,7 @@ RocksDB checks the bytes of its own files; the checksum of the head is for its c
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -59,9 +60,13 @@ class Head:
         return Head(*_head.unpack(body))
 
 
+length: Callable[[int], bytes] = struct.Struct(">H").pack
+"""The length of a partition's name, as it stands before it in a message row."""
+
+
 def encode_message(partition: bytes, payload: bytes) -> bytes:
     """One message as a row."""
-    return len(partition).to_bytes(2, "big") + partition + payload
+    return length(len(partition)) + partition + payload
 
 
 def decode_message(data: bytes) -> tuple[bytes, bytes]:

@@ -3,10 +3,11 @@
 A crash loses whole groups that were not released, which nobody saw (ENGINE, decisions 2 and 3).
 """
 
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 
-Action = Callable[[BaseException | None], None]
+Action = Callable[[BaseException | None], None] | Future[None]
 
 
 class Gate:
@@ -20,14 +21,15 @@ class Gate:
     def release(self, group: int, action: Action) -> None:
         """Run `action(None)` when `group` is durable (at once if it is), or `action(error)` if it never will be.
 
+        A future for an action is given its result, or the error; most actions are futures that callers wait for.
         Actions of one group run in the order given. After a failure all get the error, even where the group had been
         durable: what the store holds is only known again when it is opened.
         """
         waiting = self._waiting
         if self.failure is not None:
-            action(self.failure)
+            _act(action, self.failure)
         elif group <= self.durable:
-            action(None)
+            _act(action, None)
         elif not waiting or waiting[-1][0] < group:
             waiting.append((group, [action]))
         elif waiting[-1][0] == group:
@@ -69,12 +71,22 @@ class Gate:
                 return
 
 
+def _act(action: Action, outcome: BaseException | None) -> None:
+    if not isinstance(action, Future):
+        action(outcome)
+    elif not action.done():
+        if outcome is None:
+            action.set_result(None)
+        else:
+            action.set_exception(outcome)
+
+
 def _run(actions: list[Action], outcome: BaseException | None) -> Exception | None:
     """Run all of them; the first error that one raised, if any did."""
     first = None
     for action in actions:
         try:
-            action(outcome)
+            _act(action, outcome)
         except Exception as error:  # noqa: BLE001 - one owner's fault must not keep the answers of all others
             first = first or error
     return first

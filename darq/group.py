@@ -6,7 +6,7 @@ A message that is born and consumed within one group is never written (ENGINE: r
 import msgspec
 
 from darq import keys
-from darq.codec import encode_message
+from darq.codec import length
 from darq.overlay import Overlay
 from darq.step import Message, Step
 from darq.store import Batch
@@ -17,7 +17,7 @@ _encode_notes = msgspec.msgpack.Encoder().encode
 class Group:
     """Staged writes of many steps, by partition, so that reads and scans of a partition see them at once."""
 
-    __slots__ = ("born", "bytes", "drops", "notes", "number", "rows", "state", "steps")
+    __slots__ = ("born", "bytes", "drops", "gone", "notes", "number", "rows", "state", "steps")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -27,6 +27,7 @@ class Group:
         self.rows: dict[bytes, bytes | None] = {}
         self.drops: list[tuple[bytes, bytes]] = []  # ranges of rows, dropped before `rows` are set
         self.born: dict[int, Message] = {}
+        self.gone: list[int] = []  # stored messages that were consumed
         self.notes: list[tuple[object, ...]] = []
 
     @property
@@ -54,10 +55,12 @@ class Group:
 
     def write_to(self, batch: Batch) -> int:
         """Put everything staged into a batch, but for the head. Returns the size of the history row in bytes."""
-        put, delete = batch.put, batch.delete
+        put, delete, numbered, inbox = batch.put, batch.delete, keys.numbered, keys.INBOX
         for begin, end in self.drops:
             batch.delete_range(begin, end)
-        for prefix, layer in self.state.items():
+        # sorted: RocksDB inserts a key behind its neighbour in half the time that it takes to search for its place
+        for prefix in sorted(self.state):
+            layer = self.state[prefix]
             for begin, end in layer.ranges:
                 batch.delete_range(prefix + begin, prefix + end)
             for subkey, value in layer.writes.items():
@@ -65,13 +68,18 @@ class Group:
                     delete(prefix + subkey)
                 else:
                     put(prefix + subkey, value)
-        for key, value in self.rows.items():
+        rows = self.rows
+        for key in sorted(rows):
+            value = rows[key]
             if value is None:
                 delete(key)
             else:
                 put(key, value)
+        for lsn in self.gone:
+            delete(numbered(inbox, lsn))
         for lsn, message in self.born.items():
-            put(keys.numbered(keys.INBOX, lsn), encode_message(message.partition, message.payload()))
+            partition = message.partition  # as `codec.encode_message`, without the call
+            put(numbered(inbox, lsn), length(len(partition)) + partition + message.payload())
         if not self.notes:
             return 0
         history = _encode_notes(self.notes)

@@ -3,8 +3,8 @@
 The queue is never searched from its first key: RocksDB would step over the tombstones of all that it ever carried.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from darq import keys
 from darq.codec import decode_message
@@ -29,20 +29,25 @@ class Inbox:
         self.on_ready: Callable[[], None] = _nothing
         self._store = store
         self._window_max = window_max
-        self._pending: OrderedDict[int, Message] = OrderedDict()  # stored rows that were read or kept, not consumed
+        self._pending: dict[int, Message] = {}  # stored rows that were read or kept, not consumed; by LSN, ascending
         self._spilled = cursor < next_lsn
         self._read_from = cursor
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
 
-    def add(self, message: Message, group: Group) -> None:
-        """A message born in the open group."""
-        group.born[message.lsn] = message
-        if self._spilled or len(self.ready) >= self._window_max:
+    def add(self, messages: Sequence[Message], lsn: int, group: Group) -> int:
+        """Number messages born in the open group from `lsn` on. Returns the next number."""
+        for message in messages:
+            message.stored = False
+            message.lsn = lsn
+            group.born[lsn] = message
             if not self._spilled:
-                self._spilled, self._read_from = True, message.lsn
-        else:
-            self.ready.append(message)
+                if len(self.ready) < self._window_max:
+                    self.ready.append(message)
+                else:
+                    self._spilled, self._read_from = True, lsn
+            lsn += 1
         self.on_ready()
+        return lsn
 
     def next(self, group: Group) -> Message | None:
         """The next message to deliver, or None. It stays pending until a step consumes it."""
@@ -58,25 +63,29 @@ class Inbox:
         """Whether more messages wait on disk than the window holds."""
         return self._spilled
 
-    def check(self, message: Message, group: Group) -> None:
-        """Raise InvalidStep unless `message` is pending."""
-        if message.lsn not in (self._pending if message.stored else group.born):
-            raise InvalidStep(f"message {message.lsn} is not pending: it was consumed before, or never sent")
-
-    def consume(self, message: Message, group: Group) -> None:
-        """A committed step has consumed `message`, which `check` has let pass."""
-        if message.stored:
-            del self._pending[message.lsn]
-            group.rows[keys.numbered(keys.INBOX, message.lsn)] = None
-        else:
-            del group.born[message.lsn]
+    def consume(self, messages: Sequence[Message], group: Group) -> None:
+        """A step of the open group consumes these. Raises InvalidStep, and changes nothing, unless all are pending."""
+        if len(messages) > 1:
+            self._check(messages, group)
+        for message in messages:
+            lsn = message.lsn
+            pending = self._pending if message.stored else group.born
+            if pending.pop(lsn, None) is None:
+                raise _not_pending(lsn)
+            if message.stored:
+                group.gone.append(lsn)
 
     def sealed(self, group: Group) -> None:
         """The group is written: what was born in it and is still pending has rows now."""
-        for lsn, message in group.born.items():
+        for message in group.born.values():
             message.stored = True
-            if not self._spilled or lsn < self._read_from:
-                self._pending[lsn] = message
+        if not self._spilled:
+            self._pending.update(group.born)
+            return
+        for lsn, message in group.born.items():
+            if lsn >= self._read_from:
+                break  # this and all behind it are read from disk when their turn comes
+            self._pending[lsn] = message
 
     def cursor(self, next_lsn: int, group: Group) -> int:
         """No row lies below this LSN."""
@@ -89,6 +98,13 @@ class Inbox:
         """How many messages the window holds."""
         return len(self.ready)
 
+    def _check(self, messages: Sequence[Message], group: Group) -> None:
+        for message in messages:
+            if message.lsn not in (self._pending if message.stored else group.born):
+                raise _not_pending(message.lsn)
+        if len({message.lsn for message in messages}) < len(messages):
+            raise InvalidStep("a step consumes the same message twice")
+
     def _load(self, group: Group) -> None:
         begin = keys.numbered(keys.INBOX, self._read_from)
         rows = self._store.scan(begin, keys.after(keys.INBOX), self._page_rows)
@@ -97,8 +113,6 @@ class Inbox:
             size += len(data)
             partition, payload = decode_message(data)
             message = Message(partition, payload, keys.number_of(key), stored=True)
-            if keys.numbered(keys.INBOX, message.lsn) in group.rows:
-                continue
             self._pending[message.lsn] = message
             self.ready.append(message)
         if rows:
@@ -108,6 +122,10 @@ class Inbox:
             return
         self._spilled = False
         self.ready.extend(message for lsn, message in group.born.items() if lsn >= self._read_from)
+
+
+def _not_pending(lsn: int) -> InvalidStep:
+    return InvalidStep(f"message {lsn} is not pending: it was consumed before, or never sent")
 
 
 def _nothing() -> None:

@@ -9,6 +9,8 @@ docs/FORMAT.md says what each kind's value holds.
 """
 
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 
 META = b"\x00"  # name -> store-wide rows: the head
 HISTORY = b"\x01"  # group number -> what the group's steps did, for people
@@ -23,7 +25,7 @@ OUTBOX = b"\x30"  # receiving store (16 bytes) sequence -> message that leaves
 LANE = b"\x31"  # sending store (16 bytes) -> highest sequence accepted
 LANE_OUT = b"\x32"  # receiving store (16 bytes) -> next sequence, and the first not acknowledged
 REQUEST = b"\x40"  # partition request-key -> recorded outcome
-EXPIRY = b"\x41"  # due in ms since the epoch, lsn -> key of the request row to drop
+EXPIRY = b"\x41"  # due in ms since the epoch, key of the request row to drop -> nothing
 INVOCATION = b"\x50"  # lsn -> a method that has committed a part and has not finished (its journal goes below it)
 
 ALL = 1 << 62  # a limit for scans that take every row
@@ -31,13 +33,10 @@ ALL = 1 << 62  # a limit for scans that take every row
 HEAD = META + b"head"
 
 _number = struct.Struct(">Q")
-number = _number.pack
-_kind_number = struct.Struct(">cQ").pack
+number: Callable[[int], bytes] = _number.pack
 
-
-def numbered(kind: bytes, lsn: int) -> bytes:
-    """The key of row `lsn` of a kind that is ordered by number."""
-    return _kind_number(kind, lsn)
+numbered: Callable[[bytes, int], bytes] = struct.Struct(">cQ").pack
+"""The key of row `lsn` of a kind that is ordered by number."""
 
 
 def number_of(key: bytes) -> int:
@@ -45,6 +44,7 @@ def number_of(key: bytes) -> int:
     return int(_number.unpack(key[-8:])[0])
 
 
+@lru_cache(maxsize=16_384)  # the busy partitions of a store are asked for at each step
 def partition_key(kind: bytes, partition: bytes) -> bytes:
     """The key prefix of all rows of one kind that belong to `partition`."""
     return kind + escape(partition) + b"\x00\x01"

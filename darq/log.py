@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from darq import keys, lease, overlay, recovery
-from darq.codec import Head, encode_message
-from darq.errors import Fenced, InvalidStep, OutcomeUnknown, StorageFull, StoreClosed
+from darq.codec import PARTITION_BYTES_MAX, Head, encode_message
+from darq.errors import Fenced, OutcomeUnknown, StorageFull, StoreClosed
 from darq.gate import Gate
 from darq.group import Group
 from darq.history import History
@@ -20,7 +20,7 @@ from darq.limits import Limits
 from darq.outbox import Outbox
 from darq.overlay import Absent, Overlay
 from darq.requests import Requests
-from darq.step import Message, Step, check_partition
+from darq.step import Message, Step, partition_too_long
 from darq.store import Store
 
 
@@ -53,6 +53,8 @@ class Log:
         self._written_bytes = 0
         self._free_checked = float("-inf")
         self._full = False
+        self.refusing = False
+        self.opened_ms = 0
 
     # reading
 
@@ -94,7 +96,8 @@ class Log:
 
     def step(self, partition: bytes) -> Step:
         """A new empty step of `partition`."""
-        check_partition(partition)
+        if len(partition) > PARTITION_BYTES_MAX:
+            raise partition_too_long(partition)
         return Step(partition, keys.partition_key(keys.STATE, partition))
 
     def admit(self) -> None:
@@ -102,9 +105,11 @@ class Log:
         if self.gate.failure is not None:
             raise self.gate.failure
         now = self.clock()
+        self.opened_ms = int(now * 1000)
         if abs(now - self._free_checked) >= self.limits.free_check_seconds:
             self._free_checked = now
             self._full = self.store.free_bytes() < self.limits.free_bytes_reserve
+        self.refusing = self._full
         if self._full:
             reserve = self.limits.free_bytes_reserve >> 20
             raise StorageFull(f"less than {reserve} MiB are free where the store lives: make room, then call again")
@@ -117,21 +122,23 @@ class Log:
         if self.gate.failure is not None:
             raise self.gate.failure
         group = self.group
+        sends, records = step.sends, step.records
         size = step.size()
         if size > self._unchecked_bytes_max:
             step.check(self.limits)
         outgoing = _encode(step.outgoing) if step.outgoing is not None else ()
         if step.consumed is not None:
-            self._consume(step.consumed, group)
+            self.inbox.consume(step.consumed, group)
         group.stage(step, size)
-        if step.sends is not None:
-            for message in step.sends:
-                message.stored = False
-                message.lsn = self.next_lsn
-                self.next_lsn += 1
-                self.inbox.add(message, group)
-        if step.records is not None:
-            self._stage_records(step, group)
+        lsn = self.next_lsn
+        if sends is not None:
+            lsn = self.inbox.add(sends, lsn, group)
+        if records is not None:
+            prefix = keys.partition_key(keys.RECORD, step.partition)
+            for payload in records:
+                group.rows[prefix + keys.number(lsn)] = payload
+                lsn += 1
+        self.next_lsn = lsn
         for destination, data in outgoing:
             self.outbox.add(destination, data, group)
         return group.number
@@ -201,6 +208,7 @@ class Log:
     def fail(self, error: BaseException) -> BaseException:
         """A write or flush failed: poison the log until it is opened again. Returns the error that callers get."""
         if self.gate.failure is None:
+            self.refusing = True
             self.gate.fail(_poison(error))
         return self.gate.failure or error
 
@@ -220,24 +228,11 @@ class Log:
                     self._harden(self._head.group)
         finally:
             if self.gate.failure is None:
+                self.refusing = True
                 self.gate.fail(StoreClosed("the store is closed: open it again"))
             self.store.close()
 
     # inside
-
-    def _consume(self, messages: list[Message], group: Group) -> None:
-        if len(messages) > 1 and len({message.lsn for message in messages}) < len(messages):
-            raise InvalidStep("a step consumes the same message twice")
-        for message in messages:
-            self.inbox.check(message, group)
-        for message in messages:
-            self.inbox.consume(message, group)
-
-    def _stage_records(self, step: Step, group: Group) -> None:
-        prefix = keys.partition_key(keys.RECORD, step.partition)
-        for payload in step.records or ():
-            group.rows[prefix + self.next_lsn.to_bytes(8, "big")] = payload
-            self.next_lsn += 1
 
     def _next_head(self, group: Group) -> Head:
         return Head(

@@ -225,6 +225,9 @@ def _options(new: bool) -> Options:
     options.set_max_write_buffer_number(4)
     options.set_max_total_wal_size(LOG_AHEAD_BYTES)
     options.set_max_background_jobs(2)
+    # one thread writes: what lets several do so costs a tenth of each write
+    options.set_allow_concurrent_memtable_write(False)
+    options.set_enable_write_thread_adaptive_yield(False)
     options.set_keep_log_file_num(2)
     options.set_max_log_file_size(4 << 20)
     options.set_stats_dump_period_sec(0)

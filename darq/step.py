@@ -58,19 +58,23 @@ class Step:
     def consume(self, message: Message) -> None:
         """Take a message off the inbox with this step."""
         if self.consumed is None:
-            self.consumed = []
-        self.consumed.append(message)
+            self.consumed = [message]
+        else:
+            self.consumed.append(message)
 
     def send(self, message: Message) -> None:
         """Send to a partition of this store. A message is sent once: for a second one, make another."""
-        check_partition(message.partition)
+        if len(message.partition) > PARTITION_BYTES_MAX:
+            raise partition_too_long(message.partition)
         if self.sends is None:
-            self.sends = []
-        self.sends.append(message)
+            self.sends = [message]
+        else:
+            self.sends.append(message)
 
     def send_to_store(self, store: bytes, message: Message) -> None:
         """Send to a partition of another store, through the outbox."""
-        check_partition(message.partition)
+        if len(message.partition) > PARTITION_BYTES_MAX:
+            raise partition_too_long(message.partition)
         if self.outgoing is None:
             self.outgoing = []
         self.outgoing.append((store, message))
@@ -78,8 +82,9 @@ class Step:
     def record(self, payload: bytes) -> None:
         """Add a self-message that `Log.replay` gives back on recovery."""
         if self.records is None:
-            self.records = []
-        self.records.append(payload)
+            self.records = [payload]
+        else:
+            self.records.append(payload)
 
     def set_row(self, key: bytes, value: bytes | None) -> None:
         """Set or drop a row outside of the partition's state."""
@@ -94,19 +99,19 @@ class Step:
             for value in self.overlay.writes.values():
                 if value is not None:
                     size += len(value)
-        if self.rows is not None:
-            for value in self.rows.values():
-                if value is not None:
-                    size += len(value)
         if self.sends is not None:
             for message in self.sends:
-                size += len(message.body)
-        if self.outgoing is not None:
-            for _, message in self.outgoing:
                 size += len(message.body)
         if self.records is not None:
             for payload in self.records:
                 size += len(payload)
+        if self.outgoing is not None:
+            for _, message in self.outgoing:
+                size += len(message.body)
+        if self.rows is not None:
+            for value in self.rows.values():
+                if value is not None:
+                    size += len(value)
         return size
 
     def check(self, limits: Limits) -> None:
@@ -128,10 +133,9 @@ class Step:
         return self.overlay
 
 
-def check_partition(name: bytes) -> None:
-    """Raise InvalidArgument if a partition's name does not fit a message row."""
-    if len(name) > PARTITION_BYTES_MAX:
-        _check("a partition's name", len(name), PARTITION_BYTES_MAX)
+def partition_too_long(name: bytes) -> InvalidArgument:
+    """The error for a partition's name that does not fit a message row."""
+    return InvalidArgument(f"a partition's name has {len(name)} bytes, and the limit is {PARTITION_BYTES_MAX}")
 
 
 def _check(what: str, size: int, size_max: int) -> None:
