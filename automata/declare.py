@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
 
 from automata.collection import Collection, CollectionField
 from automata.errors import DeclarationError, InvalidArgument, StateError
-from automata.fields import Field, MutableField, PickledField, ValueField, state_of
+from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method, Readonly
 from automata.ref import ref_class
 from automata.reference import ObjectRef
 from automata.set import Set
+from automata.state import Mode
 from automata.types import REGISTRY, AutomatonType
 from automata.values import value_type
 from darq.limits import Limits
@@ -173,11 +174,10 @@ def _install(cls: type, made: AutomatonType) -> None:
     def set_attribute(self: Any, name: str, value: object) -> None:
         field = made.fields.get(name)
         if field is None:
-            refuse_assignment(made, name)
-        state = state_of(self)
-        if state.mode != 2:
+            raise _undeclared(made, name)
+        state = self.__dict__.get(STATE) or state_of(self)
+        if state.mode is not Mode.WRITE:
             state.check_writable(f"{made.name}.{name}")
-        assert field is not None
         field.assign(state, value)
 
     def delete_attribute(self: object, name: str) -> None:
@@ -192,11 +192,10 @@ def _install(cls: type, made: AutomatonType) -> None:
     cls.__automaton_ref__ = own_ref  # type: ignore[attr-defined]
 
 
-def refuse_assignment(made: AutomatonType, name: str) -> None:
-    """Raise StateError for an attribute that is no field: it would silently not survive."""
+def _undeclared(made: AutomatonType, name: str) -> StateError:
     if name == "key":
-        raise StateError(f"{made.name}.key is the object's own key and cannot be changed")
-    raise StateError(f"{made.name}.{name} is not declared, so it would not survive: annotate it in the class")
+        return StateError(f"{made.name}.key is the object's own key and cannot be changed")
+    return StateError(f"{made.name}.{name} is not declared, so it would not survive: annotate it in the class")
 
 
 def _resolve(made: AutomatonType, annotations: dict[str, object], defaults: dict[str, object]) -> dict[str, Field]:

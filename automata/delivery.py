@@ -82,7 +82,8 @@ class Delivery:
             if message is None:
                 return False
             try:
-                log.admit()
+                if log.refusing or not log.group.steps:
+                    log.admit()
             except StorageFull:
                 log.inbox.ready.appendleft(message)
                 host.loop.call_later(_FULL_PAUSE_SECONDS, host.committer.touch)

@@ -36,6 +36,7 @@ class ValueField:
     def __init__(self, name: str, kind: ValueType, default: object) -> None:
         self.name = name
         self.kind = kind
+        self.exact = None if kind.exact is type(None) else kind.exact
         self.default = self.declared = kind.validate(default)
         self.subkey = name.encode() + VALUE
 
@@ -50,11 +51,12 @@ class ValueField:
 
     def assign(self, state: ObjectState, value: object) -> None:
         """Check and keep the value; it is encoded when the step ends."""
-        if type(value) is not self.kind.exact or value is None:
+        if type(value) is not self.exact:
             value = accept(self, value)
-        if self.name not in state.dirty:
-            state.dirty[self.name] = (self.subkey, self.kind, state.values.get(self.name, _UNKNOWN))
-        state.values[self.name] = value
+        name, values = self.name, state.values
+        if name not in state.dirty:
+            state.dirty[name] = (self, values.get(name, _UNKNOWN))
+        values[name] = value
 
     def plain(self, instance: object) -> object:
         """Its value."""

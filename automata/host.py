@@ -60,6 +60,7 @@ class Host:
         self.options = options
         self.clock = options.clock
         self.random = options.random
+        self._types = options.registry.newest
         self.entities = EntityCache(log, options.entities_max)
         self.committer = Committer(log, loop, self._run_messages)
         self.keyed = Keyed(self)
@@ -68,12 +69,14 @@ class Host:
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.failed: Callable[[Work, BaseException], None] = lambda work, error: None
         self.queued = 0
+        self._small_step_bytes = min(log.limits.value_bytes_max, log.limits.step_bytes_max)
 
     # entering
 
     def entity(self, type_name: str, key: str) -> Entity:
         """The object of this address. Raises UnknownType."""
-        return self.entities.get(self.options.registry.get(type_name), key)
+        made = self._types.get(type_name)
+        return self.entities.get(made or self.options.registry.get(type_name), key)
 
     def envelope(self, invocation: Invocation) -> Envelope:
         """An invocation as a message. Raises InvalidArgument if it does not fit, or is too large."""
@@ -111,9 +114,7 @@ class Host:
         entity = work.entity
         if entity.busy or entity.queue:
             return self._enqueue(work)
-        if work.method.direct:
-            return self.perform(work)
-        return self.tasks.run(work)
+        return self._run(work)
 
     # readonly
 
@@ -139,19 +140,27 @@ class Host:
 
     # steps
 
-    def perform(self, work: Work) -> Outcome:
-        """Run a method that awaits nothing, as one step."""
-        entity, method = work.entity, work.method
+    def perform(self, entity: Entity, method: Method, packed: Packed, work: Work | None = None) -> Outcome:
+        """Run a method that awaits nothing, as one step of an object that is free.
+
+        work: what else the step has to do, if anything: consume a message, record the outcome of a request.
+        """
         state = entity.state
         turn = Turn(self, entity, method, state)
         turn.work = work
         token = CURRENT.set(turn)
         try:
-            self.log.admit()
+            if self.log.group.steps == 0 or self.log.refusing:
+                self.log.admit()
             state.begin(Mode.WRITE)
-            result = method.take_result(run_to_end(method.fn(entity.instance, *method.unpack(work.packed))))
-            self.commit(turn, Outcome(result, None, 0))
-            return Outcome(result, None, entity.group)
+            arguments = packed if method.simple else method.unpack(packed)
+            result = run_to_end(method.fn(entity.instance, *arguments))
+            if type(result) is not method.result_exact:
+                result = method.take_result(result)
+            outcome = Outcome(result, None, 0)
+            self.commit(turn, outcome)
+            outcome.group = entity.group
+            return outcome
         except Exception as error:
             state.rollback()
             return self.fail(turn, error)
@@ -166,13 +175,15 @@ class Host:
     def commit(self, turn: Turn, outcome: Outcome | None) -> None:
         """Make one step of what the part of `turn` that just ended has done. outcome: of the whole, if it ends here."""
         state, entity, work = turn.state, turn.entity, turn.work
-        turn.check_detached()
+        if turn.detached:
+            turn.check_detached()
         overlay = state.flush()
-        changed = overlay is not None
         step = Step(entity.partition, entity.prefix, overlay)
-        if changed or turn.deleted:
-            self._check_step(state, entity)
-            self._note_existence(entity, step, turn.deleted)
+        if overlay is not None:
+            if state.written_bytes > self._small_step_bytes:
+                self._check_step(state, entity)
+            if not entity.exists or turn.deleted:
+                self._note_existence(entity, step, turn.deleted)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
             turn.sends = None
@@ -186,8 +197,10 @@ class Host:
                 work.message = None
             if outcome is not None and work.request is not None:
                 self.keyed.record(work, outcome, step)
-        if changed or step.sends or step.consumed or step.rows:
-            step.note = (int(self.clock() * 1000), entity.partition, turn.method.name, _size(step), _sends(step), "")
+        if overlay is not None or step.sends or step.consumed or step.rows:
+            writes = len(overlay.writes) if overlay is not None else 0
+            sends = len(step.sends) if step.sends is not None else 0
+            step.note = (self.log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
             self._stage(entity, step)
         if outcome is None:
             turn.detached += state.detach()
@@ -217,7 +230,7 @@ class Host:
             for snapshot in entity.snapshots:
                 snapshot.preserve(step.overlay)
         entity.group = self.log.commit(step)
-        if self.log.group.steps >= self.log.limits.group_steps_max:
+        if self.log.full:
             self.committer.close_full_group()
         self.committer.touch()
 
@@ -288,7 +301,7 @@ class Host:
             waiter = entity.queue.popleft()
             if isinstance(waiter, Work):
                 self.queued -= 1
-                self._answer(waiter, self.perform(waiter) if waiter.method.direct else self.tasks.run(waiter))
+                self._answer(waiter, self._run(waiter))
             elif not waiter.done():
                 entity.busy = True
                 entity.pins -= 1
@@ -318,6 +331,11 @@ class Host:
 
     # inside
 
+    def _run(self, work: Work) -> Reply:
+        if work.method.direct:
+            return self.perform(work.entity, work.method, work.packed, work)
+        return self.tasks.run(work)
+
     def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
         if self.queued >= self.log.limits.outside_calls_max and work.message is None:
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
@@ -338,11 +356,3 @@ class Host:
 
     def _run_messages(self, seconds: float) -> bool:
         return self.deliver(seconds)
-
-
-def _size(step: Step) -> int:
-    return len(step.overlay.writes) if step.overlay is not None else 0
-
-
-def _sends(step: Step) -> int:
-    return len(step.sends) if step.sends is not None else 0

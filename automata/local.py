@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automata.errors import StateError
 from automata.host import Host
 from automata.invocation import Invocation, Sent
-from automata.work import Outcome
+from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
 from darq.step import Step
@@ -39,13 +38,15 @@ class LocalRouter:
         if self.closed:
             raise _closed()
         packed = invocation.pack()
-        ref = invocation.ref
+        ref, method = invocation.ref, invocation.method
         entity = host.entity(ref.type_name, ref.key)
-        if invocation.request is None and invocation.timeout is None:
-            host.check_size(invocation, packed)
-            reply = host.invoke(entity, invocation.method, packed)
-        else:
+        reply: Reply
+        if invocation.request is not None or method.sized:
             reply = host.invoke_inside(invocation, packed)
+        elif method.direct and not (method.readonly or entity.busy or entity.queue):
+            reply = host.perform(entity, method, packed)
+        else:
+            reply = host.invoke(entity, method, packed)
         if isinstance(reply, Outcome):
             outcome = reply
             if outcome.group <= self._gate.durable:
@@ -58,7 +59,7 @@ class LocalRouter:
             outcome = yield from host.limit_wait(reply, invocation)
         if outcome.group > self._gate.durable:
             waiting: asyncio.Future[None] = host.loop.create_future()
-            self._gate.release(outcome.group, partial(_settle, waiting))
+            self._gate.release(outcome.group, waiting)
             yield from waiting
         return outcome.take()
 
@@ -138,15 +139,6 @@ class _Elsewhere:
             await asyncio.shield(self._written)
 
         yield from self._router._from_elsewhere(wait())
-
-
-def _settle(waiting: asyncio.Future[None], error: BaseException | None) -> None:
-    if waiting.done():
-        return
-    if error is None:
-        waiting.set_result(None)
-    else:
-        waiting.set_exception(error)
 
 
 def _closed() -> StateError | StoreClosed:

@@ -19,6 +19,7 @@ Packed = tuple[object, ...]
 
 READONLY = "__automata_readonly__"
 _AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"})
+_SMALL = frozenset({int, float, bool, type(None)})
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -71,7 +72,7 @@ class Method:
     """One invocable method of a type.
 
     direct: its code awaits nothing, so that it is stepped without a task (ENGINE, decision 5). simple: all its
-    parameters are immutable values, so that packed arguments are the arguments.
+    parameters are immutable values, so that packed arguments are the arguments. sized: they may be large.
     """
 
     def __init__(self, type_name: str, name: str, fn: Callable[..., Coroutine[object, object, object]]) -> None:
@@ -89,6 +90,7 @@ class Method:
         self.simple = False
         self.exacts: tuple[type | None, ...] = ()
         self.result_exact: type | None = None
+        self.sized = True
 
     def resolve(self, hints: Mapping[str, object]) -> None:
         """Compile the annotations, which `typing.get_type_hints` has made real."""
@@ -98,6 +100,7 @@ class Method:
         ]
         self.result = self._kind("return", hints)
         self.simple = all(p.immutable for p in self.parameters)
+        self.sized = not all(p.exact in _SMALL for p in self.parameters)
         self.exacts = tuple(p.exact for p in self.parameters)
         self.result_exact = self.result.exact
 

@@ -31,6 +31,14 @@ class Mode(IntEnum):
     WRITE = 2
 
 
+class Scalar(Protocol):
+    """What is needed of a value field whose assignment is encoded when the step ends."""
+
+    kind: ValueType
+    exact: type | None
+    subkey: bytes
+
+
 class Reader(Protocol):
     """Committed state, as `darq.log.Log` gives it."""
 
@@ -90,7 +98,7 @@ class ObjectState:
         self.mode = Mode.IDLE
         self.overlay: Overlay | None = None
         self.base: Overlay | None = None
-        self.dirty: dict[str, tuple[bytes, ValueType, object]] = {}
+        self.dirty: dict[str, tuple[Scalar, object]] = {}
         self.live: dict[bytes, Live] = {}
         self.sizes: dict[bytes, tuple[int, ...]] = {}
         self.sizes_dirty: dict[bytes, Callable[[tuple[int, ...]], bytes]] = {}
@@ -116,7 +124,11 @@ class ObjectState:
 
     def put(self, subkey: bytes, data: bytes) -> None:
         """Set one row with this step."""
-        self._layer().writes[subkey] = data
+        self.changes += 1
+        overlay = self.overlay
+        if overlay is None:
+            overlay = self.overlay = Overlay()
+        overlay.writes[subkey] = data
         size = len(data)
         self.written_bytes += len(subkey) + size
         if size > self.largest_bytes:
@@ -161,10 +173,11 @@ class ObjectState:
 
     def flush(self) -> Overlay | None:
         """Encode all changes of this part; returns them, or None if there are none. The part is not over yet."""
-        for name, (subkey, kind, old) in self.dirty.items():
+        for name, (field, old) in self.dirty.items():
             value = self.values[name]
-            if type(value) is not type(old) or kind.exact is None or value != old:
-                self.put(subkey, kind.encode(value))
+            if value is old or (type(value) is field.exact and type(old) is field.exact and value == old):
+                continue
+            self.put(field.subkey, field.kind.encode(value))
         for subkey, live in self.live.items():
             changed = live.encode_changed()
             if changed is not None:

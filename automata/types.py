@@ -56,12 +56,16 @@ class AutomatonType:
 
 
 class Registry:
-    """Types by name. Several definitions may claim a name until an app opens, which reports the clash."""
+    """Types by name. Several definitions may claim a name until an app opens, which reports the clash.
+
+    newest: the last definition under each name, for reading alone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._types: dict[str, dict[tuple[str, str], AutomatonType]] = {}
         self._listeners: list[Callable[[AutomatonType], None]] = []
+        self.newest: dict[str, AutomatonType] = {}
 
     def add(self, definition: AutomatonType) -> None:
         """Register a definition, replacing an earlier one of the same module and qualified name."""
@@ -69,14 +73,14 @@ class Registry:
             named = self._types.setdefault(definition.name, {})
             named.pop(definition.origin, None)
             named[definition.origin] = definition
+            self.newest[definition.name] = definition
             listeners = list(self._listeners)
         for listener in listeners:
             listener(definition)
 
     def find(self, name: str) -> AutomatonType | None:
         """The newest definition under a name."""
-        named = self._types.get(name)
-        return next(reversed(named.values())) if named else None
+        return self.newest.get(name)
 
     def get(self, name: str) -> AutomatonType:
         """The definition under a name, or UnknownType."""
