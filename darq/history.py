@@ -35,12 +35,11 @@ class History:
         """The row of `group` takes `size` bytes; drop the oldest stretches with `batch` if that is too much."""
         self.size += size
         self._open_bytes += size
-        if self._open_bytes < self._stretch_bytes:
-            return
-        self._stretches.append((group + 1, self._open_bytes))
-        self._open_bytes = 0
+        if self._open_bytes >= self._stretch_bytes:
+            self._stretches.append((group + 1, self._open_bytes))
+            self._open_bytes = 0
         first = self.start
-        while self.size > self._bytes_max and len(self._stretches) > 1:
+        while self.size > self._bytes_max and self._stretches and self._stretches[0][0] <= group:
             self.start, dropped = self._stretches.popleft()
             self.size -= dropped
         if self.start > first:

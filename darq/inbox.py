@@ -5,6 +5,7 @@ The queue is never searched from its first key: RocksDB would step over the tomb
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from darq import keys
 from darq.codec import decode_message
@@ -120,8 +121,11 @@ class Inbox:
             fitting = _LOAD_BYTES * len(rows) // max(1, size)
             self._page_rows = max(1, min(fitting, self._window_max // 4))
             return
-        self._spilled = False
-        self.ready.extend(message for lsn, message in group.born.items() if lsn >= self._read_from)
+        fresh = (message for lsn, message in group.born.items() if lsn >= self._read_from)
+        self.ready.extend(islice(fresh, self._window_max))
+        self._spilled = len(self.ready) == self._window_max
+        if self._spilled:
+            self._read_from = self.ready[-1].lsn + 1
 
 
 def _not_pending(lsn: int) -> InvalidStep:
