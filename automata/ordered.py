@@ -70,6 +70,8 @@ def encode(key: Key) -> bytes:
 
 def decode(data: bytes) -> Key:
     """The key that `encode` made `data` of; raises `ValueError` for damaged, truncated or trailing bytes."""
+    if len(data) <= 2 and data in _SMALL_KEYS:
+        return _SMALL_KEYS[data]
     if data[:1] == b"\x02" and data.find(b"\x00") == len(data) - 1 and b"\x01" not in data:
         return _text(data[1:-1])
     key, end = _decode_at(data, 0, 0)
@@ -256,6 +258,7 @@ def _take(data: bytes, start: int, end: int) -> bytes:
 
 
 _SMALL = [_encode_int(number) for number in range(256)]
+_SMALL_KEYS = {data: number for number, data in enumerate(_SMALL)}
 _ENCODERS: dict[type, Callable[..., bytes]] = {
     str: _encode_str,
     int: _encode_int,

@@ -72,7 +72,10 @@ def tagged_union_shape(annotation: Any, arguments: tuple[Any, ...], discriminato
     def unpack(wire: Wire) -> Any:
         if wire is None and type(None) in by_class:
             return None
-        member = by_tag.get(tag_of(wire)) if type(wire) is dict else None
+        try:
+            member = by_tag[tag_of(wire)] if type(wire) is dict else None
+        except (LookupError, AttributeError, TypeError, ValueError):
+            member = None  # an unknown or damaged tag; a discriminating function may stumble over it in several ways
         if member is None:
             raise refusal(expected, wire)
         return member.unpack(wire)

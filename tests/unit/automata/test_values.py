@@ -6,7 +6,7 @@ import contextlib
 import gc
 import pickle
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -44,6 +44,7 @@ from tests.unit.automata.values_world import (
     Point,
     Point3,
     Settings,
+    Tagged,
     Tree,
     User,
 )
@@ -53,16 +54,17 @@ typed_values = st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.just(kin
 
 def mutable_parts(value: Any) -> Iterator[int]:
     """The ids of everything in `value` that could be changed."""
-    if isinstance(value, list | set | tuple | frozenset | dict):
-        if not isinstance(value, tuple | frozenset):
-            yield id(value)
-        for item in value:
-            yield from mutable_parts(item)
-        if isinstance(value, dict):
-            yield from mutable_parts(list(value.values()))
+    inner: Iterable[Any] = ()
+    if isinstance(value, dict):
+        inner = (*value, *value.values())
+    elif isinstance(value, list | set | tuple | frozenset):
+        inner = value
     elif hasattr(value, "__dict__") and not isinstance(value, Enum):
+        inner = vars(value).values()
+    if isinstance(value, list | set | dict) or (hasattr(value, "__dict__") and not isinstance(value, Enum | tuple)):
         yield id(value)
-        yield from mutable_parts(list(vars(value).values()))
+    for part in inner:
+        yield from mutable_parts(part)
 
 
 class TestEveryKind:
@@ -292,6 +294,12 @@ class TestRecords:
     def test_stored_bytes_of_another_shape_are_refused(self) -> None:
         with pytest.raises(InvalidArgument, match="the stored value does not fit int: expected int, got str 'a'"):
             value_type(int).decode(value_type(str).encode("a"))
+
+    @pytest.mark.parametrize("annotation", [Pet, Tagged])
+    @pytest.mark.parametrize("tag", ["80", "81 a46b696e64 a3636f77", "81 a46b696e64 90", "c0", "05"])
+    def test_an_unknown_tag_is_refused(self, annotation: Any, tag: str) -> None:
+        with pytest.raises(InvalidArgument, match="expected Cat or Dog"):
+            value_type(annotation).decode(bytes.fromhex(tag))
 
     def test_a_compiled_class_can_still_be_pickled_by_value(self) -> None:
         source = "from dataclasses import dataclass\n@dataclass\nclass Local:\n    x: int\n"
