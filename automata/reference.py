@@ -10,7 +10,7 @@ As an annotation, write `Ref["User"]` or `Ref[User]`: type checkers see `User`, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, ClassVar, ForwardRef, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, ClassVar, ForwardRef, TypeVar
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
@@ -93,16 +93,6 @@ class ObjectRef:
 _set_type_name = ObjectRef.__dict__["type_name"].__set__
 _set_key = ObjectRef.__dict__["key"].__set__
 _set_app = ObjectRef.__dict__["app"].__set__
-
-
-@runtime_checkable
-class Referable(Protocol):
-    """An instance of a declared type, which becomes its ref wherever one belongs."""
-
-    __automaton__: ClassVar[object]
-
-    def __automaton_ref__(self) -> ObjectRef:
-        """The instance's own ref."""
 
 
 RefFactory = Callable[[str, str], ObjectRef]
