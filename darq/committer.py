@@ -6,7 +6,7 @@ a disk that flushes faster than a hop to a thread and back is flushed in place i
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 
 from darq.log import Log
@@ -29,12 +29,19 @@ class Committer:
         self._in_flight: asyncio.Future[float] | None = None
         self._flush_seconds = 0.0
         self._thread: ThreadPoolExecutor | None = None
+        # What asyncio runs next. It is no public name; a loop without it only loses the short cut for lone callers.
+        self._ready: Sized | None = getattr(loop, "_ready", None)
 
     def touch(self) -> None:
         """A step was staged or a message became ready: run and close the group once the loop has had its turn."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._tick)
+
+    def close_if_idle(self) -> None:
+        """If nothing else is ready to run on the loop, close the group now rather than after two turns of the loop."""
+        if self._scheduled and self._in_flight is None and self._ready is not None and len(self._ready) <= 1:
+            self._work()
 
     def close_full_group(self) -> None:
         """The group is at its bound: close it now, unless one is in flight (its end closes this one)."""
@@ -59,6 +66,9 @@ class Committer:
 
     def _tick(self) -> None:
         self._scheduled = False
+        self._work()
+
+    def _work(self) -> None:
         log = self._log
         if log.gate.failure is not None or (self._in_flight is not None and log.full):
             return

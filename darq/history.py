@@ -5,6 +5,7 @@ The bound is kept to a sixteenth: rows are dropped in stretches of that size, ea
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -48,11 +49,10 @@ class History:
 
 def _cut(start: int, end: int, size: int, stretch_bytes: int) -> deque[tuple[int, int]]:
     """The groups of an earlier life as stretches of about equal size; where their borders were is not stored."""
-    pieces = min(max(1, size // stretch_bytes), max(1, end - start))
-    cut = deque((start + (end - start) * n // pieces, size // pieces) for n in range(1, pieces))
-    if end > start:
-        cut.append((end, size - sum(piece for _, piece in cut)))
-    return cut
+    groups = end - start
+    pieces = min(size // stretch_bytes + 1, groups)
+    ends = [start + groups * n // pieces for n in range(pieces + 1)] if pieces else [start]
+    return deque((behind, size * (behind - first) // groups) for first, behind in pairwise(ends))
 
 
 def notes(store: Store, start: int) -> Iterator[tuple[int, list[Any]]]:
