@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
 from automata.collection import Collection, CollectionField
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
+from automata.key_types import check_key_type
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method, Readonly
@@ -64,7 +65,7 @@ def object_type(cls: C | None = None, /, *, name: str | None = None) -> C | Call
     """
 
     def define(plain: C) -> C:
-        REGISTRY.add(definition(plain, name or plain.__name__))
+        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name))
         return plain
 
     return define if cls is None else define(cls)
@@ -96,8 +97,9 @@ def _check_class(cls: type, name: str) -> None:
         raise _fault(cls, None, "a generic class cannot be stored: derive a class with concrete types from it")
     if "__slots__" in cls.__dict__:
         raise _fault(cls, "__slots__", "remove __slots__: the fields are what can be assigned")
-    if not name or "\x00" in name or "/" in name or len(name.encode()) > Limits.key_bytes_max:
-        raise _fault(cls, None, f"the type name {name!r} must be short, not empty, and without '/' or NUL")
+    too_long = len(name.encode(errors="replace")) > Limits.key_bytes_max
+    if not name or not name.isprintable() or "/" in name or too_long:
+        raise _fault(cls, None, f"the type name {name!r} must be short, printable, not empty, and without '/'")
 
 
 def _annotations(cls: type) -> dict[str, object]:
@@ -118,6 +120,8 @@ def _declares_field(cls: type, field: str, annotation: object) -> bool:
     if field == "key":
         if annotation not in (str, "str"):
             raise _fault(cls, "key", "key is the object's own key and always a str: annotate `key: str`, or rename it")
+        if "key" in cls.__dict__:
+            raise _fault(cls, "key", "key is the object's own key and takes no default: remove it, or rename the field")
         return False
     if field.startswith("_automaton") or (field.startswith("__") and field.endswith("__")):
         raise _fault(cls, field, "this name is reserved: choose another")
@@ -208,6 +212,8 @@ def _resolve(made: AutomatonType, annotations: dict[str, object], defaults: dict
     for method in made.methods.values():
         try:
             method.resolve(_hints(cls, method.fn, f"{made.name}.{method.name}"))
+        except UnresolvedName:
+            raise  # it may be defined later: when an app opens, it must be
         except DeclarationError as error:
             raise _fault(cls, method.name, str(error)) from None
     for name, field in fields.items():
@@ -222,6 +228,8 @@ def _field(cls: type, name: str, hint: object, default: object) -> Field:
             arguments = get_args(hint)
             if len(arguments) != (2 if origin is Map else 1):
                 raise DeclarationError("write what it holds: List[T], Set[T] or Map[K, V]")
+            if origin is not List:
+                check_key_type(arguments[0])
             return CollectionField(name, _COLLECTIONS[origin], tuple(value_type(a) for a in arguments))
         kind = value_type(hint)
         field = PickledField if kind.pickled else ValueField if kind.immutable else MutableField

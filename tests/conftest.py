@@ -7,7 +7,10 @@ A test that sets `max_examples` itself takes no part in campaigns: scale `settin
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from automata.types import REGISTRY
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -23,3 +26,18 @@ if SIM_EXAMPLES is not None:
     )
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default" if SIM_EXAMPLES is None else "sim"))
+
+
+@pytest.fixture(autouse=True)
+def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application is the types of one process; here, those of one test's own module. What the test itself
+    defines is forgotten after it."""
+    own = {
+        name: {origin: made for origin, made in named.items() if not _of_another_test(origin[0], request)}
+        for name, named in REGISTRY._types.items()
+    }
+    monkeypatch.setattr(REGISTRY, "_types", {name: named for name, named in own.items() if named})
+
+
+def _of_another_test(module: str, request: pytest.FixtureRequest) -> bool:
+    return "test_" in module and module != request.module.__name__
