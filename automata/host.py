@@ -203,7 +203,7 @@ class Host:
             step.note = (self.log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
             self._stage(entity, step)
         if outcome is None:
-            turn.detached += state.detach()
+            turn.detached = [*turn.detached, *state.detach()]
         state.settle()
         turn.deleted = False
 

@@ -26,17 +26,16 @@ class Invocation(Coroutine[Any, Any, Any]):
     request: the idempotency key; timeout: seconds after which the caller gets CallTimeout, while the method goes on.
     """
 
-    __slots__ = ("_running", "args", "kwargs", "method", "ref", "request", "timeout", "used")
+    used = False
+    request: str | None = None
+    timeout: float | None = None
+    _running: Generator[Any, Any, Any] | None = None
 
     def __init__(self, ref: ObjectRef, method: Method, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        self.used = False
         self.ref = ref
         self.method = method
         self.args = args
         self.kwargs = kwargs
-        self.request: str | None = None
-        self.timeout: float | None = None
-        self._running: Generator[Any, Any, Any] | None = None
 
     def pack(self) -> Packed:
         """Mark as used, and give the checked arguments by value."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from automata.reference import ObjectRef
 
 _YIELD_EVERY = 64  # calls answered without suspending, before others on the loop get a turn
+_FLUSH_WEIGHT = 7  # as many of them as a flush in place counts for
 
 
 class LocalRouter:
@@ -49,6 +50,9 @@ class LocalRouter:
             reply = host.invoke(entity, method, packed)
         if isinstance(reply, Outcome):
             outcome = reply
+            if outcome.group > self._gate.durable:
+                host.committer.close_if_idle()
+                self._unsuspended += _FLUSH_WEIGHT
             if outcome.group <= self._gate.durable:
                 self._unsuspended += 1
                 if self._unsuspended >= _YIELD_EVERY:

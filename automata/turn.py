@@ -26,29 +26,25 @@ if TYPE_CHECKING:
     from automata.work import Work
 
 
+_NOTHING: list[Live] = []
+
+
 class Turn:
     """The context of one running method.
 
     group: the highest group that its answer depends on. foreign: it has awaited something that is no automaton.
     """
 
-    __slots__ = (
-        "closed",
-        "deleted",
-        "detached",
-        "entity",
-        "expired",
-        "foreign",
-        "group",
-        "host",
-        "lsn",
-        "method",
-        "sends",
-        "state",
-        "task",
-        "waiting",
-        "work",
-    )
+    # What most turns never set stands on the class: making a turn is on the way of every call.
+    closed = False
+    deleted = False
+    expired = False
+    foreign = False
+    lsn = 0
+    sends: list[Envelope] | None = None
+    task: asyncio.Task[Outcome] | None = None
+    waiting: object = None
+    work: Work | None = None
 
     def __init__(self, host: Host, entity: Entity, method: Method, state: ObjectState) -> None:
         self.host = host
@@ -56,16 +52,7 @@ class Turn:
         self.method = method
         self.state = state
         self.group = entity.group
-        self.sends: list[Envelope] | None = None
-        self.closed = False
-        self.deleted = False
-        self.detached: list[Live] = []
-        self.foreign = False
-        self.expired = False
-        self.lsn = 0
-        self.task: asyncio.Task[Outcome] | None = None
-        self.waiting: object = None
-        self.work: Work | None = None
+        self.detached: list[Live] = _NOTHING
 
     def check_active(self) -> None:
         """Raise StateError after the end of the method, and in other tasks than its own."""
