@@ -7,7 +7,7 @@ from automata.delivery import Letter
 from automata.invocation import call, gather, send
 from automata.list import List
 from automata.map import Map
-from automata.pickled import Pickled
+from automata.values.pickled import Pickled
 from automata.ref import ref
 from automata.reference import Ref
 from automata.set import Set

@@ -13,7 +13,7 @@ from automata.state import ENTRY, SIZE, Bounds, Live, ObjectState
 from darq.keys import after
 
 if TYPE_CHECKING:
-    from automata.values import ValueType
+    from automata.values.value_type import ValueType
 
 _FIRST_PAGE_ROWS, _PAGE_ROWS_MAX = 16, 512
 _count = struct.Struct(">cQ")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
 from automata.collection import Collection, CollectionField
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
-from automata.key_types import check_key_type
+from automata.values.key_types import check_key_type
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method, Readonly
@@ -24,7 +24,7 @@ from automata.reference import ObjectRef
 from automata.set import Set
 from automata.state import Mode
 from automata.types import REGISTRY, AutomatonType
-from automata.values import value_type
+from automata.values.value_type import value_type
 from darq.limits import Limits
 
 C = TypeVar("C", bound=type)

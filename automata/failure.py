@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from automata.errors import RemoteError
-from automata.exceptions import decode_exception, encode_exception
+from automata.values.exceptions import decode_exception, encode_exception
 
 
 class WhereRaised(Exception):  # noqa: N818 - no error of its own: it shows in tracebacks as the cause of one

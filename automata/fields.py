@@ -12,7 +12,7 @@ from automata.errors import InvalidArgument
 from automata.state import VALUE, Live, Mode, NoLog, ObjectState
 
 if TYPE_CHECKING:
-    from automata.values import ValueType
+    from automata.values.value_type import ValueType
 
 STATE = "_automaton_state"
 """Where an instance keeps its `ObjectState`."""

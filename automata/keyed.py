@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
-from automata.exceptions import decode_exception
+from automata.values.exceptions import decode_exception
 from automata.failure import encode as encode_error
 from automata.methods import Method, Packed
 from automata.work import Outcome, Reply, Request, Work

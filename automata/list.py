@@ -11,7 +11,7 @@ from automata.collection import Collection
 from automata.state import Bounds
 
 if TYPE_CHECKING:
-    from automata.values import ValueType
+    from automata.values.value_type import ValueType
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from typing import cast
 
 import msgspec
 
-from automata.dynamic import decode_dynamic, encode_dynamic
+from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.errors import DeclarationError, InvalidArgument
-from automata.values import ValueType, value_type
+from automata.values.value_type import ValueType, value_type
 
 Packed = tuple[object, ...]
 """Arguments by value: immutable ones as they are, others encoded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableSet
 from typing import Generic, TypeVar, cast
 
-from automata import ordered
+from automata.values import ordered
 from automata.collection import Collection
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
-from automata.values import ValueType
+from automata.values.value_type import ValueType
 from darq import overlay
 from darq.memory import MemoryStore
 from darq.overlay import Absent, Overlay
@@ -21,6 +21,10 @@ from darq.overlay import Absent, Overlay
 VALUE, SIZE, ENTRY = b"\x00\x01", b"\x00\x02", b"\x00\x03"
 
 Bounds = tuple[bytes, bytes]
+
+# Equal values of other types may differ in what is stored: 0.0 and -0.0, Decimal("1.0") and Decimal("1.00"), one
+# instant in two time zones.
+_EQUAL_IS_SAME = frozenset({int, str, bytes, bool})
 
 
 class Mode(IntEnum):
@@ -78,8 +82,8 @@ class ObjectState:
     __slots__ = (
         "base",
         "changes",
-        "largest_bytes",
         "dirty",
+        "largest_bytes",
         "live",
         "log",
         "mode",
@@ -131,8 +135,7 @@ class ObjectState:
         overlay.writes[subkey] = data
         size = len(data)
         self.written_bytes += len(subkey) + size
-        if size > self.largest_bytes:
-            self.largest_bytes = size
+        self.largest_bytes = max(self.largest_bytes, size)
 
     def delete(self, subkey: bytes) -> None:
         """Drop one row with this step."""
@@ -175,7 +178,7 @@ class ObjectState:
         """Encode all changes of this part; returns them, or None if there are none. The part is not over yet."""
         for name, (field, old) in self.dirty.items():
             value = self.values[name]
-            if value is old or (type(value) is field.exact and type(old) is field.exact and value == old):
+            if value is old or (type(value) is type(old) and type(value) in _EQUAL_IS_SAME and value == old):
                 continue
             self.put(field.subkey, field.kind.encode(value))
         for subkey, live in self.live.items():

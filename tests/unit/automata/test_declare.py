@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar  # noqa: F401
 from uuid import UUID
 
@@ -26,7 +27,7 @@ def refused(define: Callable[[], object]) -> str:
 
 
 def line_of(marker: str) -> int:
-    with open(__file__) as source:
+    with Path(__file__).open() as source:
         return next(number for number, line in enumerate(source, 1) if f"# {marker}" in line and "line_of" not in line)
 
 

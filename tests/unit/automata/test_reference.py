@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from automata.errors import InvalidArgument
 from automata.reference import ObjectRef, Ref, RefTarget, make_ref, set_ref_factory, to_ref
-from automata.values import value_type
+from automata.values.value_type import value_type
 
 
 class UserRef(ObjectRef):

@@ -13,11 +13,11 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from automata import arrays, pickled
+from automata.values import arrays, pickled
 from automata.errors import DeclarationError, InvalidArgument
 from automata.reference import ObjectRef, RefTarget, is_referable, to_ref
-from automata.shape import ANY, Shape, convert_first, refusal, same, type_name
-from automata.wire import INT_MAX, INT_MIN, Wire, array_to_wire, integer_to_wire, ref_to_wire, to_wire
+from automata.values.shape import ANY, Shape, convert_first, refusal, same, type_name
+from automata.values.wire import INT_MAX, INT_MIN, Wire, array_to_wire, integer_to_wire, ref_to_wire, to_wire
 
 BUILTIN = (type(None), bool, int, float, str, bytes)
 SCALARS = (datetime, date, time, timedelta, Decimal, UUID)
@@ -236,7 +236,7 @@ def pickled_shape(annotation: Any) -> Shape:
 
 
 def any_shape() -> Shape:
-    """`Any` and `object`: a value that describes itself (`automata.dynamic`)."""
+    """`Any` and `object`: a value that describes itself (`automata.values.dynamic`)."""
 
     def validate(value: object) -> object:
         wire = to_wire(value)

@@ -22,8 +22,8 @@ says it is. A first byte 0xC1, which MessagePack never uses, is kept for a later
 
 from __future__ import annotations
 
-from automata.exceptions import decode_exception, encode_exception
-from automata.wire import WIRE_DECODER, WIRE_ENCODER, WIRE_NATIVE, from_bytes, to_bytes, to_wire
+from automata.values.exceptions import decode_exception, encode_exception
+from automata.values.wire import WIRE_DECODER, WIRE_ENCODER, WIRE_NATIVE, from_bytes, to_bytes, to_wire
 
 __all__ = ["decode_dynamic", "decode_exception", "encode_dynamic", "encode_exception"]
 

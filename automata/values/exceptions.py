@@ -1,7 +1,7 @@
 """Exceptions as values, so that what a method raises reaches its caller as itself.
 
 An encoding is the MessagePack array [module, qualname, message, traceback, state]. The state is nil, or the MessagePack
-bytes of [args, attributes, slots] as `automata.dynamic` writes them. Nothing is pickled and no `__init__` of a user's
+bytes of [args, attributes, slots] as `automata.values.dynamic` writes them. Nothing is pickled and no `__init__` of a user's
 class runs: the class is looked up among the imported modules and its state put back. Where that is impossible the
 reader gets a `RemoteError` with the same message and the traceback.
 """
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from types import MemberDescriptorType
 from typing import Any
 
-from automata.classes import class_name, find_class
+from automata.values.classes import class_name, find_class
 from automata.errors import InvalidArgument, RemoteError
-from automata.wire import WIRE_DECODER, from_bytes, to_bytes, to_wire
+from automata.values.wire import WIRE_DECODER, from_bytes, to_bytes, to_wire
 
 _HEAP_TYPE = 1 << 9
 """CPython's flag of classes made by a `class` statement; the others are its own, written in C."""

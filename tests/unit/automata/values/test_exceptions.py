@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from automata.dynamic import decode_exception, encode_exception
+from automata.values.dynamic import decode_exception, encode_exception
 from automata.errors import AutomataError, CallTimeout, InvalidArgument, NotPublic, RemoteError
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from automata.classes import class_name
+from automata.values.classes import class_name
 from automata.errors import InvalidArgument
 
 UNSET = ""

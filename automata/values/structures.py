@@ -13,9 +13,9 @@ from typing import Any, NotRequired, TypedDict
 from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
-from automata.records import UNSET, build_dataclass, build_tuple, model_form
-from automata.shape import Shape, StandIn, inside, refusal, same, type_name
-from automata.wire import Wire, to_wire
+from automata.values.records import UNSET, build_dataclass, build_tuple, model_form
+from automata.values.shape import Shape, StandIn, inside, refusal, same, type_name
+from automata.values.wire import Wire, to_wire
 
 Fields = Mapping[str, Shape]
 
@@ -119,7 +119,7 @@ def typed_dict_shape(cls: type[Any], fields: Fields, required: frozenset[str]) -
 
 
 def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
-    """A pydantic model: a map of its fields by name (`automata.records.model_record`).
+    """A pydantic model: a map of its fields by name (`automata.values.records.model_record`).
 
     Its own validators ran when it was made, and do not run again; the types of its fields are checked, as pydantic
     leaves assignments unchecked.

@@ -1,4 +1,4 @@
-"""The extensions that MessagePack lacks: one writer and one reader for each code (listed in `automata.dynamic`)."""
+"""The extensions that MessagePack lacks: one writer and one reader for each code (listed in `automata.values.dynamic`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 from msgspec.msgpack import Ext
 from pydantic import BaseModel
 
-from automata import arrays
-from automata.classes import class_name, find_class
+from automata.values import arrays
+from automata.values.classes import class_name, find_class
 from automata.errors import InvalidArgument
-from automata.records import build_dataclass, build_tuple, dataclass_record, is_named_tuple, model_form
+from automata.values.records import build_dataclass, build_tuple, dataclass_record, is_named_tuple, model_form
 from automata.reference import ObjectRef, is_referable, make_ref, to_ref
 
 Wire: TypeAlias = Any

@@ -23,13 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr, field_validator
 
-from automata.annotations import Compiler
-from automata.dynamic import decode_dynamic
+from automata.values.annotations import Compiler
+from automata.values.dynamic import decode_dynamic
 from automata.errors import DeclarationError, InvalidArgument
 from automata.reference import ObjectRef, Ref
-from automata.values import Pickled, value_type
-from automata.wire import WIRE_DECODER, to_bytes
-from tests.unit.automata.values_world import (
+from automata.values.value_type import Pickled, value_type
+from automata.values.wire import WIRE_DECODER, to_bytes
+from tests.unit.automata.values.values_world import (
     KINDS,
     Cat,
     Colour,

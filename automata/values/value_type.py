@@ -3,7 +3,7 @@
 `value_type(annotation)` compiles an annotation once. An encoding is MessagePack: None, bool, int, float, str and bytes
 as themselves; datetime, date, time, timedelta, Decimal and UUID as text; dataclasses, TypedDicts and pydantic models as
 maps of their fields, NamedTuples as arrays; sequences and sets as arrays; enums by value; refs, numpy arrays and
-integers beyond 64 bits as the extensions of `automata.dynamic`, which reads every encoding without its type.
+integers beyond 64 bits as the extensions of `automata.values.dynamic`, which reads every encoding without its type.
 
 Classes evolve: a field that is not in the bytes takes its default, one that the class lacks is ignored.
 """
@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from automata.annotations import Compiler
+from automata.values.annotations import Compiler
 from automata.errors import InvalidArgument
-from automata.pickled import Pickled, is_pickled
-from automata.shape import Shape, read_custom, same
-from automata.wire import WIRE_DECODER, WIRE_ENCODER, from_bytes, read_ext, to_bytes
+from automata.values.pickled import Pickled, is_pickled
+from automata.values.shape import Shape, read_custom, same
+from automata.values.wire import WIRE_DECODER, WIRE_ENCODER, from_bytes, read_ext, to_bytes
 
 __all__ = ["Pickled", "ValueType", "value_type"]
 

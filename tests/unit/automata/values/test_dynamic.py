@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from automata.dynamic import decode_dynamic, encode_dynamic
+from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.errors import InvalidArgument
 from automata.reference import ObjectRef
-from automata.wire import DEPTH_MAX
-from tests.unit.automata.values_world import Cat, Colour, Mixed, Open, Pair, Point, Right, moments, points, texts
+from automata.values.wire import DEPTH_MAX
+from tests.unit.automata.values.values_world import Cat, Colour, Mixed, Open, Pair, Point, Right, moments, points, texts
 
 hashable = st.recursive(
     st.none()

@@ -1,6 +1,6 @@
 """The shape of one annotation: how its values are checked, written and read.
 
-An annotation compiles to a tree of shapes (`automata.annotations`). Each works by itself in Python (`validate`,
+An annotation compiles to a tree of shapes (`automata.values.annotations`). Each works by itself in Python (`validate`,
 `pack`, `unpack`); its flags say where pydantic or msgspec may do the work of a whole subtree in native code instead,
 with the same result.
 """
@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_ar
 
 import msgspec
 
-from automata.classes import class_name
+from automata.values.classes import class_name
 from automata.errors import InvalidArgument
-from automata.pickled import PickledMark
+from automata.values.pickled import PickledMark
 from automata.reference import ObjectRef, RefTarget
-from automata.wire import Wire
+from automata.values.wire import Wire
 
 Types: TypeAlias = frozenset[type]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from automata.errors import DeclarationError, InvalidArgument
-from automata.leaves import checked
-from automata.shape import ANY, Shape, convert_first, inside, refusal, same, type_name
-from automata.wire import INT_MAX, INT_MIN, Wire
+from automata.values.leaves import checked
+from automata.values.shape import ANY, Shape, convert_first, inside, refusal, same, type_name
+from automata.values.wire import INT_MAX, INT_MIN, Wire
 
 
 def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:

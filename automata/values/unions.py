@@ -15,9 +15,9 @@ from pydantic import BaseModel, Discriminator, Tag
 from pydantic.fields import FieldInfo
 
 from automata.errors import DeclarationError, InvalidArgument
-from automata.leaves import checked
-from automata.shape import ANY, Compile, Shape, Types, convert_first, read_custom, refusal, type_name
-from automata.wire import Wire, to_wire
+from automata.values.leaves import checked
+from automata.values.shape import ANY, Compile, Shape, Types, convert_first, read_custom, refusal, type_name
+from automata.values.wire import Wire, to_wire
 
 
 def union_shape(annotation: Any, members: tuple[Shape, ...]) -> Shape:

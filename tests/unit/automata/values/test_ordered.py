@@ -1,4 +1,4 @@
-"""Keys in byte order: the order, the prefixes, the round trip and the refusals of `automata.ordered`."""
+"""Keys in byte order: the order, the prefixes, the round trip and the refusals of `automata.values.ordered`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from automata.errors import InvalidArgument
-from automata.ordered import DEPTH_MAX, Key, decode, encode
+from automata.values.ordered import DEPTH_MAX, Key, decode, encode
 from automata.reference import ObjectRef
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text("\x00\x01\x02a\xff\uffff\U00010000")
