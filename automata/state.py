@@ -39,7 +39,6 @@ class Scalar(Protocol):
     """What is needed of a value field whose assignment is encoded when the step ends."""
 
     kind: ValueType
-    exact: type | None
     subkey: bytes
 
 

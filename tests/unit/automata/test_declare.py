@@ -460,7 +460,7 @@ def test_a_class_stays_a_plain_class_whose_helpers_can_be_tested_alone() -> None
     @object_type
     class Tool:
         n: int = 3
-        tags: list[str] = []  # noqa: RUF012
+        tags: list[str] = []
         items: List[int]
         table: Map[str, int]
         names: Set[str]
