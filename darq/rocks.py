@@ -122,12 +122,19 @@ class RocksStore:
             self._database().try_catch_up_with_primary()
 
     def close(self) -> None:
-        """Release files and locks, once a flush that another thread is in has ended."""
+        """Release files and locks, once a flush that another thread is in has ended.
+
+        What RocksDB cannot do any more on closing (turn its log into a table, after a failed write) is not said: all
+        that was flushed is in the log, and the next opening reads it there.
+        """
         with self._using:
             database, self._db = self._db, None
             try:
                 if database is not None:
                     database.close()
+            except Exception as error:
+                if "IO error" not in str(error):
+                    raise
             finally:
                 self._close_files()
 
