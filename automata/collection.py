@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from automata.errors import InvalidArgument, StateError
-from automata.fields import state_of
+from automata.fields import checked, state_of
 from automata.state import ENTRY, SIZE, Bounds, Live, ObjectState
 from darq.keys import after
 
@@ -112,7 +112,7 @@ class Collection:
         if type(value) is kind.exact and value is not None:
             return value
         try:
-            return kind.validate(value)
+            return checked(kind, value)
         except InvalidArgument as error:
             raise InvalidArgument(f"{self._name}: {error}") from None
 

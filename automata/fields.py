@@ -138,9 +138,23 @@ def state_of(instance: object) -> ObjectState:
 def accept(field: ValueField | MutableField | PickledField, value: object) -> object:
     """The value to keep; InvalidArgument names the field if it does not fit."""
     try:
-        return field.kind.validate(value)
+        return checked(field.kind, value)
     except InvalidArgument as error:
         raise InvalidArgument(f"field {field.name!r}: {error}") from None
+
+
+def checked(kind: ValueType, value: object) -> object:
+    """The value itself if it fits as it is, so that what its owner changes in place later counts too.
+
+    Else what checking made of it: a ref of `self`, a float of an int. Raises InvalidArgument if it does not fit.
+    """
+    valid = kind.validate(value)
+    if kind.immutable or type(valid) is not type(value):
+        return valid
+    try:
+        return value if valid == value else valid
+    except ValueError:  # arrays inside do not say whether they are equal
+        return valid
 
 
 _UNKNOWN = object()

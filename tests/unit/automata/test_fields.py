@@ -93,6 +93,9 @@ class Everything:
         self.box.size += 1
         self.box.labels.add("l")
 
+    async def script(self, lines: str) -> None:
+        exec(lines, globals() | {"self": self})
+
     async def remove(self, name: str) -> None:
         delattr(self, name)
 
@@ -185,6 +188,27 @@ async def test_changes_in_place_are_never_lost() -> None:
     assert state["members"] == {"m"}
     assert state["address"] == Address(street="Main", tags=["t", "t"])
     assert state["box"] == Box(2, {"l"})
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("names", "mine = []; self.names = mine; mine.append('x')"),
+        ("names", "self.names = mine = ['a']; self.names.clear(); mine.append('x')"),
+        ("names", "self.names = mine = []; self.names += ['x']"),
+        ("table", "self.table = mine = {'k': []}; mine['k'].append(1)"),
+        ("address", "self.address = mine = Address(); mine.tags.append('x')"),
+        ("box", "self.box = mine = Box(); mine.labels.add('x')"),
+        ("members", "self.members = mine = set(); mine.add('x')"),
+    ],
+)
+@in_loop
+async def test_a_value_that_was_assigned_and_then_changed_is_kept_as_it_was_last(name: str, line: str) -> None:
+    store = MemoryStore()
+    async with memory_app(store):
+        await ref(Everything, "e").script(line)
+    assert "x" in str(await again(store, name)) or name == "table"
+    assert await again(store, "table") == ({"k": [1]} if name == "table" else {})
 
 
 @in_app
