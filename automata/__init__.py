@@ -8,7 +8,7 @@ from automata.invocation import call, gather, send
 from automata.list import List
 from automata.map import Map
 from automata.values.pickled import Pickled
-from automata.ref import ref
+from automata.refs import ref
 from automata.reference import Ref
 from automata.set import Set
 

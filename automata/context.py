@@ -8,52 +8,83 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Generator, MutableMapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from automata.calls import Call
 from automata.errors import StateError
 
-if TYPE_CHECKING:
-    from automata.turn import Turn
 
-CURRENT: ContextVar[Turn | None] = ContextVar("automata_turn", default=None)
-"""The turn whose code runs now; None outside of any method."""
+class RunningMethod(Protocol):
+    """What the code of a method can do besides touching its object's fields. `automata.turn.Turn` is it."""
+
+    @property
+    def address(self) -> str:
+        """TYPE/KEY of the object."""
+
+    def check_active(self) -> None:
+        """Raise StateError after the end of the method, and in other tasks than its own."""
+
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
+        """Call another object: a commit point."""
+
+    def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
+        """Call several objects at one commit point."""
+
+    def send(self, call: Call) -> None:
+        """Send a message with this part's step."""
+
+    def delete(self) -> None:
+        """Empty the object with this part's step."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def random_bits(self, count: int) -> int:
+        """An integer of `count` random bits."""
+
+
+CURRENT: ContextVar[RunningMethod | None] = ContextVar("automata_running_method", default=None)
+"""The method whose code runs now; None outside of any."""
+
+
+_FLOAT_BITS = 53
 
 
 def now() -> float:
     """The time in seconds since the epoch, as this method's step sees it."""
-    return _turn("now()").host.clock()
+    return _running("now()").now()
 
 
 def uuid4() -> uuid.UUID:
     """A new random UUID."""
-    return uuid.UUID(int=_turn("uuid4()").host.random.getrandbits(128), version=4)
+    return uuid.UUID(int=_running("uuid4()").random_bits(128), version=4)
 
 
 def random() -> float:
     """A random float in [0, 1)."""
-    return _turn("random()").host.random.random()
+    return _running("random()").random_bits(_FLOAT_BITS) / (1 << _FLOAT_BITS)
 
 
 def delete() -> None:
     """Delete the object whose method runs, with this step: a deleted object is an empty one, and later messages
     apply to it. What the method writes afterwards belongs to the new life."""
-    _turn("delete()").delete()
+    _running("delete()").delete()
 
 
-def _turn(what: str) -> Turn:
-    turn = CURRENT.get()
-    if turn is None:
+def _running(what: str) -> RunningMethod:
+    running = CURRENT.get()
+    if running is None:
         raise StateError(f"{what} works inside a method of an object: elsewhere use the standard library")
-    turn.check_active()
-    return turn
+    running.check_active()
+    return running
 
 
 class _AddressLogger(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        turn = CURRENT.get()
-        return (msg if turn is None else f"{turn.entity.address}: {msg}"), kwargs
+        running = CURRENT.get()
+        return (msg if running is None else f"{running.address}: {msg}"), kwargs
 
 
 logger = _AddressLogger(logging.getLogger("automata"), {})

@@ -19,7 +19,7 @@ from automata.values.key_types import check_key_type
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method, Readonly
-from automata.ref import ref_class
+from automata.refs import ref_class
 from automata.reference import ObjectRef
 from automata.set import Set
 from automata.state import Mode

@@ -82,8 +82,7 @@ class Delivery:
             if message is None:
                 return False
             try:
-                if log.refusing or not log.group.steps:
-                    log.admit()
+                host.admit()
             except StorageFull:
                 log.inbox.ready.appendleft(message)
                 host.loop.call_later(_FULL_PAUSE_SECONDS, host.committer.touch)

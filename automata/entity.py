@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.fields import STATE
 from automata.partitions import partition_of
@@ -14,15 +13,21 @@ from darq import keys
 
 if TYPE_CHECKING:
     from automata.types import AutomatonType
-    from automata.work import Work
     from darq.log import Log
+
+
+class Waiter(Protocol):
+    """Whatever waits for an object to be free."""
+
+    def proceed(self) -> None:
+        """The object is free: use it now, or take hold of it by setting its `busy`."""
 
 
 class Entity:
     """One object in memory.
 
     group: the last group that changed it, as far as known: what an answer about it depends on. busy: a method that
-    can suspend holds it; queue: work that waits for it. exists: None until looked up. snapshots: open readonly views.
+    can suspend holds it; queue: what waits for it. exists: None until looked up. snapshots: open readonly views.
     pins: methods that have let go of it while they wait for others.
     """
 
@@ -50,9 +55,10 @@ class Entity:
         self.busy = False
         self.exists: bool | None = None
         self.pins = 0
-        self.queue: deque[Work | asyncio.Future[None]] = deque()
+        self.queue: deque[Waiter] = deque()
         self.snapshots: list[ObjectState] = []
-        self.state, self.instance = load(made, key, log, self.prefix)
+        loaded: tuple[ObjectState, Any] = load(made, key, log, self.prefix)
+        self.state, self.instance = loaded
 
     @property
     def address(self) -> str:

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from automata.context import CURRENT
+from automata.context import CURRENT, delete
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
-from automata.invocation import timed_out
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
@@ -34,7 +33,7 @@ from darq.log import Log
 from darq.step import Step
 
 if TYPE_CHECKING:
-    from automata.invocation import Invocation
+    from automata.calls import Call
 
 HEADER = b"\x01"  # the directory row of an object: version 1 of its type
 
@@ -63,9 +62,10 @@ class Host:
         self._types = options.registry.newest
         self.entities = EntityCache(log, options.entities_max)
         self.committer = Committer(log, loop, self._run_messages)
-        self.keyed = Keyed(self)
+        self.foreign_await_seconds_max = options.foreign_await_seconds_max
         self.open_invocations = OpenInvocations(log)
-        self.tasks = Tasks(self)
+        self.keyed = Keyed(log, self.open_invocations, self.start)
+        self.tasks = Tasks(self, log)
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.failed: Callable[[Work, BaseException], None] = lambda work, error: None
         self.queued = 0
@@ -78,27 +78,25 @@ class Host:
         made = self._types.get(type_name)
         return self.entities.get(made or self.options.registry.get(type_name), key)
 
-    def envelope(self, invocation: Invocation) -> Envelope:
-        """An invocation as a message. Raises InvalidArgument if it does not fit, or is too large."""
-        ref = invocation.ref
-        envelope = Envelope((ref.type_name, ref.key), invocation.method, invocation.pack())
-        self.check_size(invocation, envelope.packed)
+    def envelope(self, call: Call) -> Envelope:
+        """A call as a message. Raises InvalidArgument if it does not fit, or is too large."""
+        ref = call.ref
+        envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
+        self.check_size(call, envelope.packed)
         return envelope
 
-    def check_size(self, invocation: Invocation, packed: Packed) -> None:
+    def check_size(self, call: Call, packed: Packed) -> None:
         """Raise InvalidArgument for arguments over the limit of a message."""
         size = sum(len(value) for value in packed if isinstance(value, str | bytes))
         if size > self.log.limits.message_bytes_max:
             limit = self.log.limits.message_bytes_max >> 20
-            raise InvalidArgument(
-                f"the arguments of {invocation!r} take {size} bytes; a message has at most {limit} MiB"
-            )
+            raise InvalidArgument(f"the arguments of {call!r} take {size} bytes; a message has at most {limit} MiB")
 
-    def invoke_inside(self, invocation: Invocation, packed: Packed) -> Reply:
+    def invoke_inside(self, call: Call, packed: Packed) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller."""
-        entity = self.entity(invocation.ref.type_name, invocation.ref.key)
-        self.check_size(invocation, packed)
-        return self.invoke(entity, invocation.method, packed, self.keyed.request(invocation, packed))
+        entity = self.entity(call.ref.type_name, call.ref.key)
+        self.check_size(call, packed)
+        return self.invoke(entity, call.method, packed, self.keyed.request(call, packed))
 
     def invoke(self, entity: Entity, method: Method, packed: Packed, request: Request | None = None) -> Reply:
         """Run now what can run now; else queue it and give a future."""
@@ -114,7 +112,7 @@ class Host:
         entity = work.entity
         if entity.busy or entity.queue:
             return self._enqueue(work)
-        return self._run(work)
+        return self.run(work)
 
     # readonly
 
@@ -140,6 +138,16 @@ class Host:
 
     # steps
 
+    def admit(self) -> None:
+        """Raise what keeps steps from running now: StorageFull, or the failure of the store."""
+        log = self.log
+        if log.refusing or not log.group.steps:
+            log.admit()
+
+    def erase(self, entity: Entity) -> Reply:
+        """Delete an object with everything it holds, as a step of its own."""
+        return self.start(Work(entity, _ERASE, ()))
+
     def perform(self, entity: Entity, method: Method, packed: Packed, work: Work | None = None) -> Outcome:
         """Run a method that awaits nothing, as one step of an object that is free.
 
@@ -150,8 +158,7 @@ class Host:
         turn.work = work
         token = CURRENT.set(turn)
         try:
-            if self.log.group.steps == 0 or self.log.refusing:
-                self.log.admit()
+            self.admit()
             state.begin(Mode.WRITE)
             arguments = packed if method.simple else method.unpack(packed)
             result = run_to_end(method.fn(entity.instance, *arguments))
@@ -189,9 +196,9 @@ class Host:
             turn.sends = None
         if work is not None:
             if outcome is None:
-                self.open_invocations.add(turn, step)
+                turn.lsn = turn.lsn or self.open_invocations.add(work, step)
             elif turn.lsn:
-                self.open_invocations.drop(turn, step)
+                self.open_invocations.drop(turn.lsn, step)
             if work.message is not None:
                 step.consume(work.message)
                 work.message = None
@@ -215,7 +222,7 @@ class Host:
             return outcome
         step = Step(entity.partition, entity.prefix)
         if turn.lsn:
-            self.open_invocations.drop(turn, step)
+            self.open_invocations.drop(turn.lsn, step)
         if work.request is not None:
             self.keyed.record(work, outcome, step, final=turn.lsn > 0)
         if step.rows:
@@ -290,24 +297,17 @@ class Host:
             entity.busy = True
             entity.pins -= 1
             return None
-        turn_up: asyncio.Future[None] = self.loop.create_future()
-        entity.queue.append(turn_up)
-        return turn_up
+        waiting = _HoldAgain(entity, self.loop.create_future())
+        entity.queue.append(waiting)
+        return waiting.turn_up
 
     def release(self, entity: Entity) -> None:
         """The object is free: give it to who waits longest."""
         entity.busy = False
         while entity.queue and not entity.busy:
-            waiter = entity.queue.popleft()
-            if isinstance(waiter, Work):
-                self.queued -= 1
-                self._answer(waiter, self._run(waiter))
-            elif not waiter.done():
-                entity.busy = True
-                entity.pins -= 1
-                waiter.set_result(None)
+            entity.queue.popleft().proceed()
 
-    def limit_wait(self, reply: asyncio.Future[Outcome], invocation: Invocation) -> asyncio.Future[Outcome]:
+    def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
         """A future of the reply for one waiter, who may give up without touching what runs.
 
         After the invocation's own timeout its outcome is CallTimeout.
@@ -316,9 +316,9 @@ class Host:
 
         def expire() -> None:
             if not limited.done():
-                limited.set_result(Outcome(None, timed_out(invocation), 0))
+                limited.set_result(Outcome(None, call.timed_out(), 0))
 
-        timer = self.loop.call_later(invocation.timeout, expire) if invocation.timeout is not None else None
+        timer = self.loop.call_later(call.timeout, expire) if call.timeout is not None else None
 
         def pass_on(done: asyncio.Future[Outcome]) -> None:
             if timer is not None:
@@ -331,7 +331,8 @@ class Host:
 
     # inside
 
-    def _run(self, work: Work) -> Reply:
+    def run(self, work: Work) -> Reply:
+        """Run `work` on its object, which is free."""
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
         return self.tasks.run(work)
@@ -339,20 +340,53 @@ class Host:
     def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
         if self.queued >= self.log.limits.outside_calls_max and work.message is None:
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
-        work.reply = self.loop.create_future()
-        work.entity.queue.append(work)
+        queued = _Queued(self, work, self.loop.create_future())
+        work.entity.queue.append(queued)
         self.queued += 1
-        return work.reply
-
-    def _answer(self, work: Work, reply: Reply) -> None:
-        waiting = work.reply
-        if waiting is None:
-            return
-        if isinstance(reply, Outcome):
-            if not waiting.done():
-                waiting.set_result(reply)
-        else:
-            reply.add_done_callback(lambda done: waiting.done() or waiting.set_result(done.result()))
+        return queued.reply
 
     def _run_messages(self, seconds: float) -> bool:
         return self.deliver(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """Work that waits for its object."""
+
+    host: Host
+    work: Work
+    reply: asyncio.Future[Outcome]
+
+    def proceed(self) -> None:
+        self.host.queued -= 1
+        reply = self.host.run(self.work)
+        if isinstance(reply, Outcome):
+            self._answer(reply)
+        else:
+            reply.add_done_callback(lambda done: self._answer(done.result()))
+
+    def _answer(self, outcome: Outcome) -> None:
+        if not self.reply.done():
+            self.reply.set_result(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _HoldAgain:
+    """A method that waits to go on with its object."""
+
+    entity: Entity
+    turn_up: asyncio.Future[None]
+
+    def proceed(self) -> None:
+        if not self.turn_up.done():
+            self.entity.busy = True
+            self.entity.pins -= 1
+            self.turn_up.set_result(None)
+
+
+async def _erase(self: object) -> None:
+    delete()
+
+
+_ERASE = Method("", "delete", _erase)
+_ERASE.resolve({"return": None})

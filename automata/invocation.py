@@ -5,50 +5,26 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Awaitable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from automata import router
+from automata.calls import Call, Sent
 from automata.context import CURRENT
-from automata.errors import CallTimeout, InvalidArgument, StateError
-
-if TYPE_CHECKING:
-    from automata.methods import Method, Packed
-    from automata.reference import ObjectRef
+from automata.errors import InvalidArgument
 
 T = TypeVar("T")
 
 REQUEST_KEY_BYTES_MAX = 512
 
 
-class Invocation(Coroutine[Any, Any, Any]):
-    """`ref(User, "alice").post("hi")`: a coroutine for whoever awaits it, in any loop. Made at most once.
+class Invocation(Call, Coroutine[Any, Any, Any]):
+    """`ref(User, "alice").post("hi")`: a call that is a coroutine for whoever awaits it, in any loop."""
 
-    request: the idempotency key; timeout: seconds after which the caller gets CallTimeout, while the method goes on.
-    """
-
-    used = False
-    request: str | None = None
-    timeout: float | None = None
     _running: Generator[Any, Any, Any] | None = None
 
-    def __init__(self, ref: ObjectRef, method: Method, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        self.ref = ref
-        self.method = method
-        self.args = args
-        self.kwargs = kwargs
-
-    def pack(self) -> Packed:
-        """Mark as used, and give the checked arguments by value."""
-        if self.used:
-            raise StateError(f"{self!r} was awaited or sent before: write the call again")
-        self.used = True
-        return self.method.pack(self.args, self.kwargs)
-
     def __await__(self) -> Generator[Any, Any, Any]:
-        turn = CURRENT.get()
-        if turn is not None:
-            return turn.call(self)
-        return router.of(self.ref).call(self)
+        running = CURRENT.get()
+        return router.of(self.ref).call(self) if running is None else running.call(self)
 
     def send(self, value: object) -> Any:
         """Part of the coroutine protocol, for tasks."""
@@ -90,7 +66,7 @@ def call(
     """
     checked = as_invocation(invocation, "call")
     if idempotency_key is not None:
-        if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key.encode()) <= REQUEST_KEY_BYTES_MAX:
+        if type(idempotency_key) is not str or not 0 < len(idempotency_key.encode()) <= REQUEST_KEY_BYTES_MAX:
             raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
         if checked.method.readonly:
             raise InvalidArgument("a readonly method changes nothing and takes no idempotency key")
@@ -102,24 +78,6 @@ def call(
     return cast(Awaitable[T], checked)
 
 
-class Sent:
-    """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id."""
-
-    __slots__ = ("_durable", "id")
-
-    def __init__(self, message_id: str, durable: Awaitable[None] | None) -> None:
-        self.id = message_id
-        self._durable = durable
-
-    def __await__(self) -> Generator[Any, Any, str]:
-        if self._durable is not None:
-            yield from self._durable.__await__()
-        return self.id
-
-    def __repr__(self) -> str:
-        return f"<sent {self.id or 'with this step'}>"
-
-
 def send(invocation: Awaitable[object]) -> Sent:
     """Make an invocation one-way: it is delivered exactly once, and its result is dropped.
 
@@ -129,10 +87,11 @@ def send(invocation: Awaitable[object]) -> Sent:
     checked = as_invocation(invocation, "send")
     if checked.request is not None or checked.timeout is not None:
         raise InvalidArgument("send() takes no call() options: a message is delivered exactly once by itself")
-    turn = CURRENT.get()
-    if turn is not None:
-        return Sent(turn.send(checked), None)
-    return router.of(checked.ref).post(checked)
+    running = CURRENT.get()
+    if running is None:
+        return router.of(checked.ref).post(checked)
+    running.send(checked)
+    return Sent("", None)
 
 
 async def gather(*invocations: Awaitable[Any]) -> list[Any]:
@@ -141,9 +100,9 @@ async def gather(*invocations: Awaitable[Any]) -> list[Any]:
     All are waited for; then the first error in order, if any, is raised. In a method it is one commit point.
     """
     checked = [as_invocation(invocation, "gather") for invocation in invocations]
-    turn = CURRENT.get()
-    if turn is not None:
-        return await turn.gather(checked)
+    running = CURRENT.get()
+    if running is not None:
+        return cast(list[Any], await _Awaited(running.gather(checked)))
     results = await asyncio.gather(*checked, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -158,9 +117,11 @@ def as_invocation(value: object, where: str) -> Invocation:
     raise InvalidArgument(f"{where}() takes an invocation, as in {where}(ref(User, 'alice').post('hi')), not {value!r}")
 
 
-def timed_out(invocation: Invocation) -> CallTimeout:
-    """The error of a caller that waited long enough."""
-    return CallTimeout(
-        f"{invocation!r} gave no answer in {invocation.timeout} s and goes on: its idempotency key, if it has one, "
-        "asks for the result"
-    )
+class _Awaited:
+    """Awaits what a generator yields."""
+
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._steps

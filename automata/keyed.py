@@ -6,20 +6,18 @@ A key belongs to its object. The outcome is recorded in the step that ends the m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import TYPE_CHECKING
-
+from automata.calls import Call
 from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
 from automata.values.exceptions import decode_exception
 from automata.failure import encode as encode_error
 from automata.methods import Method, Packed
+from automata.open_invocations import OpenInvocations
 from automata.work import Outcome, Reply, Request, Work
 from darq.errors import Fenced, OutcomeUnknown, StoreClosed
+from darq.log import Log
 from darq.step import Step
-
-if TYPE_CHECKING:
-    from automata.host import Host
-    from automata.invocation import Invocation
 
 _VALUE, _ERROR = b"\x00", b"\x01"
 _REFUSALS = (CallTimeout, Overloaded, StorageFull, OutcomeUnknown, Fenced, StoreClosed)  # no outcomes: ask again
@@ -28,17 +26,19 @@ _REFUSALS = (CallTimeout, Overloaded, StorageFull, OutcomeUnknown, Fenced, Store
 class Keyed:
     """The calls under a key of one host."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, log: Log, unfinished: OpenInvocations, start: Callable[[Work], Reply]) -> None:
+        self._log = log
+        self._unfinished = unfinished
+        self._start = start
         self._running: dict[tuple[bytes, bytes], tuple[bytes, asyncio.Future[Outcome]]] = {}
 
-    def request(self, invocation: Invocation, packed: Packed) -> Request | None:
+    def request(self, call: Call, packed: Packed) -> Request | None:
         """The request of an invocation, if it has a key."""
-        if invocation.request is None:
+        if call.request is None:
             return None
-        method = invocation.method
+        method = call.method
         asked = blake2b(method.name.encode() + b"\x00" + method.encode_arguments(packed), digest_size=16)
-        return Request(invocation.request.encode(), asked.digest())
+        return Request(call.request.encode(), asked.digest())
 
     def invoke(self, work: Work) -> Reply:
         """Answer from what is known under the key, else run. Raises InvalidArgument for other arguments under it."""
@@ -50,13 +50,13 @@ class Keyed:
             fingerprint, reply = self._running[name]
             _check(request, fingerprint)
             return reply
-        host = self._host
-        recorded = host.log.requests.find(partition, request.key, int(host.clock() * 1000), host.log.group)
+        log = self._log
+        recorded = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group)
         if recorded is not None:
             _check(request, recorded.fingerprint)
             return _decode(recorded.outcome, work.method, work.entity.group)
-        host.open_invocations.check(partition, request.key)
-        started = host.start(work)
+        self._unfinished.check(partition, request.key)
+        started = self._start(work)
         if not isinstance(started, Outcome):
             self._running[name] = (request.fingerprint, started)
             started.add_done_callback(lambda done: self._running.pop(name))
@@ -71,8 +71,8 @@ class Keyed:
             data = _ERROR + encode_error(outcome.error)
         else:
             data = _VALUE + work.method.result.encode(outcome.value)
-        now_ms = int(self._host.clock() * 1000)
-        self._host.log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+        now_ms = int(self._log.clock() * 1000)
+        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
 
 
 def _check(request: Request, fingerprint: bytes) -> None:

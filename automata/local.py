@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automata.errors import StateError
 from automata.host import Host
-from automata.invocation import Invocation, Sent
+from automata.calls import Call, Sent
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
@@ -31,19 +31,19 @@ class LocalRouter:
         self._posting: set[asyncio.Future[Any]] = set()
         self.closed = False
 
-    def call(self, invocation: Invocation) -> Generator[Any, Any, Any]:
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result once what it depends on is durable."""
         host = self._host
         if asyncio.get_running_loop() is not host.loop:
-            return (yield from self._from_elsewhere(self._call_here(invocation)))
+            return (yield from self._from_elsewhere(self._call_here(call)))
         if self.closed:
             raise _closed()
-        packed = invocation.pack()
-        ref, method = invocation.ref, invocation.method
+        packed = call.pack()
+        ref, method = call.ref, call.method
         entity = host.entity(ref.type_name, ref.key)
         reply: Reply
-        if invocation.request is not None or method.sized:
-            reply = host.invoke_inside(invocation, packed)
+        if call.request is not None or method.sized:
+            reply = host.invoke_inside(call, packed)
         elif method.direct and not (method.readonly or entity.busy or entity.queue):
             reply = host.perform(entity, method, packed)
         else:
@@ -60,14 +60,14 @@ class LocalRouter:
                     yield
                 return outcome.take()
         else:
-            outcome = yield from host.limit_wait(reply, invocation)
+            outcome = yield from host.follow(reply, call)
         if outcome.group > self._gate.durable:
             waiting: asyncio.Future[None] = host.loop.create_future()
             self._gate.release(outcome.group, waiting)
             yield from waiting
         return outcome.take()
 
-    def post(self, invocation: Invocation) -> Sent:
+    def post(self, call: Call) -> Sent:
         """Send a message: it is on its way at once, and durable when the result is awaited."""
         host = self._host
         try:
@@ -75,10 +75,10 @@ class LocalRouter:
         except RuntimeError:
             here = False
         if here:
-            lsn = self._store(invocation)
+            lsn = self._store(call)
             written = host.loop.create_task(durable(host.log.gate, host.log.group.number))
         else:
-            lsn, waiting = asyncio.run_coroutine_threadsafe(self._post_here(invocation), host.loop).result()
+            lsn, waiting = asyncio.run_coroutine_threadsafe(self._post_here(call), host.loop).result()
             return Sent(lsn, _Elsewhere(self, waiting))
         self._posting.add(written)
         written.add_done_callback(self._posting.discard)
@@ -89,28 +89,28 @@ class LocalRouter:
         if self._posting:
             await asyncio.wait(self._posting)
 
-    def _store(self, invocation: Invocation) -> str:
+    def _store(self, call: Call) -> str:
         host = self._host
         if self.closed:
             raise _closed()
-        host.options.registry.get(invocation.ref.type_name)
+        host.options.registry.get(call.ref.type_name)
         host.log.admit()
         step = Step(b"", b"")
-        envelope = host.envelope(invocation)
+        envelope = host.envelope(call)
         step.send(envelope)
         host.log.commit(step)
         host.committer.touch()
         return str(envelope.lsn)
 
-    async def _post_here(self, invocation: Invocation) -> tuple[str, asyncio.Task[None]]:
-        lsn = self._store(invocation)
+    async def _post_here(self, call: Call) -> tuple[str, asyncio.Task[None]]:
+        lsn = self._store(call)
         written = self._host.loop.create_task(durable(self._host.log.gate, self._host.log.group.number))
         self._posting.add(written)
         written.add_done_callback(self._posting.discard)
         return lsn, written
 
-    async def _call_here(self, invocation: Invocation) -> Any:
-        return await _Here(self, invocation)
+    async def _call_here(self, call: Call) -> Any:
+        return await _Here(self, call)
 
     def _from_elsewhere(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
         loop = self._host.loop
@@ -123,12 +123,12 @@ class LocalRouter:
 class _Here:
     """Awaits a call on the host's own loop."""
 
-    def __init__(self, router: LocalRouter, invocation: Invocation) -> None:
+    def __init__(self, router: LocalRouter, call: Call) -> None:
         self._router = router
-        self._invocation = invocation
+        self._call = call
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self._router.call(self._invocation)
+        return self._router.call(self._call)
 
 
 class _Elsewhere:

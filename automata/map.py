@@ -87,7 +87,7 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):
         return f"<Map {self._name!r} of {len(self)} entries>"
 
     def _key(self, key: K) -> bytes:
-        return self._prefix + ordered.encode(self._accept(self._kinds[0], key))
+        return self._prefix + ordered.encode(cast(ordered.Key, self._accept(self._kinds[0], key)))
 
     def _decode(self, subkey: bytes) -> K:
         return cast("K", ordered.decode(subkey[len(self._prefix) :]))

@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automata.partitions import address_of
+from automata.work import Work
 from automata.envelope import OpenInvocation, decode_open, encode_open
 from automata.errors import Interrupted
 from darq import keys
 from darq.log import Log
 from darq.step import Step
-
-if TYPE_CHECKING:
-    from automata.turn import Turn
 
 
 class OpenInvocations:
@@ -27,26 +25,24 @@ class OpenInvocations:
         rows = log.store.scan(keys.INVOCATION, keys.after(keys.INVOCATION), keys.ALL)
         self.interrupted = {keys.number_of(key): decode_open(data) for key, data in rows}
 
-    def add(self, turn: Turn, step: Step) -> None:
-        """The first part of `turn` commits with `step`; later ones change nothing here."""
-        work = turn.work
-        if turn.lsn or work is None:
-            return
-        turn.lsn = self._log.take_lsn()
+    def add(self, work: Work, step: Step) -> int:
+        """The first part of `work` commits with `step`. Returns its number."""
+        number = self._log.take_lsn()
         request = work.request
         row = OpenInvocation(
-            turn.entity.partition,
-            turn.method.name,
-            turn.method.encode_arguments(work.packed),
+            work.entity.partition,
+            work.method.name,
+            work.method.encode_arguments(work.packed),
             request.key if request else b"",
             request.fingerprint if request else b"",
-            int(turn.host.clock() * 1000),
+            int(self._log.clock() * 1000),
         )
-        step.set_row(keys.numbered(keys.INVOCATION, turn.lsn), encode_open(row))
+        step.set_row(keys.numbered(keys.INVOCATION, number), encode_open(row))
+        return number
 
-    def drop(self, turn: Turn, step: Step) -> None:
-        """`turn` ends with `step`."""
-        step.set_row(keys.numbered(keys.INVOCATION, turn.lsn), None)
+    def drop(self, number: int, step: Step) -> None:
+        """The method of this number ends with `step`."""
+        step.set_row(keys.numbered(keys.INVOCATION, number), None)
 
     def check(self, partition: bytes, request: bytes) -> None:
         """Raise Interrupted for the key of an interrupted method: it must not run a second time."""

@@ -1,29 +1,35 @@
-"""The door of an application: where its invocations enter, from clients and from outboxes alike.
+"""The door of an application: where its calls enter, from clients and from outboxes alike.
 
-`ssms` opens apps and registers their routers here; an invocation goes to its ref's app, or to the only open one.
+`ssms` opens apps and registers their routers here; a call goes to its ref's app, or to the only open one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, cast
 
+from automata.calls import Call, Sent
 from automata.errors import StateError
-
-if TYPE_CHECKING:
-    from automata.invocation import Invocation, Sent
-    from automata.reference import ObjectRef
+from automata.reference import ObjectRef
 
 
 class Router(Protocol):
-    """Takes invocations from outside of any method to wherever their objects live."""
+    """Takes calls from outside of any method to wherever their objects live."""
 
-    def call(self, invocation: Invocation) -> Generator[Any, Any, Any]:
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result, once that is durable. For `yield from` in any event loop."""
 
-    def post(self, invocation: Invocation) -> Sent:
+    def post(self, call: Call) -> Sent:
         """Send the message."""
+
+
+class Application(Protocol):
+    """What a ref is bound to."""
+
+    @property
+    def router(self) -> Router:
+        """Where calls through its refs go."""
 
 
 class OpenRouters:
@@ -36,11 +42,13 @@ class OpenRouters:
 
     def add(self, router: Router) -> None:
         """An app is open."""
-        self._change([*self._routers, router])
+        with self._lock:
+            self._set([*self._routers, router])
 
     def remove(self, router: Router) -> None:
         """An app is closed."""
-        self._change([r for r in self._routers if r is not router])
+        with self._lock:
+            self._set([r for r in self._routers if r is not router])
 
     def only(self) -> Router:
         """The router of the one open app; StateError if there is none or there are several."""
@@ -50,10 +58,9 @@ class OpenRouters:
             raise StateError("no app is open: use `async with ssms.open(path)`, or `with` from synchronous code")
         raise StateError(f"{len(self._routers)} apps are open: say which one with app.ref(...)")
 
-    def _change(self, routers: list[Router]) -> None:
-        with self._lock:
-            self._routers = routers
-            self._only = routers[0] if len(routers) == 1 else None
+    def _set(self, routers: list[Router]) -> None:
+        self._routers = routers
+        self._only = routers[0] if len(routers) == 1 else None
 
 
 OPEN = OpenRouters()
@@ -61,6 +68,6 @@ OPEN = OpenRouters()
 
 
 def of(ref: ObjectRef) -> Router:
-    """The router that an invocation through `ref` goes to."""
+    """The router that a call through `ref` goes to."""
     app = ref.app
-    return OPEN.only() if app is None else app.router  # type: ignore[attr-defined, no-any-return]
+    return OPEN.only() if app is None else cast(Application, app).router

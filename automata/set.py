@@ -59,7 +59,7 @@ class Set(Collection, MutableSet[T], Generic[T]):
         return f"<Set {self._name!r} of {len(self)} members>"
 
     def _key(self, member: T) -> bytes:
-        return self._prefix + ordered.encode(self._accept(self._kinds[0], member))
+        return self._prefix + ordered.encode(cast(ordered.Key, self._accept(self._kinds[0], member)))
 
     def _decode(self, subkey: bytes) -> T:
         return cast("T", ordered.decode(subkey[len(self._prefix) :]))

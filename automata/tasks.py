@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automata.context import CURRENT
 from automata.entity import Entity, load
 from automata.errors import CallTimeout
 from automata.methods import Method, Packed
 from automata.state import Mode
-from automata.turn import Turn, drive
+from automata.turn import Steps, Turn, drive
 from automata.work import Outcome, Work
 from darq.errors import StoreClosed
-
-if TYPE_CHECKING:
-    from automata.host import Host
+from darq.log import Log
 
 
 class Tasks:
     """The running tasks of one host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Steps, log: Log) -> None:
         self._host = host
+        self._log = log
         self._running: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
 
@@ -58,7 +57,7 @@ class Tasks:
         turn.work, turn.task = work, asyncio.current_task()
         CURRENT.set(turn)
         try:
-            host.log.admit()
+            host.admit()
             state.begin(Mode.WRITE)
             result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
             host.commit(turn, Outcome(result, None, 0))
@@ -77,7 +76,7 @@ class Tasks:
 
     async def _read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         host = self._host
-        state, instance = load(entity.made, entity.key, host.log, entity.prefix)
+        state, instance = load(entity.made, entity.key, self._log, entity.prefix)
         turn = Turn(host, entity, method, state)
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
@@ -109,6 +108,6 @@ def _why_cancelled(turn: Turn) -> Exception:
     if turn.expired:
         return CallTimeout(
             f"{name} awaited something that is no object for more than "
-            f"{turn.host.options.foreign_await_seconds_max} s, which holds its object: its last part was rolled back"
+            f"{turn.host.foreign_await_seconds_max} s, which holds its object: its last part was rolled back"
         )
     return StoreClosed(f"{name} was cancelled because the app closed: its last part was rolled back")

@@ -7,9 +7,10 @@ happens before its step commits; a part that raises leaves nothing.
 from __future__ import annotations
 
 import asyncio
+import random
 import types
-from collections.abc import Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
@@ -18,12 +19,53 @@ from automata.work import Outcome, Reply
 from darq.errors import AutomataError
 
 if TYPE_CHECKING:
+    from automata.calls import Call
     from automata.entity import Entity
-    from automata.host import Host
-    from automata.invocation import Invocation
-    from automata.methods import Method
+    from automata.methods import Method, Packed
     from automata.state import Live, ObjectState
     from automata.work import Work
+
+
+class Steps(Protocol):
+    """What a turn asks of the host that runs it."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Callable[[], float]
+    random: random.Random
+    foreign_await_seconds_max: float
+
+    def envelope(self, call: Call) -> Envelope:
+        """A call as a message."""
+
+    def commit_part(self, turn: Turn) -> None:
+        """What the turn has done so far becomes a step."""
+
+    def begin_part(self, turn: Turn) -> None:
+        """The turn goes on, on its object as it is now."""
+
+    def let_go(self, turn: Turn) -> None:
+        """The turn waits: its object is free meanwhile."""
+
+    def hold_again(self, turn: Turn) -> asyncio.Future[None] | None:
+        """Take the object again, at once or when the future is done."""
+
+    def invoke_inside(self, call: Call, packed: Packed) -> Reply:
+        """Make a call from a method."""
+
+    def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
+        """The reply, for one waiter who may give up, with the call's own timeout."""
+
+    def commit(self, turn: Turn, outcome: Outcome | None) -> None:
+        """The turn's part becomes a step. outcome: of the whole method, if it ends here."""
+
+    def fail(self, turn: Turn, error: Exception) -> Outcome:
+        """The turn has raised, and its part was rolled back."""
+
+    def release(self, entity: Entity) -> None:
+        """The object is free: give it to who waits longest."""
+
+    def admit(self) -> None:
+        """Raise what keeps steps from running now."""
 
 
 _NOTHING: list[Live] = []
@@ -46,7 +88,7 @@ class Turn:
     waiting: object = None
     work: Work | None = None
 
-    def __init__(self, host: Host, entity: Entity, method: Method, state: ObjectState) -> None:
+    def __init__(self, host: Steps, entity: Entity, method: Method, state: ObjectState) -> None:
         self.host = host
         self.entity = entity
         self.method = method
@@ -70,16 +112,28 @@ class Turn:
                     "others may have changed it meanwhile: read it again, then change it"
                 )
 
-    def send(self, invocation: Invocation) -> str:
+    @property
+    def address(self) -> str:
+        """TYPE/KEY of its object."""
+        return self.entity.address
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.host.clock()
+
+    def random_bits(self, count: int) -> int:
+        """An integer of `count` random bits."""
+        return self.host.random.getrandbits(count)
+
+    def send(self, call: Call) -> None:
         """Take a message into this part's step."""
         self.check_active()
         if self.state.mode is Mode.READ:
             raise ReadOnlyError(f"{self._name} is readonly and must not send")
-        envelope = self.host.envelope(invocation)
+        envelope = self.host.envelope(call)
         if self.sends is None:
             self.sends = []
         self.sends.append(envelope)
-        return ""
 
     def delete(self) -> None:
         """Empty the object with this part's step."""
@@ -90,55 +144,54 @@ class Turn:
     def begin_foreign(self) -> asyncio.TimerHandle:
         """The method awaits something that is no automaton, while it keeps its object."""
         self.foreign = True
-        return self.host.loop.call_later(self.host.options.foreign_await_seconds_max, self._expire)
+        return self.host.loop.call_later(self.host.foreign_await_seconds_max, self._expire)
 
     def _expire(self) -> None:
         self.expired = True
         if self.task is not None:
             self.task.cancel()
 
-    def call(self, invocation: Invocation) -> Generator[Any, Any, Any]:
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
         """`await ref(...).method()` in a method: a commit point, then the call, then the next part."""
-        [outcome] = yield from self._commit_and_call([invocation])
+        [outcome] = yield from self._commit_and_call([call])
         return outcome.take()
 
-    @types.coroutine
-    def gather(self, invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Any]]:
+    def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
         """Several calls at one commit point."""
-        outcomes = yield from self._commit_and_call(invocations)
+        outcomes = yield from self._commit_and_call(calls)
         return [outcome.take() for outcome in outcomes]
 
-    def _commit_and_call(self, invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Outcome]]:
+    def _commit_and_call(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         self.check_active()
         if self.foreign:
             raise UnjournaledAwait(
                 f"{self._name} has awaited something that is no automaton before it awaits one: after a crash that "
                 "could come out differently. Do it through effect() or sleep(), or after the last call"
             )
-        for invocation in invocations:
-            if self.state.mode is Mode.READ and not invocation.method.readonly:
-                raise ReadOnlyError(f"{self._name} is readonly and must not call {invocation!r}")
-        packed = [invocation.pack() for invocation in invocations]
+        for call in calls:
+            if self.state.mode is Mode.READ and not call.method.readonly:
+                raise ReadOnlyError(f"{self._name} is readonly and must not call {call!r}")
+        packed = [call.pack() for call in calls]
         self.host.commit_part(self)
-        replies = [self.host.invoke_inside(i, p) for i, p in zip(invocations, packed, strict=True)]
+        replies = [self.host.invoke_inside(call, p) for call, p in zip(calls, packed, strict=True)]
         if all(isinstance(reply, Outcome) for reply in replies):
             outcomes: list[Outcome] = replies  # type: ignore[assignment]
         else:
-            outcomes = yield from self._wait(replies, invocations)
+            outcomes = yield from self._wait(replies, calls)
         self.host.begin_part(self)
         self.group = max(self.group, *(outcome.group for outcome in outcomes)) if outcomes else self.group
         return outcomes
 
-    def _wait(self, replies: Sequence[Reply], invocations: Sequence[Invocation]) -> Generator[Any, Any, list[Outcome]]:
+    def _wait(self, replies: Sequence[Reply], calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
         self.host.let_go(self)
         try:
             outcomes = []
-            for reply, invocation in zip(replies, invocations, strict=True):
+            for reply, call in zip(replies, calls, strict=True):
                 if isinstance(reply, Outcome):
                     outcomes.append(reply)
                 else:
-                    outcomes.append((yield from self._await_own(self.host.limit_wait(reply, invocation))))
+                    outcomes.append((yield from self._await_own(self.host.follow(reply, call))))
         except BaseException:
             yield from self._hold_again()
             self.host.begin_part(self)
@@ -202,7 +255,7 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Turn) -> Generator[Any, Any
             coroutine.close()
             raise
         except BaseException as error:
-            given, step = error, coroutine.throw  # type: ignore[assignment]
+            given, step = error, coroutine.throw
         finally:
             if watch is not None:
                 watch.cancel()

@@ -45,11 +45,10 @@ class Request:
 
 @dataclass(slots=True)
 class Work:
-    """One invocation to run on one object. message: what it consumes; reply: who waits for the outcome."""
+    """One invocation to run on one object. message: what it consumes."""
 
     entity: Entity
     method: Method
     packed: Packed
     message: Envelope | None = None
     request: Request | None = None
-    reply: asyncio.Future[Outcome] | None = None

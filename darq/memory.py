@@ -6,6 +6,7 @@ import threading
 from sortedcontainers import SortedDict
 
 from darq.errors import StoreClosed
+from darq.store import Batch
 
 _Change = tuple[bytes, bytes | None] | tuple[bytes, bytes, None]
 
@@ -83,9 +84,11 @@ class MemoryStore:
         """A new empty batch."""
         return MemoryBatch()
 
-    def write(self, batch: MemoryBatch) -> None:
-        """Apply a batch: visible at once, durable at the next flush."""
+    def write(self, batch: Batch) -> None:
+        """Apply a batch of this store's `batch()`: visible at once, durable at the next flush."""
         self._check_open()
+        if not isinstance(batch, MemoryBatch):
+            raise TypeError("a batch is written to the kind of store that made it")
         if self.fail_next_write is not None:
             raise self.fail_next_write
         with self._lock:

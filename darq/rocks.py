@@ -22,6 +22,7 @@ from rocksdict import (
 
 from darq import folder as files
 from darq.errors import AutomataError, StorageFull, StoreClosed, StoreDamaged, StorePathError
+from darq.store import Batch
 
 BLOCK_CACHE_BYTES = 32 << 20
 # Far more than the log ever holds between rotations (small rows take several times their log bytes in memory, a step
@@ -82,9 +83,9 @@ class RocksStore:
         """A new empty batch."""
         return WriteBatch(raw_mode=True)
 
-    def write(self, batch: WriteBatch) -> None:
-        """Apply a batch: visible at once, durable at the next flush."""
-        self._database().write(batch)
+    def write(self, batch: Batch) -> None:
+        """Apply a batch of this store's `batch()`: visible at once, durable at the next flush."""
+        self._database().write(cast("WriteBatch", batch))
 
     def flush(self) -> None:
         """Make every written batch durable; lets go of the interpreter lock while the disk works."""

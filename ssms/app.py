@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
-from automata import ref as refs
+from automata import refs
 from automata.delivery import Letter
 from automata.errors import InvalidArgument, StateError, UnknownType
-from automata.fields import STATE
 from automata.host import Options
 from automata.local import LocalRouter
 from automata.reference import ObjectRef
@@ -215,8 +214,7 @@ class App:
             return
         items = look(engine)
         while True:
-            step = asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop)
-            item = await asyncio.wrap_future(step)
+            item: object = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop))
             if item is _END:
                 return
             yield cast(T, item)
@@ -279,6 +277,3 @@ def _object(ref: object) -> ObjectRef:
     if isinstance(ref, ObjectRef):
         return ref
     raise InvalidArgument(f"expected a ref, as in ref(User, 'alice'), not {ref!r}")
-
-
-_ = STATE

@@ -10,10 +10,10 @@ from typing import Any
 
 from automata.delivery import Letter
 from automata.entity import load
-from automata.errors import StateError
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.state import Mode
+from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
 from darq.step import Step
@@ -24,7 +24,7 @@ _PAGE_ROWS = 512
 
 def type_name(cls: type | str) -> str:
     """The name of a type given by class or name."""
-    return cls if isinstance(cls, str) else cls.__automaton__.name  # type: ignore[attr-defined, no-any-return]
+    return cls if isinstance(cls, str) else cls.__automaton__.name  # type: ignore[attr-defined]
 
 
 async def keys_of(engine: Engine, name: str, prefix: str, after: str) -> AsyncIterator[str]:
@@ -62,7 +62,10 @@ async def inspect(engine: Engine, ref: ObjectRef) -> dict[str, Any]:
 
 async def delete(engine: Engine, ref: ObjectRef) -> None:
     """Delete an object, as one step of its own."""
-    raise NotImplementedError
+    reply = engine.host.erase(engine.host.entity(ref.type_name, ref.key))
+    outcome = reply if isinstance(reply, Outcome) else await reply
+    await durable(engine.log.gate, outcome.group)
+    outcome.take()
 
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
@@ -115,6 +118,3 @@ async def _settled(engine: Engine) -> None:
     """Wait until everything committed so far is durable."""
     group = engine.log.group
     await durable(engine.log.gate, group.number if group.dirty else group.number - 1)
-
-
-_ = StateError

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.errors import InvalidArgument
 from automata.reference import ObjectRef
+from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.values.wire import DEPTH_MAX
 from tests.unit.automata.values.values_world import Cat, Colour, Mixed, Open, Pair, Point, Right, moments, points, texts
 

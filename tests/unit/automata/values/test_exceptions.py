@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from automata.values.dynamic import decode_exception, encode_exception
 from automata.errors import AutomataError, CallTimeout, InvalidArgument, NotPublic, RemoteError
+from automata.values.dynamic import decode_exception, encode_exception
 
 
 class InsufficientFundsError(Exception):

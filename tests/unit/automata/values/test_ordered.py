@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from automata.errors import InvalidArgument
-from automata.values.ordered import DEPTH_MAX, Key, decode, encode
 from automata.reference import ObjectRef
+from automata.values.ordered import DEPTH_MAX, Key, decode, encode
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text("\x00\x01\x02a\xff\uffff\U00010000")
 integers = st.integers() | st.integers(-(2**80), 2**80) | st.sampled_from([2**64 - 1, 2**64, -(2**64) + 1, -(2**64)])

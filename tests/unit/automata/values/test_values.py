@@ -23,10 +23,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr, field_validator
 
-from automata.values.annotations import Compiler
-from automata.values.dynamic import decode_dynamic
 from automata.errors import DeclarationError, InvalidArgument
 from automata.reference import ObjectRef, Ref
+from automata.values.annotations import Compiler
+from automata.values.dynamic import decode_dynamic
 from automata.values.value_type import Pickled, value_type
 from automata.values.wire import WIRE_DECODER, to_bytes
 from tests.unit.automata.values.values_world import (

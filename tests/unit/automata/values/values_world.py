@@ -77,7 +77,7 @@ class Tree:
 
 class Pair(NamedTuple):
     left: int
-    right: list[str] = []  # noqa: RUF012 -- a NamedTuple's default, which no test changes
+    right: list[str] = []
 
 
 class Settings(TypedDict):

@@ -1,0 +1,65 @@
+"""A call as data: which method of which object, with what, and how the caller wants it made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator
+from typing import TYPE_CHECKING
+
+from automata.errors import CallTimeout, StateError
+
+if TYPE_CHECKING:
+    from automata.methods import Method, Packed
+    from automata.reference import ObjectRef
+
+
+class Call:
+    """One call that was written down, to be made at most once.
+
+    request: the idempotency key; timeout: seconds after which the caller gets CallTimeout, while the method goes on.
+    """
+
+    # What most calls never set stands on the class: making one is on the way of every call.
+    used = False
+    request: str | None = None
+    timeout: float | None = None
+
+    def __init__(self, ref: ObjectRef, method: Method, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        self.ref = ref
+        self.method = method
+        self.args = args
+        self.kwargs = kwargs
+
+    def pack(self) -> Packed:
+        """Mark as used, and give the checked arguments by value. Raises StateError the second time."""
+        if self.used:
+            raise StateError(f"{self!r} was awaited or sent before: write the call again")
+        self.used = True
+        return self.method.pack(self.args, self.kwargs)
+
+    def timed_out(self) -> CallTimeout:
+        """The error of a caller that has waited long enough."""
+        return CallTimeout(
+            f"{self!r} gave no answer in {self.timeout} s and goes on: its idempotency key, if it has one, asks for "
+            "the result"
+        )
+
+    def __repr__(self) -> str:
+        return f"<call {self.ref.type_name}/{self.ref.key} {self.method.name}>"
+
+
+class Sent:
+    """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id."""
+
+    __slots__ = ("_durable", "id")
+
+    def __init__(self, message_id: str, durable: Awaitable[None] | None) -> None:
+        self.id = message_id
+        self._durable = durable
+
+    def __await__(self) -> Generator[object, object, str]:
+        if self._durable is not None:
+            yield from self._durable.__await__()
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<sent {self.id or 'with this step'}>"
