@@ -1,0 +1,78 @@
+"""`ssms call TYPE/KEY METHOD ARGS...`: invoke one method."""
+
+from typing import Annotated
+
+import typer
+from rich.pretty import pretty_repr
+
+import ssms
+from automata.errors import AutomataError
+from automata.invocation import Invocation, send
+from automata.invocation import call as with_options
+from automata.types import REGISTRY
+from ssms.cli.address import Address
+from ssms.cli.app_file import load_types
+from ssms.cli.arguments import arguments_for
+from ssms.cli.options import AddressArgument, Common, takes
+from ssms.cli.output import fail, out, print_json, reported
+from ssms.cli.signals import interruptible
+
+MethodArgument = Annotated[str, typer.Argument(metavar="METHOD", help="One of its public methods.")]
+ArgsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="ARGS...", help="JSON each, or a bare word; a Ref is written TYPE/KEY.")
+]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Store it as a message; print its id, not its result.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", metavar="IDEMPOTENCY_KEY", help="The same key gives the recorded result, and no second run."),
+]
+
+
+@takes("store", "app", "json")
+def call(
+    address: AddressArgument,
+    method: MethodArgument,
+    args: ArgsArgument = None,
+    *,
+    common: Common,
+    no_wait: NoWaitOption = False,
+    key: KeyOption = None,
+) -> None:
+    """Invoke a method of an object and print its result. It needs --app, and the store for itself.
+
+    Example: ssms call Account/alice pay Account/bob 30 --app examples/bank.py --key payment-17
+    """
+    if no_wait and key is not None:
+        raise typer.BadParameter("a message is delivered exactly once by itself: --no-wait takes no --key")
+    with reported(common.json):
+        load_types(common.app)
+        invocation = invocation_of(address, method, args or [])
+        with interruptible(ssms.open(common.store)) as opened:
+            result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
+    if common.json:
+        print_json({"message": result} if no_wait else {"result": result})
+    else:
+        out().print(result if isinstance(result, str) else pretty_repr(result), markup=False, soft_wrap=True)
+
+
+def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invocation:
+    """The call that the words on the command line ask for. Raises UnknownType, UnknownMethod, NotPublic."""
+    made = REGISTRY.get(address.type_name)
+    method = made.method(method_name)
+    target = made.ref_class(made.name, address.key)
+    invoke = getattr(target, method_name)
+    invocation: Invocation = invoke(*arguments_for(method, texts))
+    return invocation
+
+
+def _call(opened: ssms.App, invocation: Invocation, key: str | None, as_json: bool) -> object:
+    try:
+        return opened.run(with_options(invocation, idempotency_key=key))
+    except AutomataError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the method raised is its answer
+        return fail(type(error).__name__, str(error), as_json)
+
+
+def _post(opened: ssms.App, invocation: Invocation) -> str:
+    return opened.run(send(invocation))

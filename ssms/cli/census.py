@@ -1,0 +1,74 @@
+"""What a store holds, counted by type: objects, messages that wait, methods that have not finished."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from automata.envelope import decode_open
+from automata.partitions import address_of
+from darq import keys
+from darq.codec import Cause, Parked, decode_message
+from darq.store import Store
+from ssms.cli.reading import Reader
+
+_PAGE_ROWS = 4096
+
+
+@dataclass
+class Counts:
+    """Of one type.
+
+    inbox: messages to be delivered; retrying: those whose step raised; undefined: those whose type the holder does
+    not define; dead: those that raised too often; running, interrupted: methods between two of their parts, of the
+    process that holds the store and of earlier ones.
+    """
+
+    objects: int = 0
+    inbox: int = 0
+    retrying: int = 0
+    undefined: int = 0
+    dead: int = 0
+    running: int = 0
+    interrupted: int = 0
+
+    def add(self, cause: Cause) -> None:
+        """Count one parked message."""
+        match cause:
+            case Cause.RETRY:
+                self.retrying += 1
+            case Cause.UNKNOWN_TYPE:
+                self.undefined += 1
+            case Cause.DEAD:
+                self.dead += 1
+
+
+def census(reader: Reader) -> dict[str, Counts]:
+    """Counts by type name, in order. Queues are read from their stored cursors on, never from their first key."""
+    store, counts = reader.store, defaultdict[str, Counts](Counts)
+    for key, _ in _rows(store, keys.DIRECTORY, keys.DIRECTORY):
+        counts[_type(keys.split_partition(key)[0])].objects += 1
+    for _, data in _rows(store, keys.INBOX, keys.numbered(keys.INBOX, reader.head.inbox_cursor)):
+        counts[_type(decode_message(data)[0])].inbox += 1
+    for _, data in _rows(store, keys.PARKED, keys.PARKED):
+        parked = Parked.decode(data)
+        counts[_type(parked.partition)].add(parked.cause)
+    since_ms = reader.holder.since_ms if reader.holder else None
+    for _, data in _rows(store, keys.INVOCATION, keys.INVOCATION):
+        opened = decode_open(data)
+        here = counts[_type(opened.partition)]
+        if since_ms is not None and opened.started_ms >= since_ms:
+            here.running += 1
+        else:
+            here.interrupted += 1
+    return dict(sorted(counts.items()))
+
+
+def _rows(store: Store, kind: bytes, begin: bytes) -> Iterator[tuple[bytes, bytes]]:
+    end = keys.after(kind)
+    while rows := store.scan(begin, end, _PAGE_ROWS):
+        yield from rows
+        begin = rows[-1][0] + b"\x00"
+
+
+def _type(partition: bytes) -> str:
+    return address_of(partition)[0]

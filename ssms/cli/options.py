@@ -1,0 +1,57 @@
+"""The options that most commands take, each said once."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from ssms.cli.address import Address, parse_address
+
+AddressArgument = Annotated[
+    Address,
+    typer.Argument(
+        metavar="TYPE/KEY", parser=parse_address, help="The object. The first '/' ends the type; a key may hold more."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+StoreOption = Annotated[Path, typer.Option("--store", metavar="PATH", help="Folder of the store.")]
+AppOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--app", metavar="FILE", exists=True, dir_okay=False, help="Python file that defines the types.", readable=True
+    ),
+]
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Common:
+    """What most commands are told. store: the store's folder; app: defines the types; json: print JSON alone."""
+
+    store: StoreOption = Path("data")
+    app: AppOption = None
+    json: JsonOption = False
+
+
+def takes(*names: str) -> Callable[[Callable[P, None]], Callable[..., None]]:
+    """Give a command the named fields of `Common` as options; it gets them as its argument `common`."""
+
+    def decorate(command: Callable[P, None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            given = {name: kwargs.pop(name) for name in names}
+            command(*args, common=Common(**given), **kwargs)  # type: ignore[arg-type]
+
+        declared = inspect.signature(Common).parameters
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "common"]
+        options = [declared[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in names]
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
+        return run
+
+    return decorate

@@ -1,0 +1,105 @@
+"""What commands print: results on standard output, everything about how it went on standard error."""
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import NoReturn
+
+import typer
+from pydantic_core import to_jsonable_python
+from rich.console import Console
+from rich.table import Table
+
+from automata.errors import AutomataError, RemoteError, UnknownType
+from automata.reference import ObjectRef
+
+FAILED = 1
+"""The exit code of a command that was understood and could not be done. Wrong usage exits with 2."""
+
+_WIDE = 200
+
+
+def out() -> Console:
+    """Standard output, as it is now; what is not read on a terminal gets lines as long as its columns need."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+
+
+def err() -> Console:
+    """Standard error, as it is now; its lines are never broken, so that one message is one line."""
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def jsonable(value: object) -> object:
+    """`value` in what JSON has: refs as "TYPE/KEY", sets and tuples as arrays, bytes as base64, nan as text."""
+    return to_jsonable_python(_keyed(value), fallback=_unknown, bytes_mode="base64", inf_nan_mode="strings")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table; numbers are set to the right, and words of the first two columns keep their line."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for at, column in enumerate(columns):
+        numeric = bool(rows) and all(row[at].replace(",", "").replace(".", "").lstrip("-").isdigit() for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out().print(table, markup=False)
+
+
+@contextmanager
+def reported(as_json: bool) -> Iterator[None]:
+    """Errors of this library end the command with one line on standard error, and exit code 1.
+
+    as_json: also as {"error": name, "message": text} on standard output, which then always holds one document.
+    """
+    try:
+        yield
+    except UnknownType as error:
+        fail("UnknownType", f"{error}. Say --app FILE", as_json)
+    except AutomataError as error:
+        fail(type(error).__name__, _line(error), as_json)
+
+
+def fail(name: str, message: str, as_json: bool) -> NoReturn:
+    """End the command: it could not be done."""
+    if as_json:
+        print_json({"error": name, "message": message})
+    err().print(f"{name}: {message}", style="red")
+    raise typer.Exit(FAILED)
+
+
+def print_traceback(error: BaseException, path: str) -> None:
+    """The traceback of an error in a user's file, from its first line in that file on."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != path:
+        trace = trace.tb_next
+    typer.echo("".join(traceback.format_exception(type(error), error, trace)).rstrip(), err=True)
+
+
+def _line(error: AutomataError) -> str:
+    return f"{error.type_name}: {error.message}" if isinstance(error, RemoteError) else str(error)
+
+
+def _keyed(value: object) -> object:
+    """JSON has text alone as keys: a mapping with others becomes an array of [key, value]."""
+    if isinstance(value, dict):
+        if all(isinstance(key, str) for key in value):
+            return {key: _keyed(item) for key, item in value.items()}
+        return [[_keyed(key), _keyed(item)] for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [_keyed(item) for item in value]
+    return value
+
+
+def _unknown(value: object) -> object:
+    if isinstance(value, ObjectRef):
+        return f"{value.type_name}/{value.key}"
+    plain = getattr(value, "tolist", None)  # numpy arrays and scalars
+    return plain() if callable(plain) else repr(value)

@@ -1,0 +1,64 @@
+"""`ssms ps`: the types in a store, how many objects each has, and what waits."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from automata.types import REGISTRY
+from ssms.cli.app_file import load_types
+from ssms.cli.census import Counts, census
+from ssms.cli.options import Common, takes
+from ssms.cli.output import err, out, print_json, print_table, reported
+from ssms.cli.reading import Holder, reading
+
+_TITLES = {"undefined": "type undefined", "dead": "dead letters"}
+_ALWAYS = ("objects", "inbox")
+
+
+@takes("store", "app", "json")
+def ps(*, common: Common) -> None:
+    """List the types in a store, with their objects and with the messages and methods that wait.
+
+    Columns: objects; inbox: messages to deliver; retrying: messages whose step raised; type undefined: messages that
+    wait until their type is defined; dead letters: messages that raised too often; running and interrupted: methods
+    that have committed a part and not finished, in the process that holds the store and in earlier ones. Columns
+    without an entry are left out. With --app, types that FILE defines are listed too, and those it lacks are marked.
+    The store may be held by another process.
+
+    Example: ssms ps --store ./data
+    """
+    with reported(common.json):
+        load_types(common.app)
+        with reading(common.store) as reader:
+            counts = census(reader)
+            holder = reader.holder
+    defined = None if common.app is None else set(REGISTRY.names())
+    for name in sorted((defined or set()) - set(counts)):
+        counts[name] = Counts()
+    if common.json:
+        types = {
+            name: asdict(here) | ({} if defined is None else {"defined": name in defined})
+            for name, here in counts.items()
+        }
+        held = None if holder is None else {"pid": holder.pid, "command": holder.command}
+        print_json({"store": str(common.store), "holder": held, "types": types})
+    else:
+        _print(common.store, counts, holder, defined)
+
+
+def _print(store: Path, counts: dict[str, Counts], holder: Holder | None, defined: set[str] | None) -> None:
+    if not counts:
+        err().print(f"the store {store} is empty")
+        return
+    shown = [
+        field.name
+        for field in fields(Counts)
+        if field.name in _ALWAYS or any(getattr(here, field.name) for here in counts.values())
+    ]
+    rows = [
+        [name if defined is None or name in defined else f"{name} (undefined)"]
+        + [f"{getattr(here, field):,}" for field in shown]
+        for name, here in counts.items()
+    ]
+    print_table(f"{store}", ["type", *(_TITLES.get(name, name) for name in shown)], rows)
+    if holder is not None:
+        out().print(f"held by process {holder.pid} ({holder.command})", markup=False, highlight=False)

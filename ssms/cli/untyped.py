@@ -1,0 +1,33 @@
+"""Stored values without their types, for people: what no class is at hand for is shown as plain data."""
+
+import msgspec
+
+from automata.errors import InvalidArgument
+from automata.values.wire import Code, read_ext
+
+_PICKLE = b"\x80"  # how every pickle begins, and an empty MessagePack map of one byte
+
+
+def decode_untyped(data: bytes) -> object:
+    """The value in one row. Records of classes that are not imported become dictionaries, pickles a note."""
+    try:
+        value: object = _decoder.decode(data)
+    except (msgspec.DecodeError, ValueError):
+        kind = "pickled" if data.startswith(_PICKLE) else "undecodable"
+        return f"<{kind}, {len(data)} bytes>"
+    return value
+
+
+def _extension(code: int, payload: memoryview) -> object:
+    try:
+        return read_ext(code, payload)
+    except (InvalidArgument, ValueError):
+        parts = _decoder.decode(bytes(payload))
+    if code == Code.ENUM:
+        return f"{parts[1]}.{parts[2]}"
+    if code in {Code.DATACLASS, Code.MODEL}:
+        return {"<class>": f"{parts[0]}.{parts[1]}", **parts[2]}
+    return parts[2] if code == Code.NAMED_TUPLE else parts
+
+
+_decoder = msgspec.msgpack.Decoder(ext_hook=_extension)
