@@ -1,0 +1,1 @@
+"""How fast the engine is, as ratios to floors measured in the same run. Never a test: see README.md."""
