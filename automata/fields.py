@@ -149,7 +149,7 @@ def checked(kind: ValueType, value: object) -> object:
     Else what checking made of it: a ref of `self`, a float of an int. Raises InvalidArgument if it does not fit.
     """
     valid = kind.validate(value)
-    if kind.immutable or type(valid) is not type(value):
+    if valid is value or kind.immutable or type(valid) is not type(value):
         return valid
     try:
         return value if valid == value else valid
