@@ -72,7 +72,7 @@ def encode_message(partition: bytes, payload: bytes) -> bytes:
 def decode_message(data: bytes) -> tuple[bytes, bytes]:
     """(partition, payload) of a message row."""
     end = 2 + int.from_bytes(data[:2], "big")
-    if len(data) < end:
+    if len(data) < max(2, end):
         raise StoreDamaged("a message row is cut short: restore the store from a backup")
     return data[2:end], data[end:]
 
@@ -103,10 +103,14 @@ class Parked:
 
     @staticmethod
     def decode(data: bytes) -> "Parked":
-        """The parked message in `data`."""
-        cause, due_ms, attempts, length = _parked.unpack_from(data)
-        end = _parked.size + length
-        return Parked(Cause(cause), due_ms, attempts, data[_parked.size : end], *decode_message(data[end:]))
+        """The parked message in `data`; StoreDamaged when it is none."""
+        try:
+            cause, due_ms, attempts, reason_bytes = _parked.unpack_from(data)
+            known = Cause(cause)
+        except (struct.error, ValueError) as error:
+            raise StoreDamaged("a parked row is damaged: restore the store from a backup") from error
+        end = _parked.size + reason_bytes
+        return Parked(known, due_ms, attempts, data[_parked.size : end], *decode_message(data[end:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +127,7 @@ class Recorded:
 
     @staticmethod
     def decode(data: bytes) -> "Recorded":
-        """The recorded outcome in `data`."""
+        """The recorded outcome in `data`; StoreDamaged when it is cut short."""
+        if len(data) < 24:
+            raise StoreDamaged("a request row is cut short: restore the store from a backup")
         return Recorded(_due.unpack_from(data)[0], data[8:24], data[24:])

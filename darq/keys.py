@@ -31,6 +31,8 @@ INVOCATION = b"\x50"  # lsn -> a method that has committed a part and has not fi
 ALL = 1 << 62  # a limit for scans that take every row
 
 HEAD = META + b"head"
+CLOSED = META + b"closed"  # the number of the group that a clean close wrote, last of its life
+SUSPECT = META + b"suspect"  # the re-delivered message that is being tried, and how often it was
 
 _number = struct.Struct(">Q")
 number: Callable[[int], bytes] = _number.pack

@@ -27,7 +27,7 @@ from darq.store import Store
 class Log:
     """The steps of one store, in groups. Not thread-safe but for `flush`: one owner runs it (ENGINE, decision 4).
 
-    clock: seconds since the epoch. Opening takes the store's lease and raises StoreDamaged if anything released is
+    clock: seconds since the epoch. was_killed: the last life did not end with `close`. Opening takes the store's lease and raises StoreDamaged if anything released is
     missing; the previous holder's next seal raises Fenced.
     """
 
@@ -36,6 +36,7 @@ class Log:
         self.limits = limits or Limits()
         self.clock = clock
         self._head = recovery.recover(store)
+        self.was_killed = recovery.was_killed(store, self._head)
         self.lease = lease.acquire(store)
         self.gate = Gate(self._head.group)
         self.group = Group(self._head.group + 1)
@@ -222,8 +223,9 @@ class Log:
         """Write what is staged, make it durable, release it, and let go of the store. Later steps get StoreClosed."""
         try:
             if self.gate.failure is None:
-                if self.group.dirty:
-                    self.seal()
+                self.group.rows[keys.CLOSED] = keys.number(self.group.number)
+                self.group.steps += 1
+                self.seal()
                 if self._head.group > self.gate.durable:  # also what a thread is flushing just now
                     self._harden(self._head.group)
         finally:

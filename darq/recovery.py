@@ -26,6 +26,12 @@ def recover(store: Store) -> Head:
     return head
 
 
+def was_killed(store: Store, head: Head) -> bool:
+    """Whether the last life ended without `Log.close`: any group after the one that marks the close says so."""
+    closed = store.get(keys.CLOSED)
+    return head.group > 0 and closed != keys.number(head.group)
+
+
 def _check_generations(store: Store, generation: int) -> None:
     first = max(1, generation - GENERATIONS_KEPT + 1)
     begin, end = keys.numbered(keys.GENERATION, first), keys.numbered(keys.GENERATION, generation + 1)
