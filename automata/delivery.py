@@ -6,6 +6,7 @@ inbox cursor can pass it (ENGINE, decisions 15 and 24).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ from automata import failure
 from automata.partitions import address_of
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
 from automata.errors import StateError, StorageFull
+from automata.quarantine import TRIES_MAX as QUARANTINE_TRIES_MAX
+from automata.quarantine import Quarantine
 from automata.reference import ObjectRef, make_ref
-from automata.work import Outcome, Work
+from automata.work import Reply, Work
 from darq import keys
 from darq.codec import Cause, Parked
 from darq.step import Message, Step
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 TRIES_MAX = 5
 BACKOFF_FIRST_SECONDS = 0.05
 _FULL_PAUSE_SECONDS = 0.25
+_SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
 _CLOCK_EVERY = 16  # messages between looks at the clock
 _CLIENT = b""  # the partition of steps that belong to no object
 
@@ -58,6 +62,7 @@ class Delivery:
         self._host = host
         self._log = host.log
         self._stopped = False
+        self._quarantine = Quarantine(self._log)
 
     def start(self) -> None:
         """Deliver what earlier lives have left: due retries, and messages whose type is defined again."""
@@ -77,7 +82,7 @@ class Delivery:
         host, log = self._host, self._log
         deadline = host.loop.time() + seconds
         count = 0
-        while not self._stopped and log.gate.failure is None:
+        while not self._stopped and log.gate.failure is None and not self._quarantine.trying:
             message = log.inbox.next(log.group)
             if message is None:
                 return False
@@ -87,7 +92,10 @@ class Delivery:
                 log.inbox.ready.appendleft(message)
                 host.loop.call_later(_FULL_PAUSE_SECONDS, host.committer.touch)
                 return False
-            self._deliver(message)
+            if self._quarantine.holds(message):
+                self._try(message)
+            else:
+                self._deliver(message)
             count += 1
             if count % _CLOCK_EVERY == 0 and host.loop.time() > deadline:
                 return True
@@ -138,23 +146,46 @@ class Delivery:
 
     # inside
 
-    def _deliver(self, message: Message) -> None:
+    def _try(self, message: Message) -> None:
+        """Deliver what an earlier life that was killed has left: alone, and not for ever."""
+        quarantine = self._quarantine
+        if quarantine.guilty(message):
+            payload = decode_payload(message.payload())
+            died = StateError(f"the process died {QUARANTINE_TRIES_MAX} times while {payload.method} ran")
+            self._park(message, message.payload(), TRIES_MAX, died)
+            return
+
+        def deliver() -> None:
+            reply = self._deliver(message)
+            if isinstance(reply, asyncio.Future):
+                reply.add_done_callback(lambda done: self._survived(message))
+                self._host.loop.call_later(_SURVIVED_SECONDS, self._survived, message)
+            else:
+                self._survived(message)
+
+        quarantine.try_under_mark(message, deliver)
+        self._host.committer.touch()
+
+    def _survived(self, message: Message) -> None:
+        if not self._stopped and self._log.gate.failure is None:
+            self._quarantine.done(message)
+            self._host.committer.touch()
+
+    def _deliver(self, message: Message) -> Reply | None:
         registry = self._host.options.registry
         type_name, key = message.address if isinstance(message, Envelope) else address_of(message.partition)
         made = registry.find(type_name)
         if made is None:
             self._park_unknown(message)
-            return
+            return None
         try:
             envelope = self._envelope(made, message)
         except Exception as error:  # whatever it is, the message needs a person, and the next one its turn
             payload = decode_payload(message.payload())
             self._park(message, message.payload(), TRIES_MAX + payload.attempts, error)
-            return
+            return None
         entity = self._host.entities.get(made, key)
-        reply = self._host.start(Work(entity, envelope.method, envelope.packed, envelope))
-        if not isinstance(reply, Outcome):
-            reply.add_done_callback(_nobody_waits)
+        return self._host.start(Work(entity, envelope.method, envelope.packed, envelope))
 
     def _envelope(self, made: AutomatonType, message: Message) -> Envelope:
         if isinstance(message, Envelope) and made.methods.get(message.method.name) is message.method:
@@ -243,7 +274,3 @@ def _row(cause: Cause, letter_id: str) -> bytes:
     if not letter_id.isdecimal():
         raise StateError(f"{letter_id!r} is no id of a dead letter: ids are numbers, as app.dead_letters() gives them")
     return keys.PARKED + bytes([cause]) + int(letter_id).to_bytes(8, "big")
-
-
-def _nobody_waits(done: object) -> None:
-    """A message has no caller; its failure was parked, and its result is dropped."""
