@@ -1,0 +1,31 @@
+"""The steps whose rows the fixture of the current format holds: at least one row of each kind that darq writes."""
+
+from darq import Limits, Log, MemoryStore, Message, keys
+from darq.codec import Cause, Parked
+
+RECEIVER, SENDER = bytes(range(16)), bytes(range(16, 32))
+LIMITS = Limits(wal_bytes_max=100, request_seconds_kept=10.0)
+
+
+def run(store: MemoryStore) -> None:
+    """Two groups with a rotation between them."""
+    log = Log(store, LIMITS, lambda: 1_000.0)
+    step = log.step(b"a\x00b")
+    step.put(b"sub", b"value")
+    step.record(b"recorded")
+    step.send(Message(b"other", b"first"))
+    step.send(Message(b"other", b"second"))
+    step.send_to_store(RECEIVER, Message(b"far", b"sent"))
+    step.set_row(keys.LANE + SENDER, (7).to_bytes(8, "big"))
+    log.requests.record(step, b"request", b"f" * 16, b"outcome", 1_000_000)
+    step.note = ("call", b"a", 1)
+    log.commit(step)
+    log.commit_now()
+    step = log.step(b"other")
+    message = log.inbox.next(log.group)
+    assert message is not None
+    step.consume(message)
+    parked = Parked(Cause.RETRY, 1_000_100, 1, b"it raised", message.partition, message.payload())
+    step.set_row(keys.PARKED + bytes([parked.cause]) + keys.number(log.take_lsn()), parked.encode())
+    log.commit(step)
+    log.commit_now()
