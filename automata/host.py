@@ -87,7 +87,7 @@ class Host:
 
     def check_size(self, call: Call, packed: Packed) -> None:
         """Raise InvalidArgument for arguments over the limit of a message."""
-        size = sum(len(value) for value in packed if isinstance(value, str | bytes))
+        size = call.method.size_bytes(packed)
         if size > self.log.limits.message_bytes_max:
             limit = self.log.limits.message_bytes_max >> 20
             raise InvalidArgument(f"the arguments of {call!r} take {size} bytes; a message has at most {limit} MiB")

@@ -56,7 +56,7 @@ def call(
     invocation: Awaitable[T],
     *,
     idempotency_key: str | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109 - API
+    timeout: float | None = None,
 ) -> Awaitable[T]:
     """The invocation with options.
 
@@ -66,8 +66,7 @@ def call(
     """
     checked = as_invocation(invocation, "call")
     if idempotency_key is not None:
-        if type(idempotency_key) is not str or not 0 < len(idempotency_key.encode()) <= REQUEST_KEY_BYTES_MAX:
-            raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
+        _check_request_key(idempotency_key)
         if checked.method.readonly:
             raise InvalidArgument("a readonly method changes nothing and takes no idempotency key")
         checked.request = idempotency_key
@@ -75,7 +74,16 @@ def call(
         if timeout <= 0:
             raise InvalidArgument("a timeout is a positive number of seconds")
         checked.timeout = timeout
-    return cast(Awaitable[T], checked)
+    return cast("Awaitable[T]", checked)
+
+
+def _check_request_key(key: object) -> None:
+    try:
+        size = len(key.encode()) if type(key) is str else 0
+    except UnicodeEncodeError:
+        size = 0
+    if not 0 < size <= REQUEST_KEY_BYTES_MAX:
+        raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
 
 
 def send(invocation: Awaitable[object]) -> Sent:
@@ -102,7 +110,7 @@ async def gather(*invocations: Awaitable[Any]) -> list[Any]:
     checked = [as_invocation(invocation, "gather") for invocation in invocations]
     running = CURRENT.get()
     if running is not None:
-        return cast(list[Any], await _Awaited(running.gather(checked)))
+        return cast("list[Any]", await _Awaited(running.gather(checked)))
     results = await asyncio.gather(*checked, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import cast
 
 import msgspec
 
-from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.errors import DeclarationError, InvalidArgument
+from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.values.value_type import ValueType, value_type
 
 Packed = tuple[object, ...]
@@ -79,7 +80,8 @@ class Method:
         note = getattr(fn, READONLY, None)
         self.type_name = type_name
         self.name = name
-        self.fn = fn
+        self.declared = fn
+        self.fn = _by_position(fn)
         self.readonly = note is not None
         self.cached = note.cache if note else False
         self.private = name.startswith("_")
@@ -88,7 +90,8 @@ class Method:
         self.parameters: list[Parameter] = []
         self.result: Kind = Anything()
         self.simple = False
-        self.exacts: tuple[type | None, ...] = ()
+        self.texts = False
+        self.exacts: tuple[type | None, ...] | None = ()
         self.result_exact: type | None = None
         self.sized = True
 
@@ -100,24 +103,34 @@ class Method:
         ]
         self.result = self._kind("return", hints)
         self.simple = all(p.immutable for p in self.parameters)
+        self.texts = str in (p.exact for p in self.parameters)
         self.sized = not all(p.exact in _SMALL for p in self.parameters)
-        self.exacts = tuple(p.exact for p in self.parameters)
+        self.exacts = None if self.fn is not self.declared else tuple(p.exact for p in self.parameters)
         self.result_exact = self.result.exact
 
     def pack(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Packed:
         """Arguments checked against the declaration and taken by value. Raises InvalidArgument."""
         if not kwargs and tuple(map(type, args)) == self.exacts:
+            if self.texts and not all(map(_is_unicode, args)):
+                raise self._no_unicode(args)
             return args
-        if kwargs or len(args) != len(self.parameters):
+        if kwargs or self.exacts is None or len(args) != len(self.parameters):
             args = self._bind(args, kwargs)
         return tuple(self._take(p, value) for p, value in zip(self.parameters, args, strict=True))
+
+    def size_bytes(self, packed: Packed) -> int:
+        """About what the packed arguments take when stored."""
+        return sum(
+            len(value) if isinstance(value, bytes | str) else 0 if type(value) in _SMALL else len(p.kind.encode(value))
+            for p, value in zip(self.parameters, packed, strict=True)
+        )
 
     def unpack(self, packed: Packed) -> Packed:
         """The arguments to call the method with; mutable ones are fresh copies each time."""
         if self.simple:
             return packed
         return tuple(
-            value if p.immutable else p.kind.decode(cast(bytes, value))
+            value if p.immutable else p.kind.decode(cast("bytes", value))
             for p, value in zip(self.parameters, packed, strict=True)
         )
 
@@ -154,6 +167,11 @@ class Method:
         except InvalidArgument as error:
             raise InvalidArgument(f"the result of {self.type_name}.{self.name}: {error}") from None
 
+    def _no_unicode(self, args: Packed) -> InvalidArgument:
+        name = next(p.name for p, value in zip(self.parameters, args, strict=True) if not _is_unicode(value))
+        where = f"{self.type_name}.{self.name}(), argument {name!r}"
+        return InvalidArgument(f"{where}: the text has a lone surrogate, which has no UTF-8 form")
+
     def _kind(self, name: str, hints: Mapping[str, object]) -> Kind:
         if name not in hints:
             return Anything()
@@ -172,15 +190,45 @@ class Method:
         return tuple(bound.arguments.values())[1:]
 
     def _take(self, parameter: Parameter, value: object) -> object:
-        if type(value) is parameter.exact:
+        if type(value) is parameter.exact and type(value) in _SMALL:
             return value
         kind = parameter.kind
         try:
             value = kind.validate(value)
-            return value if parameter.immutable else kind.encode(value)
+            if parameter.immutable and type(value) in _SMALL:
+                return value
+            encoded = kind.encode(value)  # of an immutable value too: a message that cannot be stored must not be sent
+            return value if parameter.immutable else encoded
         except InvalidArgument as error:
             where = f"{self.type_name}.{self.name}(), argument {parameter.name!r}"
             raise InvalidArgument(f"{where}: {error}") from None
+
+
+def _is_unicode(value: object) -> bool:
+    if type(value) is not str or value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _by_position(
+    fn: Callable[..., Coroutine[object, object, object]],
+) -> Callable[..., Coroutine[object, object, object]]:
+    """`fn` if all its parameters can be given by position, else a function that gives the others by name."""
+    parameters = list(inspect.signature(fn).parameters.values())
+    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if not names:
+        return fn
+    first = len(parameters) - len(names)
+
+    @functools.wraps(fn)
+    def call(*args: object) -> Coroutine[object, object, object]:
+        return fn(*args[:first], **dict(zip(names, args[first:], strict=True)))
+
+    return call
 
 
 def awaits(fn: Callable[..., object]) -> bool:
