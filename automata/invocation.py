@@ -21,8 +21,10 @@ class Invocation(Call, Coroutine[Any, Any, Any]):
     """`ref(User, "alice").post("hi")`: a call that is a coroutine for whoever awaits it, in any loop."""
 
     _running: Generator[Any, Any, Any] | None = None
+    tried = False  # somebody meant it: whatever came of that, no warning is due
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        self.tried = True
         running = CURRENT.get()
         return router.of(self.ref).call(self) if running is None else running.call(self)
 
@@ -35,21 +37,31 @@ class Invocation(Call, Coroutine[Any, Any, Any]):
     def throw(self, *error: Any) -> Any:
         """Part of the coroutine protocol, for tasks."""
         if self._running is None:
-            self._running = self.__await__()
+            self.tried = self.used = True
+            self._running = _not_begun()
         return self._running.throw(*error)
 
     def close(self) -> None:
         """Part of the coroutine protocol: gives up waiting."""
-        self.used = True
+        self.tried = self.used = True
         if self._running is not None:
             self._running.close()
 
+    @property
+    def __name__(self) -> str:
+        """What tasks show."""
+        return f"{self.ref.type_name}/{self.ref.key} {self.method.name}"
+
     def __del__(self) -> None:
-        if not self.used:
+        if not self.tried:
             warnings.warn(f"{self!r} was neither awaited nor sent, so nothing happened", RuntimeWarning, stacklevel=2)
 
     def __repr__(self) -> str:
-        return f"<invocation {self.ref.type_name}/{self.ref.key} {self.method.name}>"
+        return f"<invocation {self.__name__}>"
+
+
+def _not_begun() -> Generator[Any, Any, Any]:
+    yield  # where a coroutine stands that was never stepped
 
 
 def call(
@@ -71,7 +83,8 @@ def call(
             raise InvalidArgument("a readonly method changes nothing and takes no idempotency key")
         checked.request = idempotency_key
     if timeout is not None:
-        if timeout <= 0:
+        if type(timeout) not in (int, float) or not 0 < timeout < float("inf"):
+            checked.close()
             raise InvalidArgument("a timeout is a positive number of seconds")
         checked.timeout = timeout
     return cast("Awaitable[T]", checked)
@@ -93,6 +106,7 @@ def send(invocation: Awaitable[object]) -> Sent:
     to know that it is durable. Raises InvalidArgument for arguments that do not fit.
     """
     checked = as_invocation(invocation, "send")
+    checked.tried = True
     if checked.request is not None or checked.timeout is not None:
         raise InvalidArgument("send() takes no call() options: a message is delivered exactly once by itself")
     running = CURRENT.get()
@@ -108,6 +122,8 @@ async def gather(*invocations: Awaitable[Any]) -> list[Any]:
     All are waited for; then the first error in order, if any, is raised. In a method it is one commit point.
     """
     checked = [as_invocation(invocation, "gather") for invocation in invocations]
+    for invocation in checked:
+        invocation.tried = True
     running = CURRENT.get()
     if running is not None:
         return cast("list[Any]", await _Awaited(running.gather(checked)))

@@ -12,6 +12,7 @@ from typing import cast
 import msgspec
 
 from automata.errors import DeclarationError, InvalidArgument
+from automata.reference import ObjectRef
 from automata.values.dynamic import decode_dynamic, encode_dynamic
 from automata.values.value_type import ValueType, value_type
 
@@ -116,14 +117,17 @@ class Method:
             return args
         if kwargs or self.exacts is None or len(args) != len(self.parameters):
             args = self._bind(args, kwargs)
-        return tuple(self._take(p, value) for p, value in zip(self.parameters, args, strict=True))
+        return tuple([self._take(p, value) for p, value in zip(self.parameters, args, strict=True)])
 
     def size_bytes(self, packed: Packed) -> int:
         """About what the packed arguments take when stored."""
-        return sum(
-            len(value) if isinstance(value, bytes | str) else 0 if type(value) in _SMALL else len(p.kind.encode(value))
-            for p, value in zip(self.parameters, packed, strict=True)
-        )
+        size = 0
+        for p, value in zip(self.parameters, packed, strict=True):
+            if isinstance(value, bytes | str):
+                size += len(value)
+            elif type(value) not in _SMALL and not isinstance(value, ObjectRef):
+                size += len(p.kind.encode(value))
+        return size
 
     def unpack(self, packed: Packed) -> Packed:
         """The arguments to call the method with; mutable ones are fresh copies each time."""
@@ -195,7 +199,7 @@ class Method:
         kind = parameter.kind
         try:
             value = kind.validate(value)
-            if parameter.immutable and type(value) in _SMALL:
+            if isinstance(value, ObjectRef) or (parameter.immutable and type(value) in _SMALL):
                 return value
             encoded = kind.encode(value)  # of an immutable value too: a message that cannot be stored must not be sent
             return value if parameter.immutable else encoded

@@ -100,6 +100,9 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
 
 def _invoker(made: AutomatonType, method: Method) -> Callable[..., Invocation]:
     def invoke(self: ObjectRef, *args: object, **kwargs: object) -> Invocation:
+        if made.replaced_by is not None:  # the class was defined again, as in a notebook
+            newer = made.replaced_by.ref_class(self.type_name, self.key, self.app)
+            return cast(Invocation, getattr(newer, method.name)(*args, **kwargs))
         return Invocation(self, method, args, kwargs)
 
     invoke.__name__, invoke.__doc__ = method.name, method.fn.__doc__

@@ -24,6 +24,7 @@ class AutomatonType:
         self.cls = cls
         self.methods = methods
         self.ref_class: type[ObjectRef]
+        self.replaced_by: AutomatonType | None = None
         self._resolve = resolve
         self._fields: dict[str, Field] | None = None
 
@@ -71,7 +72,9 @@ class Registry:
         """Register a definition, replacing an earlier one of the same module and qualified name."""
         with self._lock:
             named = self._types.setdefault(definition.name, {})
-            named.pop(definition.origin, None)
+            replaced = named.pop(definition.origin, None)
+            if replaced is not None:
+                replaced.replaced_by = definition
             named[definition.origin] = definition
             self.newest[definition.name] = definition
             listeners = list(self._listeners)
