@@ -1,0 +1,68 @@
+"""Opening a store of 1,000,000 objects in a fresh process: after a clean end, and after a kill under full load.
+
+usage: python -m benchmarks.opening [--objects N]
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks import million
+from benchmarks.results import Result, absolute, told
+
+MUST_SECONDS, AIM_SECONDS = 0.5, 0.15
+MUST_SECONDS_KILLED, AIM_SECONDS_KILLED = 0.8, 0.3
+
+
+def opened_after_kill(whole: Path, objects: int, seconds: float) -> tuple[float, float]:
+    """(seconds to open, MB of log that was there to read) of a copy that was killed after so long under full load."""
+    path = whole.with_name("killed")
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(whole, path)
+    process = subprocess.Popen(million.command("load", path, objects), cwd=million.ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    log_mb = sum(file.stat().st_size for file in (path / "rocks").glob("*.log")) / 1e6
+    return million.run("open", path, objects)["seconds"], log_mb
+
+
+def measure_store(objects: int, rounds: int) -> list[Result]:
+    """Opening times of a store of so many objects."""
+    whole = million.store(objects)
+    clean = [million.run("open", whole, objects)["seconds"] for _ in range(rounds)]
+    # the log grows from nothing to its bound again and again: different times meet it at different lengths
+    killed = [opened_after_kill(whole, objects, 1.0 + n * 0.15) for n in range(rounds)]
+    seconds = [took for took, _ in killed]
+    name = f"opening {objects:,} objects"
+    return [
+        absolute(f"{name}, nothing pending, p50", "s", median(clean), MUST_SECONDS, AIM_SECONDS),
+        told("the same, the slowest", "s", max(clean)),
+        absolute(f"{name}, killed under load, p50", "s", median(seconds), MUST_SECONDS_KILLED, AIM_SECONDS_KILLED),
+        told("the same, the slowest", "s", max(seconds)),
+        told("log that was read in it", "MB", max(killed)[1]),
+    ]
+
+
+def measure(quick: bool) -> list[Result]:
+    """Opening times."""
+    return measure_store(million.OBJECTS_QUICK, 1) if quick else measure_store(million.OBJECTS, 7)
+
+
+def main() -> None:
+    """Print the results as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, default=million.OBJECTS)
+    print(json.dumps(measure_store(parser.parse_args().objects, 7), indent=1))
+
+
+if __name__ == "__main__":
+    main()
