@@ -128,9 +128,9 @@ BAD: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 async def test_what_does_not_fit_is_refused_before_anything_runs(
     app: App, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    with pytest.raises(InvalidArgument, match="Desk.add"):
+    with pytest.raises(InvalidArgument, match=r"Desk\.add"):
         await ref(Desk, "d").add(*args, **kwargs)
-    with pytest.raises(InvalidArgument, match="Desk.add"):
+    with pytest.raises(InvalidArgument, match=r"Desk\.add"):
         send(ref(Desk, "d").add(*args, **kwargs))
     assert not await app.exists(ref(Desk, "d"))
 
