@@ -89,13 +89,16 @@ class Delivery:
             try:
                 host.admit()
             except StorageFull:
-                log.inbox.ready.appendleft(message)
-                host.loop.call_later(_FULL_PAUSE_SECONDS, host.committer.touch)
+                self._put_back(message)
                 return False
-            if self._quarantine.holds(message):
-                self._try(message)
-            else:
-                self._deliver(message)
+            try:
+                if self._quarantine.holds(message):
+                    self._try(message)
+                else:
+                    self._deliver(message)
+            except BaseException:  # an interrupt of the process, in the middle of the step
+                log.inbox.ready.appendleft(message)
+                raise
             count += 1
             if count % _CLOCK_EVERY == 0 and host.loop.time() > deadline:
                 return True
@@ -105,6 +108,9 @@ class Delivery:
         """The step of a message has raised: try again later, or give it to a person."""
         message = work.message
         assert message is not None, "only work with a message comes here"
+        if isinstance(error, StorageFull):
+            self._put_back(message)  # a refusal is no failed try
+            return
         attempts = message.attempts + 1
         payload = encode_payload(Payload(work.method.name, work.method.encode_arguments(message.packed), attempts))
         self._park(message, payload, attempts, error)
@@ -163,8 +169,14 @@ class Delivery:
             else:
                 self._survived(message)
 
-        quarantine.try_under_mark(message, deliver)
+        # on a turn of the loop of its own: the gate may open inside another object's step
+        quarantine.try_under_mark(message, lambda: self._host.loop.call_soon(deliver))
         self._host.committer.touch()
+
+    def _put_back(self, message: Message) -> None:
+        """The disk is full: the message stays first, and is tried again in a while."""
+        self._log.inbox.ready.appendleft(message)
+        self._host.loop.call_later(_FULL_PAUSE_SECONDS, self._host.committer.touch)
 
     def _survived(self, message: Message) -> None:
         if not self._stopped and self._log.gate.failure is None:

@@ -92,6 +92,11 @@ class Host:
             limit = self.log.limits.message_bytes_max >> 20
             raise InvalidArgument(f"the arguments of {call!r} take {size} bytes; a message has at most {limit} MiB")
 
+    def check_load(self, entity: Entity) -> None:
+        """Raise Overloaded for a call from outside that would have to wait behind too many others."""
+        if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
+            raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
+
     def invoke_inside(self, call: Call, packed: Packed) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller."""
         entity = self.entity(call.ref.type_name, call.ref.key)
@@ -338,8 +343,6 @@ class Host:
         return self.tasks.run(work)
 
     def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
-        if self.queued >= self.log.limits.outside_calls_max and work.message is None:
-            raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
         queued = _Queued(self, work, self.loop.create_future())
         work.entity.queue.append(queued)
         self.queued += 1

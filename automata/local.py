@@ -41,6 +41,7 @@ class LocalRouter:
         packed = call.pack()
         ref, method = call.ref, call.method
         entity = host.entity(ref.type_name, ref.key)
+        host.check_load(entity)
         reply: Reply
         if call.request is not None or method.sized:
             reply = host.invoke_inside(call, packed)
@@ -63,6 +64,8 @@ class LocalRouter:
             outcome = yield from host.follow(reply, call)
         if outcome.group > self._gate.durable:
             waiting: asyncio.Future[None] = host.loop.create_future()
+            if call.timeout is not None:
+                host.loop.call_later(call.timeout, _expire, waiting, call)
             self._gate.release(outcome.group, waiting)
             yield from waiting
         return outcome.take()
@@ -143,6 +146,11 @@ class _Elsewhere:
             await asyncio.shield(self._written)
 
         yield from self._router._from_elsewhere(wait())
+
+
+def _expire(waiting: asyncio.Future[None], call: Call) -> None:
+    if not waiting.done():
+        waiting.set_exception(call.timed_out())
 
 
 def _closed() -> StateError | StoreClosed:

@@ -36,7 +36,7 @@ class Quarantine:
         """Whether the process has died with this message too often."""
         return message.lsn == self._suspect and self._tries >= TRIES_MAX
 
-    def try_under_mark(self, message: Message, deliver: Callable[[], None]) -> None:
+    def try_under_mark(self, message: Message, deliver: Callable[[], object]) -> None:
         """Call `deliver` once the mark is durable. `done` ends the try."""
         self.trying = True
         self._tries = self._tries + 1 if message.lsn == self._suspect else 1

@@ -173,7 +173,7 @@ class Turn:
                 raise ReadOnlyError(f"{self._name} is readonly and must not call {call!r}")
         packed = [call.pack() for call in calls]
         self.host.commit_part(self)
-        replies = [self.host.invoke_inside(call, p) for call, p in zip(calls, packed, strict=True)]
+        replies = [self._invoke(call, arguments) for call, arguments in zip(calls, packed, strict=True)]
         if all(isinstance(reply, Outcome) for reply in replies):
             outcomes: list[Outcome] = replies  # type: ignore[assignment]
         else:
@@ -181,6 +181,12 @@ class Turn:
         self.host.begin_part(self)
         self.group = max(self.group, *(outcome.group for outcome in outcomes)) if outcomes else self.group
         return outcomes
+
+    def _invoke(self, call: Call, packed: Packed) -> Reply:
+        try:
+            return self.host.invoke_inside(call, packed)
+        except Exception as error:  # a refusal, which the method gets like any other outcome, in its next part
+            return Outcome(None, error, 0)
 
     def _wait(self, replies: Sequence[Reply], calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
