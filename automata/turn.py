@@ -100,7 +100,7 @@ class Turn:
         """Raise StateError after the end of the method, and in other tasks than its own."""
         if self.closed:
             raise StateError(f"{self._name} has ended: its object can be used no more by what it left behind")
-        if self.task is not None and asyncio.current_task() is not self.task:
+        if self.task is not None and _current_task() is not self.task:
             raise StateError(f"{self._name} is used from another task: invoke and send from the method itself")
 
     def check_detached(self) -> None:
@@ -188,6 +188,12 @@ class Turn:
         except Exception as error:  # a refusal, which the method gets like any other outcome, in its next part
             return Outcome(None, error, 0)
 
+    def _invoke(self, call: Call, packed: Packed) -> Reply:
+        try:
+            return self.host.invoke_inside(call, packed)
+        except AutomataError as error:  # a refusal is an answer: the method goes on behind its commit point
+            return Outcome(None, error, self.group)
+
     def _wait(self, replies: Sequence[Reply], calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
         self.host.let_go(self)
@@ -228,6 +234,13 @@ class Turn:
     @property
     def _name(self) -> str:
         return f"{self.entity.address} {self.method.name}"
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None  # a thread without a loop
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> object:

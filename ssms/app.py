@@ -217,7 +217,7 @@ class App:
             item: object = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop))
             if item is _END:
                 return
-            yield cast(T, item)
+            yield cast("T", item)
 
 
 def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App:  # noqa: A001 - the API's name
@@ -257,7 +257,7 @@ def _iterate(items: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterat
         item = asyncio.run_coroutine_threadsafe(_next(items), loop).result()
         if item is _END:
             return
-        yield cast(T, item)
+        yield cast("T", item)
 
 
 async def _await(work: Awaitable[T]) -> T:

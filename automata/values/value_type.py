@@ -140,7 +140,7 @@ def _decoder(shape: Shape) -> Callable[[bytes], Any]:
         wire = from_bytes(WIRE_DECODER, data)
         try:
             return unpack(wire)
-        except InvalidArgument as error:
+        except (InvalidArgument, TypeError) as error:  # TypeError: damage can put a set where a key must hash
             raise InvalidArgument(f"the stored value does not fit {name}: {error}") from None
 
     if not shape.native and shape.stand_in is None:
