@@ -1,0 +1,80 @@
+"""What a run of the demo found."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+BIN_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of the workloads of LambdaObjects §5. seconds: of the phase; latencies: p50 and p99, in milliseconds."""
+
+    name: str
+    count: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """Throughput."""
+        return self.count / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Kill:
+    """The SIGKILL in the middle. Times are seconds since the first post was asked.
+
+    killed_at: when; acknowledged: posts answered before it; in_flight: posts asked and not answered; open_seconds: how
+    long the next life took to open the store; back_at: when it had answered a post.
+    """
+
+    killed_at: float
+    acknowledged: int
+    in_flight: int
+    open_seconds: float
+    back_at: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole. timelines: posts in all timelines together; acknowledged_at: when each post was answered, in seconds
+    since the first was asked; differences: what is not as the model says, none if all is well."""
+
+    users: int
+    follows: int
+    posts: int
+    timelines: int
+    operations: list[Operation]
+    kill: Kill
+    acknowledged_at: list[float]
+    differences: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Posts acknowledged per second, in bins from the first post on. bin_seconds: how wide they are."""
+
+    bin_seconds: float
+    per_second: list[float]
+
+
+def rate_of(report: Report) -> Rate:
+    """The rate over time; runs of less than a second get narrower bins."""
+    end = max(report.acknowledged_at)
+    width = min(BIN_SECONDS, max(end / 40, 0.002))
+    counts = Counter(int(at / width) for at in report.acknowledged_at)
+    return Rate(width, [counts[n] / width for n in range(int(end / width) + 1)])
+
+
+def operation(name: str, seconds: float, latencies: list[float]) -> Operation:
+    """Figures of one phase. latencies: in seconds, at least one."""
+    ordered = sorted(latencies)
+    return Operation(name, len(ordered), seconds, _percentile(ordered, 50), _percentile(ordered, 99))
+
+
+def _percentile(ordered: list[float], percent: int) -> float:
+    """In milliseconds: the smallest value that so many percent do not exceed."""
+    return 1000 * ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
