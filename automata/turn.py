@@ -188,12 +188,6 @@ class Turn:
         except Exception as error:  # a refusal, which the method gets like any other outcome, in its next part
             return Outcome(None, error, 0)
 
-    def _invoke(self, call: Call, packed: Packed) -> Reply:
-        try:
-            return self.host.invoke_inside(call, packed)
-        except AutomataError as error:  # a refusal is an answer: the method goes on behind its commit point
-            return Outcome(None, error, self.group)
-
     def _wait(self, replies: Sequence[Reply], calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
         self.host.let_go(self)
