@@ -121,8 +121,8 @@ def _print(report: Report, plot: Path, store: Path | None) -> None:
     print_table("Retwis, 100 concurrent callers", ["operation", "count", "per second", "p50 ms", "p99 ms"], rows)
     kill, console = report.kill, out()
     lines = [
-        f"killed    by SIGKILL after {kill.acknowledged:,} acknowledged posts, with {kill.in_flight} in flight; opened again "
-        f"in {kill.open_seconds * 1000:.0f} ms, answering {kill.back_at - kill.killed_at:.2f} s after the kill",
+        f"killed    by SIGKILL after {kill.acknowledged:,} acknowledged posts, with {kill.in_flight} in flight; "
+        f"opened again in {kill.open_seconds * 1000:.0f} ms, answering {kill.back_at - kill.killed_at:.2f} s after it",
         f"checked   {report.users:,} users, {report.follows:,} follows, {report.posts:,} posts in {report.timelines:,} "
         f"timeline entries, in {report.seconds:.1f} s",
         *(f"DIFFERS   {difference}" for difference in report.differences[:20]),

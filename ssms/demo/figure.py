@@ -64,9 +64,8 @@ def _draw_kill(axes: Any, report: Report) -> None:
 
 def _draw_throughput(axes: Any, report: Report) -> None:
     names = [operation.name for operation in report.operations]
-    bars = axes.bar(
-        names, [o.per_second for o in report.operations], color=[COLOURS[name] for name in names], width=0.6
-    )
+    colours = [COLOURS[name] for name in names]
+    bars = axes.bar(names, [operation.per_second for operation in report.operations], color=colours, width=0.6)
     axes.bar_label(bars, [f"{o.per_second:,.0f}" for o in report.operations], padding=2, fontsize=9)
     axes.set(ylabel="operations/s", title="Throughput, 100 concurrent callers", yscale="log")
     axes.margins(y=0.15)

@@ -43,9 +43,8 @@ class Worker:
                     raise WorkerFailed(f"the worker said {line!r}") from error
         if self._process.wait() and not self._killed:
             assert self._process.stderr is not None, "it was opened with a pipe"
-            raise WorkerFailed(
-                f"the worker ended with {self._process.returncode}: {self._process.stderr.read()[-2000:]}"
-            )
+            last_words = self._process.stderr.read()[-2000:]
+            raise WorkerFailed(f"the worker ended with exit code {self._process.returncode}: {last_words}")
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone: nothing in it gets to run any more."""

@@ -85,11 +85,13 @@ def _latency(report: Report, colours: Mapping[str, str]) -> _Panel:
         top = panel.bar(n / 3 + 0.06, 0.2, shares[2 * n], colours[operation.name])
         high = panel.y + panel.height * (1 - shares[2 * n + 1])
         x = panel.x + panel.width * (n / 3 + 0.16)
-        panel.marks.append(
-            f'<path d="M{x:.1f} {top:.1f}V{high:.1f}M{x - 10:.1f} {high:.1f}h20" stroke="#444" fill="none"/>'
-        )
+        panel.marks.append(_whisker(x, top, high))
         _label(panel, n, high, [f"p50 {operation.p50_ms:.3g} ms", f"p99 {operation.p99_ms:.3g} ms"], operation.name)
     return panel
+
+
+def _whisker(x: float, low: float, high: float) -> str:
+    return f'<path d="M{x:.1f} {low:.1f}V{high:.1f}M{x - 10:.1f} {high:.1f}h20" stroke="#444" fill="none"/>'
 
 
 def _label(panel: _Panel, n: int, top: float, lines: list[str], name: str) -> None:
