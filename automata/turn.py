@@ -146,6 +146,13 @@ class Turn:
         self.foreign = True
         return self.host.loop.call_later(self.host.foreign_await_seconds_max, self._expire)
 
+    def foreign_in_readonly(self) -> ReadOnlyError:
+        """Why a readonly method may not await outside work."""
+        return ReadOnlyError(
+            f"{self._name} is readonly and must not await what is no automaton: its result would depend on more than "
+            "its snapshot. Remove @readonly, or the await"
+        )
+
     def _expire(self) -> None:
         self.expired = True
         if self.task is not None:
@@ -260,6 +267,9 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Turn) -> Generator[Any, Any
         except StopIteration as stop:
             return stop.value
         own = turn.waiting is not None and yielded is turn.waiting
+        if not own and turn.method.readonly:
+            given, step = turn.foreign_in_readonly(), coroutine.throw
+            continue
         watch = None if own else turn.begin_foreign()
         try:
             given = yield yielded
