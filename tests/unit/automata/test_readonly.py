@@ -198,7 +198,7 @@ async def test_it_sees_the_parts_that_a_waiting_method_has_committed(app: App) -
 CHANGES = {
     "fill": lambda: A.fill(7),
     "clear": lambda: A.run("self.items.clear(); self.table.clear(); self.tags = []; self.n = 0"),
-    "delete": lambda: A.empty(),
+    "delete": A.empty,
     "delete from outside": None,
     "append": lambda: A.run("self.items.append(1); self.table['new'] = 1; self.table['0'] = 9; self.n += 1"),
     "pop": lambda: A.run("self.items.popleft(); self.items.pop(); del self.table['0']; self.tags.clear()"),
