@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssms.demo.report import Report, rate_of
+from ssms.demo.report import Report, rate_of, title_of
 from ssms.demo.svg import svg_of
 
 COLOURS = {"Post": "#3b6fb6", "GetTimeline": "#4c9f70", "Follow": "#d98f3d"}
@@ -23,13 +23,7 @@ def draw(report: Report, path: Path) -> Path:
     _draw_kill(figure.add_subplot(grid[0, :]), report)
     _draw_throughput(figure.add_subplot(grid[1, 0]), report)
     _draw_latency(figure.add_subplot(grid[1, 1]), report)
-    verdict = "nothing lost, nothing doubled" if not report.differences else f"{len(report.differences)} DIFFERENCES"
-    figure.suptitle(
-        f"Retwis on the ego-Facebook graph: {report.users:,} users, {report.follows:,} follows, "
-        f"{report.posts:,} posts in {report.timelines:,} timeline entries: {verdict}",
-        fontsize=11,
-        fontweight="bold",
-    )
+    figure.suptitle(title_of(report), fontsize=11, fontweight="bold")
     figure.savefig(path)
     return path
 
@@ -59,6 +53,7 @@ def _draw_kill(axes: Any, report: Report) -> None:
     )
     axes.set(xlabel="seconds since the first post", ylabel="posts/s", title="Posts acknowledged over time")
     axes.set_xlim(left=0)
+    axes.set_ylim(top=1.35 * max(rate.per_second))  # room for the words
     _bare(axes)
 
 
@@ -67,8 +62,9 @@ def _draw_throughput(axes: Any, report: Report) -> None:
     colours = [COLOURS[name] for name in names]
     bars = axes.bar(names, [operation.per_second for operation in report.operations], color=colours, width=0.6)
     axes.bar_label(bars, [f"{o.per_second:,.0f}" for o in report.operations], padding=2, fontsize=9)
-    axes.set(ylabel="operations/s", title="Throughput, 100 concurrent callers", yscale="log")
-    axes.margins(y=0.15)
+    axes.set(ylabel="operations/s", title="Throughput, 100 concurrent callers (logarithmic)", yscale="log")
+    rates = [operation.per_second for operation in report.operations]
+    axes.set_ylim(min(rates) / 5, max(rates) * 2)
     _bare(axes)
 
 
@@ -86,7 +82,7 @@ def _draw_latency(axes: Any, report: Report) -> None:
             fontsize=9,
         )
     axes.set_xticks(range(len(report.operations)), [operation.name for operation in report.operations])
-    axes.set(ylabel="milliseconds", title="Latency: median, and 99th percentile", yscale="log")
+    axes.set(ylabel="milliseconds", title="Latency: bars p50, lines p99 (logarithmic)", yscale="log")
     axes.margins(y=0.25)
     _bare(axes)
 

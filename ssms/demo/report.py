@@ -78,3 +78,12 @@ def operation(name: str, seconds: float, latencies: list[float]) -> Operation:
 def _percentile(ordered: list[float], percent: int) -> float:
     """In milliseconds: the smallest value that so many percent do not exceed."""
     return 1000 * ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def title_of(report: Report) -> str:
+    """What the figure shows, in two lines."""
+    verdict = "nothing lost, nothing doubled" if not report.differences else f"{len(report.differences)} DIFFERENCES"
+    return (
+        f"Retwis on the ego-Facebook graph: {report.users:,} users, {report.follows:,} follows\n"
+        f"{report.posts:,} posts in {report.timelines:,} timeline entries: {verdict}"
+    )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from html import escape
 
-from ssms.demo.report import Rate, Report
+from ssms.demo.report import Rate, Report, title_of
 
 _WIDTH, _HEIGHT = 1000, 640
 _KILL = "#c44e52"
@@ -33,17 +33,16 @@ class _Panel:
 
 def svg_of(report: Report, rate: Rate, colours: Mapping[str, str]) -> str:
     """The figure as text. colours: by operation."""
-    verdict = "nothing lost, nothing doubled" if not report.differences else f"{len(report.differences)} DIFFERENCES"
-    title = (
-        f"Retwis on the ego-Facebook graph: {report.users:,} users, {report.follows:,} follows, "
-        f"{report.posts:,} posts: {verdict}"
-    )
     panels = [_kill(report, rate, colours["Post"]), _throughput(report, colours), _latency(report, colours)]
-    body = "\n".join([_text(40, 30, title, 16, weight="bold"), *(mark for panel in panels for mark in panel.marks)])
+    body = "\n".join([*_title(report), *(mark for panel in panels for mark in panel.marks)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">\n'
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>\n{body}\n</svg>\n'
     )
+
+
+def _title(report: Report) -> list[str]:
+    return [_text(60, 28 + 20 * n, line, 15, weight="bold") for n, line in enumerate(title_of(report).splitlines())]
 
 
 def _kill(report: Report, rate: Rate, colour: str) -> _Panel:
