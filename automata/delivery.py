@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from automata import failure
-from automata.partitions import address_of
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
 from automata.errors import StateError, StorageFull
+from automata.partitions import address_of
 from automata.quarantine import TRIES_MAX as QUARANTINE_TRIES_MAX
 from automata.quarantine import Quarantine
 from automata.reference import ObjectRef, make_ref
@@ -34,6 +34,7 @@ BACKOFF_FIRST_SECONDS = 0.05
 _FULL_PAUSE_SECONDS = 0.25
 _SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
 _CLOCK_EVERY = 16  # messages between looks at the clock
+_ID_DIGITS_MAX = 20
 _CLIENT = b""  # the partition of steps that belong to no object
 
 _encode_reason = msgspec.msgpack.Encoder().encode
@@ -283,6 +284,6 @@ def _letter(key: bytes, parked: Parked) -> Letter:
 
 
 def _row(cause: Cause, letter_id: str) -> bytes:
-    if not letter_id.isdecimal():
+    if not letter_id.isdecimal() or len(letter_id) > _ID_DIGITS_MAX or int(letter_id) >= 1 << 64:
         raise StateError(f"{letter_id!r} is no id of a dead letter: ids are numbers, as app.dead_letters() gives them")
     return keys.PARKED + bytes([cause]) + int(letter_id).to_bytes(8, "big")
