@@ -15,7 +15,7 @@ import msgspec
 
 from automata import failure
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
-from automata.errors import StateError, StorageFull
+from automata.errors import DeclarationError, StateError, StorageFull
 from automata.partitions import address_of
 from automata.quarantine import TRIES_MAX as QUARANTINE_TRIES_MAX
 from automata.quarantine import Quarantine
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TRIES_MAX = 5
 BACKOFF_FIRST_SECONDS = 0.05
 _FULL_PAUSE_SECONDS = 0.25
+_UNRESOLVED_PAUSE_SECONDS = 0.25  # a module that is being imported names what it defines further down
 _SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
 _CLOCK_EVERY = 16  # messages between looks at the clock
 _ID_DIGITS_MAX = 20
@@ -117,11 +118,24 @@ class Delivery:
         self._park(message, payload, attempts, error)
 
     def type_defined(self, name: str) -> None:
-        """A type is defined (again): its waiting messages can be delivered."""
+        """A type is defined (again): its waiting messages can be delivered, once its annotations can be resolved."""
+        made = self._host.options.registry.find(name)
+        if made is None or self._stopped or self._log.gate.failure is not None:
+            return
         prefix = name.encode() + b"\x00"
-        for key, parked in self.parked(Cause.UNKNOWN_TYPE):
-            if parked.partition.startswith(prefix):
-                self._unpark(key, parked, decode_payload(parked.payload))
+        waiting = [row for row in self.parked(Cause.UNKNOWN_TYPE) if row[1].partition.startswith(prefix)]
+        if not waiting:
+            return
+        try:
+            made.resolve()
+        except DeclarationError:
+            self._resolve_later(name)
+            return
+        for key, parked in waiting:
+            self._unpark(key, parked, decode_payload(parked.payload))
+
+    def _resolve_later(self, name: str) -> None:
+        self._host.loop.call_later(_UNRESOLVED_PAUSE_SECONDS, self.type_defined, name)
 
     def parked(self, cause: Cause) -> Iterator[tuple[bytes, Parked]]:
         """(row key, message) of everything parked for one cause, staged or stored."""
@@ -193,7 +207,11 @@ class Delivery:
             return None
         try:
             envelope = self._envelope(made, message)
-        except Exception as error:  # whatever it is, the message needs a person, and the next one its turn
+        except DeclarationError:
+            self._park_unknown(message)
+            self._resolve_later(type_name)
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message needs a person, and the next one its turn
             payload = decode_payload(message.payload())
             self._park(message, message.payload(), TRIES_MAX + payload.attempts, error)
             return None
