@@ -49,7 +49,7 @@ async def main(path: str) -> None:
             pass  # follows are messages: some were still on their way
         print(f"User/{star} posts to {reached} followers")
         reader = ref(User, min(friends))
-        while not (timeline := await reader.get_timeline(1)):
+        while not (timeline := await reader.get_timeline(1)):  # noqa: ASYNC110
             await asyncio.sleep(0)  # so are posts
         print(f"User/{reader.key} reads {timeline}")
 

@@ -56,12 +56,13 @@ def call(
 
 
 def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invocation:
-    """The call that the words on the command line ask for. Raises UnknownType, UnknownMethod, NotPublic."""
+    """The call that the words on the command line ask for. Raises what the call would."""
     made = REGISTRY.get(address.type_name)
     method = made.method(method_name)
-    target = made.ref_class(made.name, address.key)
-    invoke = getattr(target, method_name)
-    invocation: Invocation = invoke(*arguments_for(method, texts))
+    invoke = getattr(made.ref_class(made.name, address.key), method_name)
+    arguments = arguments_for(method, texts)
+    method.pack(tuple(arguments), {})
+    invocation: Invocation = invoke(*arguments)
     return invocation
 
 
