@@ -10,6 +10,7 @@ from typing import cast
 
 from rocksdict import (
     AccessType,
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -120,7 +121,10 @@ class RocksStore:
     def refresh(self) -> None:
         """For a read-only store: see what its holder has written since."""
         if self._read_only:
-            self._database().try_catch_up_with_primary()
+            # twice: between its look at the list of tables and its look at the logs, the holder may have turned the one
+            # into the other, and the first look then misses those rows
+            for _ in range(2):
+                self._database().try_catch_up_with_primary()
 
     def close(self) -> None:
         """Release files and locks, once a flush that another thread is in has ended.
@@ -151,6 +155,7 @@ class RocksStore:
             identity = files.write_format(self._folder)
         elif self._read_only:
             self._db = _open_secondary(self._folder / files.DATABASE)
+            self.refresh()
         released = self._folder / "released"
         self._released = files.read_released(released)
         if not self._read_only:
@@ -248,6 +253,10 @@ def _options(new: bool) -> Options:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(BLOCK_CACHE_BYTES))
     table.set_bloom_filter(10, False)
+    # in pieces: as one block, the filter of a large table fits no shard of the cache, and each look-up reads it anew
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_pin_top_level_index_and_filter(True)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options.set_block_based_table_factory(table)
