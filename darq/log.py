@@ -27,8 +27,8 @@ from darq.store import Store
 class Log:
     """The steps of one store, in groups. Not thread-safe but for `flush`: one owner runs it (ENGINE, decision 4).
 
-    clock: seconds since the epoch. was_killed: the last life did not end with `close`. Opening takes the store's lease and raises StoreDamaged if anything released is
-    missing; the previous holder's next seal raises Fenced.
+    clock: seconds since the epoch. was_killed: the last life did not end with `close`. Opening takes the store's lease
+    and raises StoreDamaged if anything released is missing; the previous holder's next seal raises Fenced.
     """
 
     def __init__(self, store: Store, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:

@@ -370,6 +370,13 @@ def test_a_second_log_fences_the_first(store: Store) -> None:
     assert drain(second) == [b"sent"]
 
 
+def test_an_epoch_is_durable_before_its_holder_runs_a_step() -> None:
+    disk = MemoryDisk()
+    assert Log(disk.store).lease.epoch == 1
+    disk.store.crash()
+    assert Log(disk.store).lease.epoch == 2
+
+
 def test_below_the_reserve_steps_are_refused_before_they_run_and_reads_go_on() -> None:
     disk, now = MemoryDisk(), [0.0]
     log = Log(disk.store, Limits(), lambda: now[0])

@@ -4,12 +4,14 @@ A kill keeps the page cache, so an engine that never flushed would survive it: t
 the last flush as well, as a power cut may.
 """
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,18 @@ KILLS = max(3, int(os.environ.get("SIM_EXAMPLES", "0")) // 100)
 pytestmark = pytest.mark.process
 
 
-def run_and_kill(store: Path, side: Path, groups: int, *flags: str) -> list[str]:
+@dataclass(frozen=True)
+class Promise:
+    """The last step that was released, and the lengths of the log files that were flushed by then."""
+
+    step: int
+    flushed: dict[str, int]
+
+
+def run_and_kill(store: Path, side: Path, groups: int, *flags: str) -> Promise:
     """Let the writer release at least `groups` groups, kill it some time later, and return its last promise."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tests.crash.writer", str(store), str(side), *flags]
-    side.unlink(missing_ok=True)
     process = subprocess.Popen(command, cwd=root)
     try:
         while not (side.exists() and side.read_text().count("\n") >= groups):
@@ -35,16 +44,14 @@ def run_and_kill(store: Path, side: Path, groups: int, *flags: str) -> list[str]
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    return next(line for line in reversed(side.read_text().splitlines(keepends=True)) if line.endswith("\n")).split()
+    whole = [line for line in side.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return Promise(**json.loads(whole[-1]))
 
 
-def cut_to_last_flush(store: Path, name: str, length: int) -> None:
-    """Drop what was not flushed: the end of the log that was flushed last, and every later log."""
+def cut_power(store: Path, promise: Promise) -> None:
+    """Drop what was not flushed from each log file."""
     for log in (store / "rocks").glob("*.log"):
-        if log.name > name:
-            os.truncate(log, 0)
-        elif log.name == name:
-            os.truncate(log, length)
+        os.truncate(log, min(log.stat().st_size, promise.flushed.get(log.name, 0)))
 
 
 def check(store: Path, promised: int) -> int:
@@ -70,21 +77,21 @@ def test_nothing_promised_is_lost(tmp_path: Path, kill: int, power_cut: bool) ->
     store, side = tmp_path / "store", tmp_path / "side"
     promise = run_and_kill(store, side, random.Random(kill).randint(1, 300))
     if power_cut:
-        cut_to_last_flush(store, promise[1], int(promise[2]))
-    check(store, int(promise[0]))
+        cut_power(store, promise)
+    check(store, promise.step)
 
 
 def test_an_engine_that_never_flushed_would_be_found_out(tmp_path: Path) -> None:
     store, side = tmp_path / "store", tmp_path / "side"
     promise = run_and_kill(store, side, 20, "no-flush")
-    cut_to_last_flush(store, promise[1], int(promise[2]))
+    cut_power(store, promise)
     with pytest.raises(StoreDamaged, match="was acknowledged"):
-        check(store, int(promise[0]))
+        check(store, promise.step)
 
 
 def test_the_writer_rotates_its_log_so_that_kills_meet_two_files(tmp_path: Path) -> None:
     assert writer.LIMITS.wal_bytes_max < 100 * 1024
     store, side = tmp_path / "store", tmp_path / "side"
     run_and_kill(store, side, 200)
-    names = {line.split()[1] for line in side.read_text().splitlines()}
-    assert len(names) > 1
+    names = {name for line in side.read_text().splitlines()[:200] for name in json.loads(line)["flushed"]}
+    assert len(names) > 2

@@ -1,10 +1,12 @@
 """A process that writes steps until it is killed, and says in a side channel what it was promised.
 
-usage: python writer.py STORE SIDE [no-flush]
+usage: python -m tests.crash.writer STORE SIDE [no-flush]
 
-SIDE gets lines "released-step log-file length": after a group is released, how long the log file was at its flush.
+SIDE gets one JSON line for each released group: its last step, and how long each log file was when RocksDB was last
+told to flush. The length is taken where RocksDB is called, so that a store that forgets to flush cannot claim to have.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,6 +14,25 @@ from darq import Limits, Log, Message, RocksStore
 
 STEPS_PER_GROUP = 5
 LIMITS = Limits(wal_bytes_max=60_000)
+
+
+class Watched:
+    """RocksDB, with a record of what it was told to flush."""
+
+    def __init__(self, database: object, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+        self.flushed: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def flush_wal(self, sync: bool) -> None:
+        """Flush, and note how long each log file is for certain."""
+        lengths = {log.name: log.stat().st_size for log in self._folder.glob("*.log")}
+        self._database.flush_wal(sync)  # type: ignore[attr-defined]
+        if sync:
+            self.flushed = lengths
 
 
 class NoFlush(RocksStore):
@@ -23,7 +44,10 @@ class NoFlush(RocksStore):
 
 def main(store: Path, side: Path, *flags: str) -> None:
     """Write and flush groups of steps for ever."""
-    log = Log((NoFlush if "no-flush" in flags else RocksStore)(store), LIMITS)
+    opened = (NoFlush if "no-flush" in flags else RocksStore)(store)
+    watched = Watched(opened._db, store / "rocks")
+    opened._db = watched  # type: ignore[assignment]
+    log = Log(opened, LIMITS)
     with side.open("w", buffering=1) as said:
         number = 0
         while True:
@@ -36,13 +60,8 @@ def main(store: Path, side: Path, *flags: str) -> None:
                 step.record(b"%08d" % number)
                 step.send(Message(b"other", b"%08d" % number))
                 log.commit(step)
-            group = log.seal()
-            log.flush()
-            newest = max((store / "rocks").glob("*.log"))
-            # what an unflushed file may lose is what it grew by since its last flush; without one it may lose all
-            length = 0 if "no-flush" in flags else newest.stat().st_size
-            log.settle(group)
-            said.write(f"{number} {newest.name} {length}\n")
+            log.commit_now()
+            said.write(json.dumps({"step": number, "flushed": watched.flushed}) + "\n")
 
 
 if __name__ == "__main__":

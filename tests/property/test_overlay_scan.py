@@ -34,7 +34,7 @@ def apply(change: tuple[str, bytes, bytes], layer: Overlay, model: dict[bytes, b
 
 @given(
     stored=st.dictionaries(subkeys, values, max_size=40),
-    layers=st.lists(many_changes, max_size=3),
+    layers=st.lists(many_changes, min_size=1, max_size=3),
     looks=st.lists(st.tuples(bounds, st.integers(0, 7) | st.just(1 << 62), st.booleans()), min_size=1, max_size=4),
 )
 def test_a_scan_equals_the_sorted_model(

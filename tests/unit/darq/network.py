@@ -7,11 +7,16 @@ from collections.abc import Callable, Sequence
 from darq import Committer, Limits, Log, MemoryStore, Message, Receiver, Sender
 from darq.errors import StoreClosed
 
+TURNS_MAX = 1_000_000
+
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    while not condition():  # noqa: ASYNC110 - the turns of the loop are what drives a scenario on
+    """Let the loop turn until something is so; a scenario that hangs fails."""
+    for _ in range(TURNS_MAX):
+        if condition():
+            return
         await asyncio.sleep(0)
+    raise AssertionError("the scenario hangs")
 
 
 class Node:

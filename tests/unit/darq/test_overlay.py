@@ -69,3 +69,13 @@ def test_keys_written_after_a_look_are_seen_by_the_next() -> None:
         if n % 30 == 29:
             seen = scan(store, b"p", [layer], (b"", b"\xff"), 1 << 62, False)
             assert [key for key, _ in seen] == sorted(layer.writes)
+
+
+def test_a_newer_dropped_range_hides_older_writes_and_the_store() -> None:
+    store, older, newer = filled(3), Overlay(), Overlay()
+    older.writes[b"00001"] = b"changed"
+    older.writes[b"00001x"] = b"new"
+    newer.drop_range(b"00001", b"00002")
+    newer.writes[b"00001y"] = b"newest"
+    seen = scan(store, b"p", [newer, older], (b"", b"\xff"), 10, False)
+    assert [key for key, _ in seen] == [b"00000", b"00001y", b"00002"]
