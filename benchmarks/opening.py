@@ -22,7 +22,7 @@ MUST_SECONDS_KILLED, AIM_SECONDS_KILLED = 0.8, 0.3
 
 
 def opened_after_kill(whole: Path, objects: int, log_bytes: float) -> tuple[float, float]:
-    """(seconds to open, MB of log to read in it) of a copy that was killed under full load at that length of its log."""
+    """(seconds to open, MB of log to read in it) of a copy that was killed under load at that length of its log."""
     path = whole.with_name("killed")
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(whole, path)
