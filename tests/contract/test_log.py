@@ -219,6 +219,20 @@ def test_closing_releases_what_waits(disk: Disk) -> None:
         log.commit(full_step(log))
 
 
+def test_a_life_that_did_not_end_with_a_close_is_known_as_killed() -> None:
+    disk = MemoryDisk()
+    log = Log(disk.store)
+    assert not log.was_killed
+    log.commit(full_step(log))
+    log.commit_now()
+    disk.store.crash()
+    log = Log(disk.store)
+    assert log.was_killed
+    log.commit(full_step(log))
+    log.close()
+    assert not Log(disk.open()).was_killed
+
+
 # the inbox
 
 
