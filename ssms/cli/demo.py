@@ -20,7 +20,7 @@ from ssms.demo.report import Report
 from ssms.demo.scenario import Scenario, Watch
 
 UsersOption = Annotated[int | None, typer.Option("--users", min=10, help="Only the first N users.", show_default="all")]
-PostsOption = Annotated[int, typer.Option("--posts", min=2, help="How many posts are made.")]
+PostsOption = Annotated[int, typer.Option("--posts", min=8, help="How many posts are made.")]
 PlotOption = Annotated[Path, typer.Option("--plot", metavar="PATH", dir_okay=False, help="Where the figure goes.")]
 KeepOption = Annotated[
     Path | None,
@@ -118,7 +118,7 @@ def _document(report: Report, plot: Path, store: Path | None) -> dict[str, objec
 
 def _print(report: Report, plot: Path, store: Path | None) -> None:
     rows = [[o.name, f"{o.count:,}", f"{o.per_second:,.0f}", _ms(o.p50_ms), _ms(o.p99_ms)] for o in report.operations]
-    print_table("Retwis, 100 concurrent callers", ["operation", "count", "per second", "p50 ms", "p99 ms"], rows)
+    print_table("Retwis, up to 100 concurrent callers", ["operation", "count", "per second", "p50 ms", "p99 ms"], rows)
     kill, console = report.kill, out()
     lines = [
         f"killed    by SIGKILL after {kill.acknowledged:,} acknowledged posts, with {kill.in_flight} in flight; "

@@ -62,7 +62,7 @@ def _draw_throughput(axes: Any, report: Report) -> None:
     colours = [COLOURS[name] for name in names]
     bars = axes.bar(names, [operation.per_second for operation in report.operations], color=colours, width=0.6)
     axes.bar_label(bars, [f"{o.per_second:,.0f}" for o in report.operations], padding=2, fontsize=9)
-    axes.set(ylabel="operations/s", title="Throughput, 100 concurrent callers (logarithmic)", yscale="log")
+    axes.set(ylabel="operations/s", title="Throughput (logarithmic)", yscale="log")
     rates = [operation.per_second for operation in report.operations]
     axes.set_ylim(min(rates) / 5, max(rates) * 2)
     _bare(axes)

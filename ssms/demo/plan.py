@@ -20,6 +20,11 @@ class Plan:
     callers: int = 100
     seed: int = 7
 
+    @property
+    def post_callers(self) -> int:
+        """Concurrent posts: fewer in a small demo, so that some are left to be made after the kill."""
+        return min(self.callers, max(1, self.posts // 8))
+
     def graph(self) -> Graph:
         """The graph that it runs on."""
         return load_graph(self.users_max)

@@ -55,7 +55,7 @@ class Scenario:
 
     def _first_life(self) -> float:
         """Ends by SIGKILL once half of the posts are acknowledged. Returns when, in seconds since the epoch."""
-        with Worker(self._plan, "load", "post") as worker:
+        with Worker(self._plan, "load", "half") as worker:
             for told in worker:
                 self._hear(told)
                 if isinstance(told, Progress) and told.phase == "Post" and told.done >= told.total // 2:

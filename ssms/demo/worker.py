@@ -1,7 +1,8 @@
 """The process that does the work of the demo, and that is killed: `python -m ssms.demo.worker PLAN PHASE...`.
 
-load: register everybody, and let them follow. post: repeat the posts that nobody saw acknowledged, then go on with the
-rest, until all are in all timelines. read: read timelines. audit: compare everything with the model.
+load: register everybody, and let them follow. half: post, to be killed half-way. post: repeat the posts that nobody saw
+acknowledged, then go on with the rest, until all are in all timelines. read: read timelines. audit: compare everything
+with the model.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from ssms.demo.retwis import Post, User
 from ssms.demo.telling import Audited, Measured, Progress, Up, tell
 
 TELL_SECONDS = 0.05
-SETTLE_SECONDS_MAX = 120.0
+QUIET_SECONDS_MAX = 3.0
 
 
 class Workload:
@@ -52,7 +53,7 @@ class Workload:
             await operation()
             self.latencies.append(time.perf_counter() - begun)
             self.done += 1
-            if begun - self._told_at > TELL_SECONDS:
+            if begun - self._told_at > TELL_SECONDS or self.done == self.total // 2:
                 self._told_at = begun
                 tell(Progress(self.phase, self.done, self.total))
 
@@ -68,8 +69,27 @@ async def load(graph: Graph, plan: Plan) -> None:
     follow.end()
 
 
+async def half(graph: Graph, plan: Plan) -> None:
+    """Make posts until the end of this process, which comes when half of them are acknowledged.
+
+    A small demo would be through with all before anybody could kill it: not many more than half are made.
+    """
+    posts = await make_posts(graph, plan, plan.posts // 2 + plan.post_callers)
+    tell(Progress(posts.phase, posts.done, posts.total))
+    await asyncio.Event().wait()
+
+
 async def post(graph: Graph, plan: Plan) -> None:
-    """Make the posts that are not acknowledged yet, each under its own key, written down before it is used."""
+    """Make all posts that are not acknowledged yet, and wait until they are where they belong."""
+    posts = await make_posts(graph, plan, plan.posts)
+    followers = graph.followers()
+    reached = sum(1 + len(followers[author]) for author in plan.authors(graph.users))
+    await settled(graph, lambda _, timelines: timelines == reached)
+    posts.end()
+
+
+async def make_posts(graph: Graph, plan: Plan, behind: int) -> Workload:
+    """Make the posts below number `behind` that are not acknowledged, each under its own key, written down first."""
     before = read_journal(plan.journal)
     journal = Journal(plan.journal)
     authors = plan.authors(graph.users)
@@ -81,14 +101,11 @@ async def post(graph: Graph, plan: Plan) -> None:
         now = time.time()
         journal.acknowledge(number, now, now - begun)
 
-    rest = [number for number in range(plan.posts) if number not in before.asked]
+    rest = [number for number in range(behind) if number not in before.asked]
     posts = Workload("Post", plan.posts, done=len(before.acknowledged))
-    await posts.run((partial(make, number) for number in [*before.in_flight, *rest]), plan.callers)
+    await posts.run((partial(make, number) for number in [*before.in_flight, *rest]), plan.post_callers)
     journal.close()
-    followers = graph.followers()
-    reached = sum(1 + len(followers[author]) for author in authors)
-    await settled(graph, lambda _, timelines: timelines == reached)
-    posts.end()
+    return posts
 
 
 async def read(graph: Graph, plan: Plan) -> None:
@@ -129,13 +146,21 @@ def _read(user: str) -> Awaitable[list[Post]]:
 
 
 async def settled(graph: Graph, enough: Callable[[int, int], bool]) -> None:
-    """Wait until all messages are delivered, going by the sums of followers and posts. Raises TimeoutError."""
-    async with asyncio.timeout(SETTLE_SECONDS_MAX):
-        while True:
-            counts = [await ref(User, user).count() for user in graph.users]
-            if enough(sum(followers for followers, _ in counts), sum(posts for _, posts in counts)):
-                return
-            await asyncio.sleep(TELL_SECONDS)
+    """Wait until all messages are delivered, going by the sums of followers and posts.
+
+    Raises TimeoutError when the sums have not changed for a while.
+    """
+    last, changed_at = (-1, -1), time.monotonic()
+    while True:
+        counts = [await ref(User, user).count() for user in graph.users]
+        sums = sum(followers for followers, _ in counts), sum(posts for _, posts in counts)
+        if enough(*sums):
+            return
+        if sums != last:
+            last, changed_at = sums, time.monotonic()
+        elif time.monotonic() - changed_at > QUIET_SECONDS_MAX:
+            raise TimeoutError(f"{sums} followers and posts have arrived, and no more come")
+        await asyncio.sleep(TELL_SECONDS)
 
 
 async def work(plan: Plan, phases: list[str]) -> None:
@@ -148,7 +173,7 @@ async def work(plan: Plan, phases: list[str]) -> None:
             await PHASES[phase](graph, plan)
 
 
-PHASES = {"load": load, "post": post, "read": read, "audit": audit}
+PHASES = {"load": load, "half": half, "post": post, "read": read, "audit": audit}
 
 if __name__ == "__main__":
     try:
