@@ -12,7 +12,7 @@ from automata.errors import CallTimeout
 from automata.methods import Method, Packed
 from automata.state import Mode
 from automata.turn import Steps, Turn, drive
-from automata.work import Outcome, Work
+from automata.work import Outcome, Reply, Work
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -26,8 +26,10 @@ class Tasks:
         self._running: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
 
-    def run(self, work: Work) -> asyncio.Future[Outcome]:
+    def run(self, work: Work) -> Reply:
         """Run a method that changes its object, which is free and is held from now on."""
+        if self._stopping:
+            return Outcome(None, StoreClosed(f"{work.entity.address} {work.method.name} did not run: the app closes"), 0)
         work.entity.busy = True
         return self._start(self._run(work))
 
@@ -40,6 +42,7 @@ class Tasks:
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
         self._stopping = True
+        await asyncio.sleep(0)  # so that each has begun: a task cancelled before that would answer nobody
         for task in list(self._running):
             task.cancel()
         if self._running:

@@ -17,7 +17,7 @@ from darq.limits import Limits
 from darq.memory import MemoryStore
 from ssms.app import App
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 5.0
 """After this long a wait is a failed test. No passing test comes near it."""
 
 
