@@ -29,7 +29,8 @@ class Tasks:
     def run(self, work: Work) -> Reply:
         """Run a method that changes its object, which is free and is held from now on."""
         if self._stopping:
-            return Outcome(None, StoreClosed(f"{work.entity.address} {work.method.name} did not run: the app closes"), 0)
+            what = f"{work.entity.address} {work.method.name}"
+            return Outcome(None, StoreClosed(f"{what} did not run: the app closes"), 0)
         work.entity.busy = True
         return self._start(self._run(work))
 
