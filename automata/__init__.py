@@ -7,10 +7,10 @@ from automata.delivery import Letter
 from automata.invocation import call, gather, send
 from automata.list import List
 from automata.map import Map
-from automata.values.pickled import Pickled
-from automata.refs import ref
 from automata.reference import Ref
+from automata.refs import ref
 from automata.set import Set
+from automata.values.pickled import Pickled
 
 __all__ = [
     "Letter",

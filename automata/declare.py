@@ -15,15 +15,15 @@ from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
 from automata.collection import Collection, CollectionField
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
-from automata.values.key_types import check_key_type
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method, Readonly
-from automata.refs import ref_class
 from automata.reference import ObjectRef
+from automata.refs import ref_class
 from automata.set import Set
-from automata.state import Mode
+from automata.state import WRITE
 from automata.types import REGISTRY, AutomatonType
+from automata.values.key_types import check_key_type
 from automata.values.value_type import value_type
 from darq.limits import Limits
 
@@ -180,7 +180,7 @@ def _install(cls: type, made: AutomatonType) -> None:
         if field is None:
             raise _undeclared(made, name)
         state = self.__dict__.get(STATE) or state_of(self)
-        if state.mode is not Mode.WRITE:
+        if state.mode is not WRITE:
             state.check_writable(f"{made.name}.{name}")
         field.assign(state, value)
 

@@ -73,7 +73,7 @@ class Entity:
 
 def load(made: AutomatonType, key: str, log: Log, prefix: bytes) -> tuple[ObjectState, Any]:
     """A fresh instance of an object, with nothing loaded yet."""
-    instance = object.__new__(made.cls)
+    instance: Any = object.__new__(made.cls)
     values = instance.__dict__
     state = ObjectState(log, prefix, values)
     values["key"] = key

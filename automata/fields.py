@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from automata.errors import InvalidArgument
-from automata.state import VALUE, Live, Mode, NoLog, ObjectState
+from automata.state import IDLE, VALUE, WRITE, Live, NoLog, ObjectState
 
 if TYPE_CHECKING:
     from automata.values.value_type import ValueType
@@ -83,7 +83,7 @@ class MutableField:
         data = state.read(self.subkey)
         encoded = self.default if data is None else data
         value = self.kind.decode(encoded)
-        if state.mode is not Mode.IDLE:
+        if state.mode is not IDLE:
             state.live[self.subkey] = Live(self.name, self.kind, value, encoded)
         return value
 
@@ -131,7 +131,7 @@ def state_of(instance: object) -> ObjectState:
     state = values.get(STATE)
     if state is None:
         state = values[STATE] = ObjectState(NoLog(), b"", values)
-        state.mode = Mode.WRITE
+        state.mode = WRITE
     return cast("ObjectState", state)
 
 

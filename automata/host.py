@@ -22,20 +22,18 @@ from automata.errors import InvalidArgument, Overloaded
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
-from automata.state import Mode, ObjectState
+from automata.stage import Stage
+from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
+from automata.waiting import HoldAgain, QueuedWork
 from automata.work import Outcome, Reply, Request, Work
-from darq import keys
 from darq.committer import Committer
 from darq.log import Log
-from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.calls import Call
-
-HEADER = b"\x01"  # the directory row of an object: version 1 of its type
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,10 @@ class Host:
         self.foreign_await_seconds_max = options.foreign_await_seconds_max
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
-        self.tasks = Tasks(self, log)
+        self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.tasks = Tasks(self, self.stage, log)
         self.deliver: Callable[[float], bool] = lambda seconds: False
-        self.failed: Callable[[Work, BaseException], None] = lambda work, error: None
         self.queued = 0
-        self._small_step_bytes = min(log.limits.value_bytes_max, log.limits.step_bytes_max)
 
     # entering
 
@@ -124,11 +121,11 @@ class Host:
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even while another method is in the middle."""
         instance, state = entity.instance, entity.state
-        if state.mode is not Mode.IDLE:
+        if state.mode is not IDLE:
             state, instance = load(entity.made, entity.key, self.log, entity.prefix)
         turn = Turn(self, entity, method, state)
         token = CURRENT.set(turn)
-        state.begin(Mode.READ)
+        state.begin(READ)
         try:
             result = method.take_result(run_to_end(method.fn(instance, *method.unpack(packed))))
             if state.live:
@@ -160,116 +157,32 @@ class Host:
         """
         state = entity.state
         turn = Turn(self, entity, method, state)
-        turn.work = work
+        if work is not None:
+            turn.work = work
         token = CURRENT.set(turn)
         try:
-            self.admit()
-            state.begin(Mode.WRITE)
+            log = self.log
+            if log.refusing or not log.group.steps:
+                log.admit()
+            state.begin(WRITE)
             arguments = packed if method.simple else method.unpack(packed)
             result = run_to_end(method.fn(entity.instance, *arguments))
             if type(result) is not method.result_exact:
                 result = method.take_result(result)
             outcome = Outcome(result, None, 0)
-            self.commit(turn, outcome)
+            self.stage.commit(turn, outcome)
             outcome.group = entity.group
             return outcome
         except Exception as error:
             state.rollback()
-            return self.fail(turn, error)
+            return self.stage.fail(turn, error)
         except BaseException:
             state.rollback()
             raise
         finally:
             turn.closed = True
-            state.mode = Mode.IDLE
+            state.mode = IDLE
             CURRENT.reset(token)
-
-    def commit(self, turn: Turn, outcome: Outcome | None) -> None:
-        """Make one step of what the part of `turn` that just ended has done. outcome: of the whole, if it ends here."""
-        state, entity, work = turn.state, turn.entity, turn.work
-        if turn.detached:
-            turn.check_detached()
-        overlay = state.flush()
-        step = Step(entity.partition, entity.prefix, overlay)
-        if overlay is not None:
-            if state.written_bytes > self._small_step_bytes:
-                self._check_step(state, entity)
-            if not entity.exists or turn.deleted:
-                self._note_existence(entity, step, turn.deleted)
-        if turn.sends is not None:
-            step.sends = turn.sends  # type: ignore[assignment]
-            turn.sends = None
-        if work is not None:
-            if outcome is None:
-                turn.lsn = turn.lsn or self.open_invocations.add(work, step)
-            elif turn.lsn:
-                self.open_invocations.drop(turn.lsn, step)
-            if work.message is not None:
-                step.consume(work.message)
-                work.message = None
-            if outcome is not None and work.request is not None:
-                self.keyed.record(work, outcome, step)
-        if overlay is not None or step.sends or step.consumed or step.rows:
-            writes = len(overlay.writes) if overlay is not None else 0
-            sends = len(step.sends) if step.sends is not None else 0
-            step.note = (self.log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
-            self._stage(entity, step)
-        if outcome is None:
-            turn.detached = [*turn.detached, *state.detach()]
-        state.settle()
-        turn.deleted = False
-
-    def fail(self, turn: Turn, error: Exception) -> Outcome:
-        """A method raised, and its last part was rolled back: the error is its outcome, or its message's failed try."""
-        work, entity = turn.work, turn.entity
-        outcome = Outcome(None, error, max(entity.group, turn.group))
-        if work is None or self.log.gate.failure is not None:
-            return outcome
-        step = Step(entity.partition, entity.prefix)
-        if turn.lsn:
-            self.open_invocations.drop(turn.lsn, step)
-        if work.request is not None:
-            self.keyed.record(work, outcome, step, final=turn.lsn > 0)
-        if step.rows:
-            self._stage(entity, step)
-            outcome.group = entity.group
-        if work.message is not None:
-            self.failed(work, error)
-        return outcome
-
-    def _stage(self, entity: Entity, step: Step) -> None:
-        if entity.snapshots and step.overlay is not None:
-            for snapshot in entity.snapshots:
-                snapshot.preserve(step.overlay)
-        entity.group = self.log.commit(step)
-        if self.log.full:
-            self.committer.close_full_group()
-        self.committer.touch()
-
-    def _note_existence(self, entity: Entity, step: Step, deleted: bool) -> None:
-        row = keys.partition_key(keys.DIRECTORY, entity.partition)
-        if entity.exists is None:
-            entity.exists = self.log.row(row) is not None
-        exists = bool(step.overlay and any(v is not None for v in step.overlay.writes.values()))
-        if deleted and not exists:
-            step.set_row(row, None)
-            entity.exists = False
-        elif exists and not entity.exists:
-            step.set_row(row, HEADER)
-            entity.exists = True
-
-    def _check_step(self, state: ObjectState, entity: Entity) -> None:
-        limits = self.log.limits
-        if state.written_bytes > limits.step_bytes_max:
-            raise InvalidArgument(
-                f"this step of {entity.address} writes {state.written_bytes} bytes; "
-                f"one step writes at most {limits.step_bytes_max >> 20} MiB: do it in several calls"
-            )
-        if state.largest_bytes > limits.value_bytes_max:
-            raise InvalidArgument(
-                f"{entity.address}: a value takes {state.largest_bytes} bytes; "
-                f"one value has at most {limits.value_bytes_max >> 20} MiB: keep it elsewhere, or split it"
-            )
 
     # parts of methods that suspend
 
@@ -278,14 +191,14 @@ class Host:
         if turn.state is not turn.entity.state:
             turn.state.flush()  # a readonly method has no step; this finds what it changed in place
             return
-        self.commit(turn, None)
+        self.stage.commit(turn, None)
         turn.group = max(turn.group, turn.entity.group)
-        turn.state.mode = Mode.IDLE
+        turn.state.mode = IDLE
 
     def begin_part(self, turn: Turn) -> None:
         """The next part of `turn` begins: what was loaded before is loaded anew."""
         if turn.state is turn.entity.state:
-            turn.state.begin(Mode.WRITE)
+            turn.state.begin(WRITE)
 
     def let_go(self, turn: Turn) -> None:
         """The method waits for others: its object is free meanwhile."""
@@ -302,7 +215,7 @@ class Host:
             entity.busy = True
             entity.pins -= 1
             return None
-        waiting = _HoldAgain(entity, self.loop.create_future())
+        waiting = HoldAgain(entity, self.loop.create_future())
         entity.queue.append(waiting)
         return waiting.turn_up
 
@@ -342,49 +255,19 @@ class Host:
             return self.perform(work.entity, work.method, work.packed, work)
         return self.tasks.run(work)
 
+    def run_queued(self, work: Work) -> Reply:
+        """Run work whose turn has come."""
+        self.queued -= 1
+        return self.run(work)
+
     def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
-        queued = _Queued(self, work, self.loop.create_future())
+        queued = QueuedWork(self, work, self.loop.create_future())
         work.entity.queue.append(queued)
         self.queued += 1
         return queued.reply
 
     def _run_messages(self, seconds: float) -> bool:
         return self.deliver(seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    """Work that waits for its object."""
-
-    host: Host
-    work: Work
-    reply: asyncio.Future[Outcome]
-
-    def proceed(self) -> None:
-        self.host.queued -= 1
-        reply = self.host.run(self.work)
-        if isinstance(reply, Outcome):
-            self._answer(reply)
-        else:
-            reply.add_done_callback(lambda done: self._answer(done.result()))
-
-    def _answer(self, outcome: Outcome) -> None:
-        if not self.reply.done():
-            self.reply.set_result(outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class _HoldAgain:
-    """A method that waits to go on with its object."""
-
-    entity: Entity
-    turn_up: asyncio.Future[None]
-
-    def proceed(self) -> None:
-        if not self.turn_up.done():
-            self.entity.busy = True
-            self.entity.pins -= 1
-            self.turn_up.set_result(None)
 
 
 async def _erase(self: object) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
+
 from automata.calls import Call
 from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
-from automata.values.exceptions import decode_exception
 from automata.failure import encode as encode_error
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
+from automata.values.exceptions import decode_exception
 from automata.work import Outcome, Reply, Request, Work
 from darq.errors import Fenced, OutcomeUnknown, StoreClosed
 from darq.log import Log

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from automata.calls import Call, Sent
 from automata.errors import StateError
 from automata.host import Host
-from automata.calls import Call, Sent
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
 from darq.step import Step
 
 if TYPE_CHECKING:
-    from automata.reference import ObjectRef
+    pass
 
 _YIELD_EVERY = 64  # calls answered without suspending, before others on the loop get a turn
 _FLUSH_WEIGHT = 7  # as many of them as a flush in place counts for
@@ -41,7 +41,8 @@ class LocalRouter:
         packed = call.pack()
         ref, method = call.ref, call.method
         entity = host.entity(ref.type_name, ref.key)
-        host.check_load(entity)
+        if entity.queue:
+            host.check_load(entity)
         reply: Reply
         if call.request is not None or method.sized:
             reply = host.invoke_inside(call, packed)

@@ -6,12 +6,10 @@ group leaves nothing on disk. Its journal will lie below it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from automata.partitions import address_of
-from automata.work import Work
 from automata.envelope import OpenInvocation, decode_open, encode_open
 from automata.errors import Interrupted
+from automata.partitions import address_of
+from automata.work import Work
 from darq import keys
 from darq.log import Log
 from darq.step import Step

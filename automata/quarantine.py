@@ -34,7 +34,7 @@ class Quarantine:
 
     def guilty(self, message: Message) -> bool:
         """Whether the process has died with this message too often."""
-        return message.lsn == self._suspect and self._tries >= TRIES_MAX
+        return bool(message.lsn == self._suspect and self._tries >= TRIES_MAX)
 
     def try_under_mark(self, message: Message, deliver: Callable[[], object]) -> None:
         """Call `deliver` once the mark is durable. `done` ends the try."""

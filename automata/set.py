@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableSet
 from typing import Generic, TypeVar, cast
 
-from automata.values import ordered
 from automata.collection import Collection
+from automata.values import ordered
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from automata.context import CURRENT
 from automata.entity import Entity, load
 from automata.errors import CallTimeout
 from automata.methods import Method, Packed
-from automata.state import Mode
+from automata.stage import Stage
+from automata.state import IDLE, READ, WRITE
 from automata.turn import Steps, Turn, drive
 from automata.work import Outcome, Reply, Work
 from darq.errors import StoreClosed
@@ -20,8 +21,9 @@ from darq.log import Log
 class Tasks:
     """The running tasks of one host."""
 
-    def __init__(self, host: Steps, log: Log) -> None:
+    def __init__(self, host: Steps, stage: Stage, log: Log) -> None:
         self._host = host
+        self._stage = stage
         self._log = log
         self._running: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
@@ -62,19 +64,19 @@ class Tasks:
         CURRENT.set(turn)
         try:
             host.admit()
-            state.begin(Mode.WRITE)
+            state.begin(WRITE)
             result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
-            host.commit(turn, Outcome(result, None, 0))
+            self._stage.commit(turn, Outcome(result, None, 0))
             outcome = Outcome(result, None, max(turn.group, entity.group))
         except Exception as error:
             state.rollback()
-            outcome = host.fail(turn, error)
+            outcome = self._stage.fail(turn, error)
         except asyncio.CancelledError:
             state.rollback()
             outcome = self._cancelled(turn)
         finally:
             turn.closed = True
-            state.mode = Mode.IDLE
+            state.mode = IDLE
             host.release(entity)
         return outcome
 
@@ -84,7 +86,7 @@ class Tasks:
         turn = Turn(host, entity, method, state)
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
-        state.begin(Mode.READ)
+        state.begin(READ)
         entity.snapshots.append(state)
         try:
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
@@ -104,7 +106,7 @@ class Tasks:
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
         """
         error = _why_cancelled(turn)
-        return Outcome(None, error, turn.group) if self._stopping else self._host.fail(turn, error)
+        return Outcome(None, error, turn.group) if self._stopping else self._stage.fail(turn, error)
 
 
 def _why_cancelled(turn: Turn) -> Exception:

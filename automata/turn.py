@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
-from automata.state import Mode
+from automata.state import READ
 from automata.work import Outcome, Reply
 from darq.errors import AutomataError
 
@@ -54,12 +54,6 @@ class Steps(Protocol):
 
     def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
         """The reply, for one waiter who may give up, with the call's own timeout."""
-
-    def commit(self, turn: Turn, outcome: Outcome | None) -> None:
-        """The turn's part becomes a step. outcome: of the whole method, if it ends here."""
-
-    def fail(self, turn: Turn, error: Exception) -> Outcome:
-        """The turn has raised, and its part was rolled back."""
 
     def release(self, entity: Entity) -> None:
         """The object is free: give it to who waits longest."""
@@ -128,7 +122,7 @@ class Turn:
     def send(self, call: Call) -> None:
         """Take a message into this part's step."""
         self.check_active()
-        if self.state.mode is Mode.READ:
+        if self.state.mode is READ:
             raise ReadOnlyError(f"{self._name} is readonly and must not send")
         envelope = self.host.envelope(call)
         if self.sends is None:
@@ -176,7 +170,7 @@ class Turn:
                 "could come out differently. Do it through effect() or sleep(), or after the last call"
             )
         for call in calls:
-            if self.state.mode is Mode.READ and not call.method.readonly:
+            if self.state.mode is READ and not call.method.readonly:
                 raise ReadOnlyError(f"{self._name} is readonly and must not call {call!r}")
         packed = [call.pack() for call in calls]
         self.host.commit_part(self)
@@ -260,7 +254,8 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Turn) -> Generator[Any, Any
 
     Such an await holds the object, so it has a limit: then the task is cancelled.
     """
-    step, given = coroutine.send, None
+    step: Callable[[Any], Any] = coroutine.send
+    given: Any = None
     while True:
         try:
             yielded = step(given)

@@ -214,10 +214,10 @@ class App:
             return
         items = look(engine)
         while True:
-            item: object = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop))
-            if item is _END:
+            found = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop))
+            if found is _END:
                 return
-            yield cast("T", item)
+            yield cast("T", found)
 
 
 def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App:  # noqa: A001 - the API's name
@@ -248,7 +248,7 @@ class _LoopThread:
 _END = object()
 
 
-async def _next(items: AsyncIterator[T]) -> object:
+async def _next(items: AsyncIterator[T]) -> T | object:
     return await anext(items, _END)
 
 

@@ -40,7 +40,7 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
         raise
     host = Host(log, loop, options)
     delivery = Delivery(host)
-    host.deliver, host.failed = delivery.run, delivery.failed
+    host.deliver, host.stage.failed = delivery.run, delivery.failed
     delivery.start()
     local = LocalRouter(host)
     router.OPEN.add(local)

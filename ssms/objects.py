@@ -12,7 +12,7 @@ from automata.delivery import Letter
 from automata.entity import load
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
-from automata.state import Mode
+from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
@@ -54,7 +54,7 @@ async def inspect(engine: Engine, ref: ObjectRef) -> dict[str, Any]:
     """The fields of an object as plain Python."""
     entity = engine.host.entity(ref.type_name, ref.key)
     state, instance = load(entity.made, entity.key, engine.log, entity.prefix)
-    state.begin(Mode.READ)
+    state.begin(READ)
     found = {name: field.plain(instance) for name, field in entity.made.fields.items()}
     await _settled(engine)
     return found

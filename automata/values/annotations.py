@@ -14,13 +14,13 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 
+from automata.errors import DeclarationError, InvalidArgument
+from automata.reference import ObjectRef, RefTarget
 from automata.values import leaves
 from automata.values.arrays import is_array_class
 from automata.values.containers import collection_shape, dict_shape, tuple_shape
-from automata.errors import DeclarationError, InvalidArgument
 from automata.values.pickled import PickledMark
 from automata.values.records import is_named_tuple
-from automata.reference import ObjectRef, RefTarget
 from automata.values.shape import Shape, sample, type_name
 from automata.values.structures import Fields, dataclass_shape, model_shape, named_tuple_shape, typed_dict_shape
 from automata.values.unions import discriminator_of, tagged_union_shape, union_shape

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from types import MemberDescriptorType
 from typing import Any
 
-from automata.values.classes import class_name, find_class
 from automata.errors import InvalidArgument, RemoteError
+from automata.values.classes import class_name, find_class
 from automata.values.wire import WIRE_DECODER, from_bytes, to_bytes, to_wire
 
 _HEAP_TYPE = 1 << 9

@@ -13,9 +13,9 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from automata.values import arrays, pickled
 from automata.errors import DeclarationError, InvalidArgument
 from automata.reference import ObjectRef, RefTarget, is_referable, to_ref
+from automata.values import arrays, pickled
 from automata.values.shape import ANY, Shape, convert_first, refusal, same, type_name
 from automata.values.wire import INT_MAX, INT_MIN, Wire, array_to_wire, integer_to_wire, ref_to_wire, to_wire
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from automata.values.classes import class_name
 from automata.errors import InvalidArgument
+from automata.values.classes import class_name
 
 UNSET = ""
 """In a model's record: the fields that were left at their default (`exclude_unset`). No field has an empty name."""

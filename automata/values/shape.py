@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_ar
 
 import msgspec
 
-from automata.values.classes import class_name
 from automata.errors import InvalidArgument
-from automata.values.pickled import PickledMark
 from automata.reference import ObjectRef, RefTarget
+from automata.values.classes import class_name
+from automata.values.pickled import PickledMark
 from automata.values.wire import Wire
 
 Types: TypeAlias = frozenset[type]

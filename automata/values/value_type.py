@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from automata.values.annotations import Compiler
 from automata.errors import InvalidArgument
+from automata.values.annotations import Compiler
 from automata.values.pickled import Pickled, is_pickled
 from automata.values.shape import Shape, read_custom, same
 from automata.values.wire import WIRE_DECODER, WIRE_ENCODER, from_bytes, read_ext, to_bytes

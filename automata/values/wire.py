@@ -14,11 +14,11 @@ import msgspec
 from msgspec.msgpack import Ext
 from pydantic import BaseModel
 
+from automata.errors import InvalidArgument
+from automata.reference import ObjectRef, is_referable, make_ref, to_ref
 from automata.values import arrays
 from automata.values.classes import class_name, find_class
-from automata.errors import InvalidArgument
 from automata.values.records import build_dataclass, build_tuple, dataclass_record, is_named_tuple, model_form
-from automata.reference import ObjectRef, is_referable, make_ref, to_ref
 
 Wire: TypeAlias = Any
 """What MessagePack can say: None, bool, int, float, str, bytes, list, dict and `Ext`, nested."""
