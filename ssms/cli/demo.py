@@ -20,7 +20,7 @@ from ssms.demo.report import Report
 from ssms.demo.scenario import Scenario, Watch
 
 UsersOption = Annotated[int | None, typer.Option("--users", min=10, help="Only the first N users.", show_default="all")]
-PostsOption = Annotated[int, typer.Option("--posts", min=8, help="How many posts are made.")]
+PostsOption = Annotated[int, typer.Option("--posts", min=16, help="How many posts are made.")]
 PlotOption = Annotated[Path, typer.Option("--plot", metavar="PATH", dir_okay=False, help="Where the figure goes.")]
 KeepOption = Annotated[
     Path | None,

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NoReturn
 
 import typer
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 
@@ -34,7 +34,8 @@ def err() -> Console:
 
 def jsonable(value: object) -> object:
     """`value` in what JSON has: refs as "TYPE/KEY", sets and tuples as arrays, bytes as base64, nan as text."""
-    return to_jsonable_python(_keyed(value), fallback=_unknown, bytes_mode="base64", inf_nan_mode="strings")
+    plain: object = json.loads(to_json(_keyed(value), fallback=_unknown, bytes_mode="base64", inf_nan_mode="strings"))
+    return plain
 
 
 def print_json(value: object) -> None:

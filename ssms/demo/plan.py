@@ -23,7 +23,7 @@ class Plan:
     @property
     def post_callers(self) -> int:
         """Concurrent posts: fewer in a small demo, so that some are left to be made after the kill."""
-        return min(self.callers, max(1, self.posts // 8))
+        return min(self.callers, max(1, self.posts // 16))
 
     def graph(self) -> Graph:
         """The graph that it runs on."""

@@ -66,5 +66,5 @@ def test_the_audit_finds_a_post_that_was_doubled_and_one_that_was_lost(tmp_path:
 
 
 def test_a_figure_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    done = ssms("demo", "--users", "30", "--posts", "10", "--plot", "/dev/null/x.png", "--json", cwd=tmp_path)
+    done = ssms("demo", "--users", "30", "--posts", "20", "--plot", "/dev/null/x.png", "--json", cwd=tmp_path)
     assert (done.code, done.json["error"]) == (1, "StorePathError")

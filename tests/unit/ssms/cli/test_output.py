@@ -1,0 +1,72 @@
+import json
+from datetime import UTC, datetime
+from enum import Enum
+from uuid import UUID
+
+import numpy as np
+import pytest
+import typer
+from pydantic import BaseModel
+
+from automata.errors import InvalidArgument, RemoteError, UnknownType
+from automata.reference import make_ref
+from ssms.cli.output import jsonable, reported
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Model(BaseModel):
+    a: int
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (make_ref("User", "al"), "User/al"),
+        ({make_ref("User", "al"): 1}, [["User/al", 1]]),
+        ({(1, 2): "x"}, [[[1, 2], "x"]]),
+        ({"a": {1: 2}}, {"a": [[1, 2]]}),
+        ((1, "x"), [1, "x"]),
+        ({3}, [3]),
+        (b"\x00\xff", "AP8="),
+        (float("nan"), "NaN"),
+        (datetime(2024, 5, 6, tzinfo=UTC), "2024-05-06T00:00:00Z"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Colour.RED, "red"),
+        (Model(a=1), {"a": 1}),
+        (np.arange(3), [0, 1, 2]),
+        (1 << 80, 1 << 80),
+        (object, repr(object)),
+    ],
+)
+def test_any_value_becomes_json(value: object, shown: object) -> None:
+    assert json.loads(json.dumps(jsonable(value), allow_nan=False)) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "words"),
+    [
+        (InvalidArgument("not [this]"), "InvalidArgument", "not [this]"),
+        (UnknownType("no type"), "UnknownType", "no type. Say --app FILE"),
+        (RemoteError("app.Broke", "it did", "Traceback..."), "RemoteError", "app.Broke: it did"),
+    ],
+)
+def test_an_error_is_one_line_and_with_json_one_document(
+    capsys: pytest.CaptureFixture[str], error: Exception, name: str, words: str
+) -> None:
+    for as_json in (False, True):
+        with pytest.raises(typer.Exit) as ended, reported(as_json):
+            raise error
+        assert ended.value.exit_code == 1
+        captured = capsys.readouterr()
+        assert captured.err == f"{name}: {words}\n"
+        assert (json.loads(captured.out) if as_json else captured.out) == (
+            {"error": name, "message": words} if as_json else ""
+        )
+
+
+def test_other_errors_are_not_touched() -> None:
+    with pytest.raises(ZeroDivisionError), reported(True):
+        raise ZeroDivisionError
