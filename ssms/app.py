@@ -108,6 +108,8 @@ class App:
 
         Raises StateError on the app's own event loop, where `await` belongs.
         """
+        if self._engine is None and asyncio.iscoroutine(work):
+            work.close()  # it was tried: no warning that it never ran is due
         loop = self._opened().host.loop
         _refuse_on(loop)
         if isinstance(work, AsyncIterator):

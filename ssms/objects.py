@@ -10,6 +10,7 @@ from typing import Any
 
 from automata.delivery import Letter
 from automata.entity import load
+from automata.errors import UnknownType
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.state import READ
@@ -23,8 +24,11 @@ _PAGE_ROWS = 512
 
 
 def type_name(cls: type | str) -> str:
-    """The name of a type given by class or name."""
-    return cls if isinstance(cls, str) else cls.__automaton__.name  # type: ignore[attr-defined]
+    """The name of a type given by class or name. Raises UnknownType for a class that is no object type."""
+    made = cls if isinstance(cls, str) else getattr(cls, "__automaton__", None)
+    if made is None:
+        raise UnknownType(f"{cls!r} is no object type: decorate it with @object_type")
+    return made if isinstance(made, str) else str(made.name)
 
 
 async def keys_of(engine: Engine, name: str, prefix: str, after: str) -> AsyncIterator[str]:

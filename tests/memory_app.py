@@ -75,6 +75,7 @@ async def crash(app: App, store: MemoryStore) -> None:
     store.close()
     if engine.log.gate.failure is None:
         engine.log.gate.fail(OutcomeUnknown("the process has died"))
+    await asyncio.sleep(0)  # a task cancelled before it has begun would answer nobody
     tasks = list(engine.host.tasks._running)
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Faults of the disk and of the load: a clear error before or after, nothing lost, and everything goes on afterwards."""
+"""Faults of the disk and of the load: a clear error, nothing lost, and everything goes on afterwards."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_full_disk_refuses_writes_before_they_run_while_reads_go_on() ->
     async with memory_app(store, Limits(free_check_seconds=0.0)) as app:
         await A.add(5)
         store.free = 0
-        for attempt in (lambda: A.add(), lambda: A.forward(B), lambda: A.ask(B), lambda: gather(A.add(), B.add())):
+        for attempt in (A.add, lambda: A.forward(B), lambda: A.ask(B), lambda: gather(A.add(), B.add())):
             with pytest.raises(StorageFull, match="make room"):
                 await attempt()
         with pytest.raises(StorageFull):
@@ -121,7 +121,7 @@ async def test_a_failed_disk_leaves_the_outcome_unknown_until_the_store_is_opene
         with pytest.raises(OutcomeUnknown):
             await call(A.add(10), idempotency_key="k")
         setattr(store, where, None)
-        for attempt in (lambda: A.add(100), lambda: A.get(), lambda: send(A.add(100))):
+        for attempt in (lambda: A.add(100), A.get, lambda: send(A.add(100))):
             with pytest.raises(OutcomeUnknown):
                 await attempt()
     store.crash()

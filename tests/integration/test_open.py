@@ -20,7 +20,7 @@ class Plant:
     name: str = ""
     heights: List[int]
     notes: Map[str, str]
-    near: Set[Ref["Plant"]]
+    near: Set[Ref[Plant]]
 
     async def grow(self, height: int) -> int:
         self.name = self.key
@@ -39,7 +39,7 @@ class Plant:
         delete()
         raise LookupError
 
-    async def uproot_in_the_middle(self, other: Ref["Plant"]) -> int:
+    async def uproot_in_the_middle(self, other: Ref[Plant]) -> int:
         self.heights.append(1)
         delete()
         await other.grow(1)
@@ -78,8 +78,6 @@ async def test_what_was_acknowledged_is_there_in_the_next_life(tmp_path: Path) -
             "notes": {"3": "grown", "5": "grown"},
             "near": {ref(Plant, "p")},
         }
-
-
 
 
 def test_the_same_from_synchronous_code(tmp_path: Path) -> None:
@@ -182,7 +180,7 @@ async def test_refs_inside_methods_stay_in_their_app() -> None:
 @in_loop
 async def test_a_closed_app_says_so() -> None:
     app = memory_app()
-    for attempt in (lambda: app.exists(ref(Rock, "r")), lambda: app.inspect(ref(Rock, "r")), lambda: app.stats()):
+    for attempt in (lambda: app.exists(ref(Rock, "r")), lambda: app.inspect(ref(Rock, "r")), app.stats):
         with pytest.raises(StoreClosed):
             await attempt()
     async with app:
@@ -230,5 +228,3 @@ async def test_inspect_gives_copies_and_makes_nothing(app: App) -> None:
     assert await ref(Plant, "p").count() == 1
     assert await app.inspect(ref(Plant, "ghost")) == EMPTY
     assert not await app.exists(ref(Plant, "ghost"))
-
-

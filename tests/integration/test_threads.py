@@ -12,8 +12,8 @@ import pytest
 from automata import call, gather, object_type, readonly, ref, send
 from automata.errors import StateError
 from darq.errors import StoreClosed
-from tests.memory_app import in_app, memory_app, settled
 from ssms.app import App
+from tests.memory_app import in_app, memory_app, settled
 
 
 @object_type
