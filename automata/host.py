@@ -75,19 +75,19 @@ class Host:
         made = self._types.get(type_name)
         return self.entities.get(made or self.options.registry.get(type_name), key)
 
-    def envelope(self, call: Call) -> Envelope:
-        """A call as a message. Raises InvalidArgument if it does not fit, or is too large."""
+    def envelope(self, call: Call) -> tuple[Envelope, int]:
+        """A call as a message, and about its bytes. Raises InvalidArgument if it does not fit, or is too large."""
         ref = call.ref
         envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
-        self.check_size(call, envelope.packed)
-        return envelope
+        return envelope, self.check_size(call, envelope.packed)
 
-    def check_size(self, call: Call, packed: Packed) -> None:
-        """Raise InvalidArgument for arguments over the limit of a message."""
-        size = call.method.size_bytes(packed)
+    def check_size(self, call: Call, packed: Packed) -> int:
+        """About the bytes of a call's arguments. Raises InvalidArgument if they are over the limit of a message."""
+        size = call.method.size_bytes(packed) if call.method.sized else 0
         if size > self.log.limits.message_bytes_max:
             limit = self.log.limits.message_bytes_max >> 20
             raise InvalidArgument(f"the arguments of {call!r} take {size} bytes; a message has at most {limit} MiB")
+        return size
 
     def check_load(self, entity: Entity) -> None:
         """Raise Overloaded for a call from outside that would have to wait behind too many others."""

@@ -100,7 +100,7 @@ class LocalRouter:
         host.options.registry.get(call.ref.type_name)
         host.log.admit()
         step = Step(b"", b"")
-        envelope = host.envelope(call)
+        envelope, _ = host.envelope(call)
         step.send(envelope)
         host.log.commit(step)
         host.committer.touch()

@@ -12,7 +12,6 @@ from automata.entity import Entity
 from automata.errors import InvalidArgument
 from automata.keyed import Keyed
 from automata.open_invocations import OpenInvocations
-from automata.state import ObjectState
 from automata.turn import Turn
 from automata.work import Outcome, Work
 from darq import keys
@@ -41,10 +40,10 @@ class Stage:
             turn.check_detached()
         overlay = state.flush()
         step = Step(entity.partition, entity.prefix, overlay)
+        if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
+            self._check_step(turn)
         exists = entity.exists
         if overlay is not None:
-            if state.written_bytes > self._small_step_bytes:
-                self._check_step(state, entity)
             if not exists or turn.deleted:
                 exists = self._note_existence(entity, step, turn.deleted)
         if turn.sends is not None:
@@ -76,7 +75,7 @@ class Stage:
     def _end_part(self, turn: Turn) -> None:
         """A part has committed, and the method goes on: what it did is not done again, what it read is stale."""
         turn.detached = [*turn.detached, *turn.state.detach()]
-        turn.sends, turn.deleted = None, False
+        turn.sends, turn.sent_bytes, turn.deleted = None, 0, False
         if turn.work is not None:
             turn.work.message = None
 
@@ -120,11 +119,12 @@ class Stage:
             step.set_row(row, HEADER)
         return written or existed
 
-    def _check_step(self, state: ObjectState, entity: Entity) -> None:
-        limits = self._log.limits
-        if state.written_bytes > limits.step_bytes_max:
+    def _check_step(self, turn: Turn) -> None:
+        limits, state, entity = self._log.limits, turn.state, turn.entity
+        size = state.written_bytes + turn.sent_bytes
+        if size > limits.step_bytes_max:
             raise InvalidArgument(
-                f"this step of {entity.address} writes {state.written_bytes} bytes; "
+                f"this step of {entity.address} writes and sends {size} bytes; "
                 f"one step writes at most {limits.step_bytes_max >> 20} MiB: do it in several calls"
             )
         if state.largest_bytes > limits.value_bytes_max:

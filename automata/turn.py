@@ -34,8 +34,8 @@ class Steps(Protocol):
     random: random.Random
     foreign_await_seconds_max: float
 
-    def envelope(self, call: Call) -> Envelope:
-        """A call as a message."""
+    def envelope(self, call: Call) -> tuple[Envelope, int]:
+        """A call as a message, and about its bytes."""
 
     def commit_part(self, turn: Turn) -> None:
         """What the turn has done so far becomes a step."""
@@ -62,6 +62,7 @@ class Steps(Protocol):
         """Raise what keeps steps from running now."""
 
 
+_ENVELOPE_BYTES = 64  # about what a message takes besides its arguments
 _NOTHING: list[Live] = []
 
 
@@ -78,6 +79,7 @@ class Turn:
     foreign = False
     lsn = 0
     sends: list[Envelope] | None = None
+    sent_bytes = 0
     task: asyncio.Task[Outcome] | None = None
     waiting: object = None
     work: Work | None = None
@@ -124,7 +126,8 @@ class Turn:
         self.check_active()
         if self.state.mode is READ:
             raise ReadOnlyError(f"{self._name} is readonly and must not send")
-        envelope = self.host.envelope(call)
+        envelope, size = self.host.envelope(call)
+        self.sent_bytes += size + _ENVELOPE_BYTES
         if self.sends is None:
             self.sends = []
         self.sends.append(envelope)
