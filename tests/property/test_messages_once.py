@@ -62,7 +62,8 @@ async def total() -> int:
 
 
 @given(
-    lives=st.lists(st.tuples(emissions, st.integers(0, 4)), max_size=4),
+    # one more death, and a message that was tried in three of them may rightly be a dead letter
+    lives=st.lists(st.tuples(emissions, st.integers(0, 4)), max_size=3),
     seed=st.integers(0, 2**32),
     window=st.sampled_from([2, 20_000]),
     slow=st.booleans(),
