@@ -143,4 +143,4 @@ class CollectionField:
 
     def plain(self, instance: object) -> object:
         """Its content as a list, dict or set."""
-        return getattr(instance, self.name)._plain()
+        return getattr(instance, self.name).plain()

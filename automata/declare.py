@@ -104,12 +104,12 @@ def _check_class(cls: type, name: str) -> None:
 
 def _annotations(cls: type) -> dict[str, object]:
     """The raw annotations that declare fields, base classes first."""
-    found: dict[str, object] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        for field, annotation in inspect.get_annotations(base).items():
-            if _declares_field(cls, field, annotation):
-                found[field] = annotation
-    return found
+    return {
+        field: annotation
+        for base in reversed(cls.__mro__[:-1])
+        for field, annotation in inspect.get_annotations(base).items()
+        if _declares_field(cls, field, annotation)
+    }
 
 
 def _declares_field(cls: type, field: str, annotation: object) -> bool:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a host runs. foreign_await_seconds_max: how long a method may hold its object while it awaits outside work."""
+    """How a host runs. foreign_await_seconds_max: how long a method may hold its object for outside work."""
 
     entities_max: int = 20_000
     foreign_await_seconds_max: float = 60.0
@@ -119,7 +119,7 @@ class Host:
     # readonly
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
-        """A readonly method that awaits nothing: it sees committed state, even while another method is in the middle."""
+        """A readonly method that awaits nothing: it sees committed state, even amid another method."""
         instance, state = entity.instance, entity.state
         if state.mode is not IDLE:
             state, instance = load(entity.made, entity.key, self.log, entity.prefix)
@@ -131,7 +131,7 @@ class Host:
             if state.live:
                 state.flush()
             return Outcome(result, None, entity.group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return Outcome(None, error, entity.group)
         finally:
             turn.closed = True
@@ -173,7 +173,7 @@ class Host:
             self.stage.commit(turn, outcome)
             outcome.group = entity.group
             return outcome
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             state.rollback()
             return self.stage.fail(turn, error)
         except BaseException:

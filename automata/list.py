@@ -91,7 +91,7 @@ class List(Collection, Generic[T]):
         return self
 
     def __iter__(self) -> Iterator[T]:
-        first, end = self._size()
+        first, _end = self._size()
         return self._items(first, None)
 
     def __reversed__(self) -> Iterator[T]:
@@ -149,5 +149,6 @@ class List(Collection, Generic[T]):
         _, first, end = _ends.unpack(data)
         return (first, end)
 
-    def _plain(self) -> list[T]:
+    def plain(self) -> list[T]:
+        """A copy as plain Python."""
         return list(self)

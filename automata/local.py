@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automata.calls import Call, Sent
+from automata.entity import Entity
 from automata.errors import StateError
 from automata.host import Host
+from automata.methods import Packed
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
 from darq.step import Step
-
-if TYPE_CHECKING:
-    pass
 
 _YIELD_EVERY = 64  # calls answered without suspending, before others on the loop get a turn
 _FLUSH_WEIGHT = 7  # as many of them as a flush in place counts for
@@ -35,21 +34,13 @@ class LocalRouter:
         """Make the call and give its result once what it depends on is durable."""
         host = self._host
         if asyncio.get_running_loop() is not host.loop:
-            return (yield from self._from_elsewhere(self._call_here(call)))
+            return (yield from self.from_elsewhere(self._call_here(call)))
         if self.closed:
             raise _closed()
         packed = call.pack()
-        ref, method = call.ref, call.method
+        ref = call.ref
         entity = host.entity(ref.type_name, ref.key)
-        if entity.queue:
-            host.check_load(entity)
-        reply: Reply
-        if call.request is not None or method.sized:
-            reply = host.invoke_inside(call, packed)
-        elif method.direct and not (method.readonly or entity.busy or entity.queue):
-            reply = host.perform(entity, method, packed)
-        else:
-            reply = host.invoke(entity, method, packed)
+        reply = self._start(call, entity, packed)
         if isinstance(reply, Outcome):
             outcome = reply
             if outcome.group > self._gate.durable:
@@ -70,6 +61,16 @@ class LocalRouter:
             self._gate.release(outcome.group, waiting)
             yield from waiting
         return outcome.take()
+
+    def _start(self, call: Call, entity: Entity, packed: Packed) -> Reply:
+        host, method = self._host, call.method
+        if entity.queue:
+            host.check_load(entity)
+        if call.request is not None or method.sized:
+            return host.invoke_inside(call, packed)
+        if method.direct and not (method.readonly or entity.busy or entity.queue):
+            return host.perform(entity, method, packed)
+        return host.invoke(entity, method, packed)
 
     def post(self, call: Call) -> Sent:
         """Send a message: it is on its way at once, and durable when the result is awaited."""
@@ -116,7 +117,8 @@ class LocalRouter:
     async def _call_here(self, call: Call) -> Any:
         return await _Here(self, call)
 
-    def _from_elsewhere(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def from_elsewhere(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Run a coroutine on the host's loop, and wait for it on another one."""
         loop = self._host.loop
         if self.closed or loop.is_closed():
             coroutine.close()
@@ -146,7 +148,7 @@ class _Elsewhere:
         async def wait() -> None:
             await asyncio.shield(self._written)
 
-        yield from self._router._from_elsewhere(wait())
+        yield from self._router.from_elsewhere(wait())
 
 
 def _expire(waiting: asyncio.Future[None], call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Generic, TypeVar, cast
 
@@ -12,7 +13,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Map(Collection, MutableMapping[K, V], Generic[K, V]):
+class Map(Collection, MutableMapping[K, V], Generic[K, V]):  # noqa: PLW1641 - Collection says it has no hash
     """A field's mapping. Touching an entry reads or writes that entry alone; iteration is in key order."""
 
     sort = b"M"
@@ -59,12 +60,9 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):
         begin, end = self._bounds()
         begin = begin if lo is None else self._key(lo)
         end = end if hi is None else self._key(hi)
-        given = 0
-        for subkey, data in self._rows((begin, end), reverse) if begin < end else ():
-            if limit is not None and given >= limit:
-                return
+        rows = self._rows((begin, end), reverse) if begin < end else iter(())
+        for subkey, data in itertools.islice(rows, limit):
             yield self._decode(subkey), cast("V", self._load(self._kinds[1], subkey, data))
-            given += 1
 
     def items(self) -> ItemsView[K, V]:
         """A view of (key, value) in key order."""
@@ -87,12 +85,13 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):
         return f"<Map {self._name!r} of {len(self)} entries>"
 
     def _key(self, key: K) -> bytes:
-        return self._prefix + ordered.encode(cast(ordered.Key, self._accept(self._kinds[0], key)))
+        return self._prefix + ordered.encode(cast("ordered.Key", self._accept(self._kinds[0], key)))
 
     def _decode(self, subkey: bytes) -> K:
         return cast("K", ordered.decode(subkey[len(self._prefix) :]))
 
-    def _plain(self) -> dict[K, V]:
+    def plain(self) -> dict[K, V]:
+        """A copy as plain Python."""
         return dict(self.items())
 
 

@@ -40,7 +40,7 @@ def bound_ref(app: object | None, target: object, key: str | None) -> ObjectRef:
     if key is None:
         if not hasattr(type(target), "__automaton_ref__"):
             raise InvalidArgument("ref() takes a type and a key, or an object's self")
-        return cast(ObjectRef, target.__automaton_ref__())  # type: ignore[attr-defined]
+        return cast("ObjectRef", target.__automaton_ref__())  # type: ignore[attr-defined]
     check_key(key)
     if isinstance(target, str):
         known = REGISTRY.find(target)
@@ -48,14 +48,13 @@ def bound_ref(app: object | None, target: object, key: str | None) -> ObjectRef:
     made = getattr(target, "__automaton__", None)
     if made is None or made.cls is not target:
         raise UnknownType(f"{target!r} is no object type: decorate it with @object_type")
-    return cast(ObjectRef, made.ref_class(made.name, key, app))
+    return cast("ObjectRef", made.ref_class(made.name, key, app))
 
 
 def check_key(key: object) -> None:
     """Raise InvalidArgument unless `key` can be an object's key."""
-    if type(key) is str and 0 < len(key) <= KEY_BYTES_MAX // 4:
-        if key.isascii():
-            return
+    if type(key) is str and 0 < len(key) <= KEY_BYTES_MAX // 4 and key.isascii():
+        return
     if not isinstance(key, str):
         raise InvalidArgument(f"a key is a str, not {type(key).__name__}: use str(...)")
     try:
@@ -75,7 +74,7 @@ class UnknownRef(ObjectRef):
         if name.startswith("__"):
             raise AttributeError(name)
         made = REGISTRY.get(self.type_name)
-        return cast(Callable[..., Invocation], getattr(made.ref_class(made.name, self.key, self.app), name))
+        return cast("Callable[..., Invocation]", getattr(made.ref_class(made.name, self.key, self.app), name))
 
 
 def ref_class(made: AutomatonType) -> type[ObjectRef]:
@@ -102,7 +101,7 @@ def _invoker(made: AutomatonType, method: Method) -> Callable[..., Invocation]:
     def invoke(self: ObjectRef, *args: object, **kwargs: object) -> Invocation:
         if made.replaced_by is not None:  # the class was defined again, as in a notebook
             newer = made.replaced_by.ref_class(self.type_name, self.key, self.app)
-            return cast(Invocation, getattr(newer, method.name)(*args, **kwargs))
+            return cast("Invocation", getattr(newer, method.name)(*args, **kwargs))
         return Invocation(self, method, args, kwargs)
 
     invoke.__name__, invoke.__doc__ = method.name, method.fn.__doc__

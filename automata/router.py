@@ -70,4 +70,4 @@ OPEN = OpenRouters()
 def of(ref: ObjectRef) -> Router:
     """The router that a call through `ref` goes to."""
     app = ref.app
-    return OPEN.only() if app is None else cast(Application, app).router
+    return OPEN.only() if app is None else cast("Application", app).router

@@ -11,7 +11,7 @@ from automata.values import ordered
 T = TypeVar("T")
 
 
-class Set(Collection, MutableSet[T], Generic[T]):
+class Set(Collection, MutableSet[T], Generic[T]):  # noqa: PLW1641 - Collection says it has no hash
     """A field's set. Adding, discarding and asking touch one row; iteration is in order."""
 
     sort = b"S"
@@ -59,10 +59,11 @@ class Set(Collection, MutableSet[T], Generic[T]):
         return f"<Set {self._name!r} of {len(self)} members>"
 
     def _key(self, member: T) -> bytes:
-        return self._prefix + ordered.encode(cast(ordered.Key, self._accept(self._kinds[0], member)))
+        return self._prefix + ordered.encode(cast("ordered.Key", self._accept(self._kinds[0], member)))
 
     def _decode(self, subkey: bytes) -> T:
         return cast("T", ordered.decode(subkey[len(self._prefix) :]))
 
-    def _plain(self) -> set[T]:
+    def plain(self) -> set[T]:
+        """A copy as plain Python."""
         return set(self)

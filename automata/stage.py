@@ -43,9 +43,8 @@ class Stage:
         if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
             self._check_step(turn)
         exists = entity.exists
-        if overlay is not None:
-            if not exists or turn.deleted:
-                exists = self._note_existence(entity, step, turn.deleted)
+        if overlay is not None and (not exists or turn.deleted):
+            exists = self._note_existence(entity, step, turn.deleted)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
         if work is not None:

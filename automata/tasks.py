@@ -68,7 +68,7 @@ class Tasks:
             result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
             self._stage.commit(turn, Outcome(result, None, 0))
             outcome = Outcome(result, None, max(turn.group, entity.group))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             state.rollback()
             outcome = self._stage.fail(turn, error)
         except asyncio.CancelledError:
@@ -92,7 +92,7 @@ class Tasks:
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
             state.flush()
             return Outcome(result, None, turn.group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return Outcome(None, error, turn.group)
         except asyncio.CancelledError:
             return Outcome(None, _why_cancelled(turn), turn.group)

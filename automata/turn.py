@@ -189,7 +189,7 @@ class Turn:
     def _invoke(self, call: Call, packed: Packed) -> Reply:
         try:
             return self.host.invoke_inside(call, packed)
-        except Exception as error:  # a refusal, which the method gets like any other outcome, in its next part
+        except Exception as error:  # noqa: BLE001 - a refusal, which the method gets like any other outcome, in its next part
             return Outcome(None, error, 0)
 
     def _wait(self, replies: Sequence[Reply], calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
@@ -275,7 +275,7 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Turn) -> Generator[Any, Any
         except GeneratorExit:
             coroutine.close()
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a coroutine is thrown whatever its awaitable raised
             given, step = error, coroutine.throw
         finally:
             if watch is not None:

@@ -26,6 +26,7 @@ class QueuedWork:
     reply: asyncio.Future[Outcome]
 
     def proceed(self) -> None:
+        """Run the work, and pass its outcome on."""
         reply = self.host.run_queued(self.work)
         if isinstance(reply, Outcome):
             self._answer(reply)
@@ -45,6 +46,7 @@ class HoldAgain:
     turn_up: asyncio.Future[None]
 
     def proceed(self) -> None:
+        """Take hold of the object, and let the method go on."""
         if not self.turn_up.done():
             self.entity.busy = True
             self.entity.pins -= 1

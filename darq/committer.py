@@ -86,7 +86,7 @@ class Committer:
                 self._flush_on_thread(group)
             else:
                 self._flushed(group, self._flush())
-        except Exception as error:  # noqa: BLE001 - whatever it was, all that waits learns of it at the gate
+        except Exception as error:  # noqa: BLE001 - goes to the loop's handler
             log.fail(error)
 
     def _flush(self) -> float:

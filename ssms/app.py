@@ -131,7 +131,7 @@ class App:
     # looking
 
     async def objects(self, cls: type | str, *, prefix: str = "", after: str = "") -> AsyncIterator[str]:
-        """The keys of the objects of a type that exist, in order, from behind the key `after`, beginning with `prefix`."""
+        """Keys of the objects of a type that exist, in order, from behind `after`, beginning with `prefix`."""
         async for key in self._iterate(lambda e: objects.keys_of(e, objects.type_name(cls), prefix, after)):
             yield key
 

@@ -1,4 +1,4 @@
-"""The extensions that MessagePack lacks: one writer and one reader for each code (listed in `automata.values.dynamic`)."""
+"""The extensions that MessagePack lacks: one writer and one reader for each code (see `automata.values.dynamic`)."""
 
 from __future__ import annotations
 
