@@ -8,7 +8,7 @@ from automata.errors import RemoteError
 from automata.values.exceptions import decode_exception, encode_exception
 
 
-class WhereRaised(Exception):  # noqa: N818 - no error of its own: it shows in tracebacks as the cause of one
+class WhereRaised(Exception):  # it shows in tracebacks as the cause of one
     """The traceback of the method that raised, as text."""
 
     def __str__(self) -> str:

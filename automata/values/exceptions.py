@@ -1,9 +1,9 @@
 """Exceptions as values, so that what a method raises reaches its caller as itself.
 
-An encoding is the MessagePack array [module, qualname, message, traceback, state]. The state is nil, or the MessagePack
-bytes of [args, attributes, slots] as `automata.values.dynamic` writes them. Nothing is pickled and no `__init__` of a
-user's class runs: the class is looked up among the imported modules and its state put back. Where that is impossible the
-reader gets a `RemoteError` with the same message and the traceback.
+An encoding is the MessagePack array [module, qualname, message, traceback, state]. The state is nil, or the
+MessagePack bytes of [args, attributes, slots] as `automata.values.dynamic` writes them. Nothing is pickled and no
+`__init__` of a user's class runs: the class is looked up among the imported modules and its state put back. Where
+that is impossible the reader gets a `RemoteError` with the same message and the traceback.
 """
 
 from __future__ import annotations

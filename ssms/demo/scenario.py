@@ -9,6 +9,8 @@ from ssms.demo.process import Worker
 from ssms.demo.report import Kill, Operation, Report, operation
 from ssms.demo.telling import Audited, Measured, Progress, Told, Up
 
+FLIGHT_SECONDS_MAX = 0.25
+
 Watch = Callable[[str, int, int], None]
 """Is told (phase, done, total) as the work goes on."""
 
@@ -60,8 +62,16 @@ class Scenario:
                 self._hear(told)
                 if isinstance(told, Progress) and told.phase == "Post" and told.done >= told.total // 2:
                     break
+            self._await_flight()
             worker.kill()
             return time.time()
+
+    def _await_flight(self) -> None:
+        """Answers come in bursts, as groups become durable: kill between two of them, with most callers waiting."""
+        deadline = time.monotonic() + FLIGHT_SECONDS_MAX
+        while 2 * len(read_journal(self._plan.journal).in_flight) < self._plan.post_callers:
+            if time.monotonic() > deadline:
+                return
 
     def _live(self, *phases: str) -> None:
         with Worker(self._plan, *phases) as worker:
@@ -73,7 +83,7 @@ class Scenario:
             case Progress():
                 self._watch(told.phase, told.done, told.total)
             case Measured():
-                self._operations[told.phase] = operation(told.phase, told.seconds, told.latencies)
+                self._operations[told.operation.name] = told.operation
             case Up():
                 self._opened.append(told.seconds)
             case Audited():

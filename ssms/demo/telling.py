@@ -2,6 +2,8 @@
 
 import msgspec
 
+from ssms.demo.report import Operation
+
 
 class Up(msgspec.Struct, tag="up"):
     """The store is open and answers. seconds: how long opening took."""
@@ -18,11 +20,9 @@ class Progress(msgspec.Struct, tag="progress"):
 
 
 class Measured(msgspec.Struct, tag="measured"):
-    """A phase has ended. latencies: in seconds, one for each operation."""
+    """A phase has ended. Figures alone: whoever hears this has to be quick with the kill that comes next."""
 
-    phase: str
-    seconds: float
-    latencies: list[float]
+    operation: Operation
 
 
 class Audited(msgspec.Struct, tag="audited"):

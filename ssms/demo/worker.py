@@ -19,6 +19,7 @@ from ssms.demo.graph import Graph
 from ssms.demo.journal import Journal, read_journal
 from ssms.demo.model import Seen, differences, expected
 from ssms.demo.plan import Plan, decode_plan, text_of
+from ssms.demo.report import operation
 from ssms.demo.retwis import Post, User
 from ssms.demo.telling import Audited, Measured, Progress, Up, tell
 
@@ -45,12 +46,12 @@ class Workload:
     def end(self) -> None:
         """Tell what was measured."""
         tell(Progress(self.phase, self.done, self.total))
-        tell(Measured(self.phase, time.perf_counter() - self._started, self.latencies))
+        tell(Measured(operation(self.phase, time.perf_counter() - self._started, self.latencies)))
 
     async def _caller(self, operations: Iterable[Callable[[], Awaitable[object]]]) -> None:
-        for operation in operations:
+        for make in operations:
             begun = time.perf_counter()
-            await operation()
+            await make()
             self.latencies.append(time.perf_counter() - begun)
             self.done += 1
             await asyncio.sleep(0)  # callers are peers: none makes its next call before the others had a turn
