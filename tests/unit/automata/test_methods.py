@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
@@ -26,6 +27,9 @@ class WiderForm(Form):
 @dataclass
 class Card:
     labels: list[str] = field(default_factory=list)
+
+
+SHARED = np.zeros(3)
 
 
 @object_type
@@ -88,6 +92,9 @@ class Desk:
 
     async def open_end(self, x: Any) -> Any:
         return x
+
+    async def shared(self) -> np.ndarray:
+        return SHARED
 
     async def label(self, text: str) -> str:
         return text
@@ -258,3 +265,9 @@ async def test_arguments_over_the_limit_of_a_message_are_refused(app: App) -> No
             await call
     with pytest.raises(InvalidArgument, match="4 MiB"):
         send(ref(Desk, "d").pair((large, 1)))
+
+
+@in_app
+async def test_a_result_shares_nothing_with_what_the_method_kept(app: App) -> None:
+    (await ref(Desk, "d").shared())[0] = 5
+    assert SHARED.tolist() == [0, 0, 0]
