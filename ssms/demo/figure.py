@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssms.demo.report import Report, rate_of, title_of
+from ssms.demo.report import Report, title_of
 from ssms.demo.svg import svg_of
 
 COLOURS = {"Post": "#3b6fb6", "GetTimeline": "#4c9f70", "Follow": "#d98f3d"}
@@ -29,31 +29,32 @@ def draw(report: Report, path: Path) -> Path:
 
 
 def _draw_svg(report: Report, path: Path) -> Path:
-    path.write_text(svg_of(report, rate_of(report), COLOURS))
+    path.write_text(svg_of(report, COLOURS))
     return path
 
 
 def _draw_kill(axes: Any, report: Report) -> None:
-    rate, kill = rate_of(report), report.kill
-    starts = [n * rate.bin_seconds for n in range(len(rate.per_second))]
-    axes.bar(starts, rate.per_second, width=rate.bin_seconds, align="edge", color=COLOURS["Post"], linewidth=0)
+    kill = report.kill
+    times, counts = [0.0, *report.acknowledged_at], range(report.posts + 1)
+    axes.fill_between(times, counts, step="post", color=COLOURS["Post"], alpha=0.25, linewidth=0)
+    axes.step(times, counts, where="post", color=COLOURS["Post"], linewidth=1.8)
     axes.axvspan(kill.killed_at, kill.back_at, color="#c44e52", alpha=0.18, linewidth=0)
     axes.axvline(kill.killed_at, color="#c44e52", linewidth=1.5)
     axes.annotate(
         f"SIGKILL with {kill.in_flight} posts in flight;\nanswering again after {kill.back_at - kill.killed_at:.2f} s "
         f"(store opened in {kill.open_seconds * 1000:.0f} ms)",
-        xy=(kill.killed_at, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(8, -6),
+        xy=(kill.killed_at, 0.0),
+        xycoords="data",
+        xytext=(8, 8),
         textcoords="offset points",
-        va="top",
+        va="bottom",
         fontsize=9,
         color="#8c2f33",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
     )
-    axes.set(xlabel="seconds since the first post", ylabel="posts/s", title="Posts acknowledged over time")
+    axes.set(xlabel="seconds since the first post", ylabel="posts", title="Posts acknowledged")
     axes.set_xlim(left=0)
-    axes.set_ylim(top=1.35 * max(rate.per_second))  # room for the words
+    axes.set_ylim(0, 1.15 * report.posts)
     _bare(axes)
 
 

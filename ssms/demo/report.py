@@ -1,9 +1,6 @@
 """What a run of the demo found."""
 
-from collections import Counter
 from dataclasses import dataclass
-
-BIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,22 +48,6 @@ class Report:
     acknowledged_at: list[float]
     differences: list[str]
     seconds: float
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Posts acknowledged per second, in bins from the first post on. bin_seconds: how wide they are."""
-
-    bin_seconds: float
-    per_second: list[float]
-
-
-def rate_of(report: Report) -> Rate:
-    """The rate over time; runs of less than a second get narrower bins."""
-    end = max(report.acknowledged_at)
-    width = min(BIN_SECONDS, max(end / 40, 0.002))
-    counts = Counter(int(at / width) for at in report.acknowledged_at)
-    return Rate(width, [counts[n] / width for n in range(int(end / width) + 1)])
 
 
 def operation(name: str, seconds: float, latencies: list[float]) -> Operation:

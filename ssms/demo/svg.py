@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from html import escape
 
-from ssms.demo.report import Rate, Report, title_of
+from ssms.demo.report import Report, title_of
 
 _WIDTH, _HEIGHT = 1000, 640
 _KILL = "#c44e52"
@@ -31,9 +31,9 @@ class _Panel:
         return top
 
 
-def svg_of(report: Report, rate: Rate, colours: Mapping[str, str]) -> str:
+def svg_of(report: Report, colours: Mapping[str, str]) -> str:
     """The figure as text. colours: by operation."""
-    panels = [_kill(report, rate, colours["Post"]), _throughput(report, colours), _latency(report, colours)]
+    panels = [_kill(report, colours["Post"]), _throughput(report, colours), _latency(report, colours)]
     body = "\n".join([*_title(report), *(mark for panel in panels for mark in panel.marks)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">\n'
@@ -45,12 +45,14 @@ def _title(report: Report) -> list[str]:
     return [_text(60, 28 + 20 * n, line, 15, weight="bold") for n, line in enumerate(title_of(report).splitlines())]
 
 
-def _kill(report: Report, rate: Rate, colour: str) -> _Panel:
-    panel = _Panel("Posts acknowledged per second, over time", 60, 90, 900, 190)
-    bins = rate.per_second
-    highest, end = max(bins), rate.bin_seconds * len(bins)
-    for n, height in enumerate(bins):
-        panel.bar(n / len(bins), 1 / len(bins), height / highest, colour)
+def _kill(report: Report, colour: str) -> _Panel:
+    panel = _Panel("Posts acknowledged, over time", 60, 90, 900, 190)
+    end = report.acknowledged_at[-1]
+    line = "".join(
+        f"H{60 + 900 * at / end:.1f}V{280 - 190 * count / report.posts:.1f}"
+        for count, at in enumerate(report.acknowledged_at, 1)
+    )
+    panel.marks.append(f'<path d="M60 280{line}V280Z" fill="{colour}" fill-opacity="0.3" stroke="{colour}"/>')
     kill = report.kill
     at, back = 60 + 900 * kill.killed_at / end, 60 + 900 * kill.back_at / end
     panel.marks += [
@@ -58,12 +60,12 @@ def _kill(report: Report, rate: Rate, colour: str) -> _Panel:
         f'<line x1="{at:.1f}" y1="90" x2="{at:.1f}" y2="280" stroke="{_KILL}" stroke-width="2"/>',
         _text(
             at + 6,
-            105,
+            272,
             f"SIGKILL with {kill.in_flight} posts in flight; answering after {kill.back_at - kill.killed_at:.2f} s",
             13,
             colour=_KILL,
         ),
-        _text(60, 300, f"0 to {end:.1f} s since the first post; highest bar {highest:,.0f} posts/s", 12),
+        _text(60, 300, f"0 to {end:.1f} s since the first post; {report.posts:,} posts", 12),
     ]
     return panel
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ssms.demo.figure import draw
-from ssms.demo.report import Kill, Operation, Report, operation, rate_of
+from ssms.demo.report import Kill, Operation, Report, operation
 
 REPORT = Report(
     users=3,
@@ -24,11 +24,6 @@ def test_percentiles_are_of_the_operations_themselves() -> None:
     found = operation("Post", 2.0, [n / 1000 for n in range(100, 0, -1)])
     assert (found.p50_ms, found.p99_ms, found.per_second) == (50.0, 99.0, 50.0)
     assert operation("Post", 2.0, [0.003]).p99_ms == 3.0
-
-
-def test_the_rate_counts_every_post_once() -> None:
-    rate = rate_of(REPORT)
-    assert sum(rate.per_second) * rate.bin_seconds == pytest.approx(4)
 
 
 def test_the_figure_is_a_png_with_matplotlib(tmp_path: Path) -> None:
