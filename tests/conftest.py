@@ -36,7 +36,9 @@ def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         name: {origin: made for origin, made in named.items() if not _of_another_test(origin[0], request)}
         for name, named in REGISTRY._types.items()
     }
-    monkeypatch.setattr(REGISTRY, "_types", {name: named for name, named in own.items() if named})
+    kept = {name: named for name, named in own.items() if named}
+    monkeypatch.setattr(REGISTRY, "_types", kept)
+    monkeypatch.setattr(REGISTRY, "newest", {name: list(named.values())[-1] for name, named in kept.items()})
 
 
 def _of_another_test(module: str, request: pytest.FixtureRequest) -> bool:

@@ -10,17 +10,20 @@ import pytest
 from automata import List, Ref, delivery, object_type, readonly, ref, send
 from automata.errors import InvalidArgument, NotPublic, StateError
 from automata.types import REGISTRY
+from darq.codec import Cause
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from ssms.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 FAILURES: dict[str, int] = {}
+BLOCKED: list[bool] = []
 
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     FAILURES.clear()
+    BLOCKED.clear()
     monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
 
 
@@ -254,6 +257,7 @@ async def test_stored_messages_go_on_when_the_app_opens_again(window: int) -> No
 
 
 def undefine(name: str) -> dict[tuple[str, str], Any]:
+    del REGISTRY.newest[name]
     return REGISTRY._types.pop(name)
 
 
@@ -266,7 +270,8 @@ async def test_messages_for_a_type_no_longer_defined_wait_and_are_delivered_once
         n: int = 0
 
         async def put(self, n: int) -> None:
-            await asyncio.sleep(0)
+            if BLOCKED:
+                await asyncio.Event().wait()
             self.n += n
 
     @object_type
@@ -274,13 +279,16 @@ async def test_messages_for_a_type_no_longer_defined_wait_and_are_delivered_once
         async def go(self, key: str) -> None:
             send(ref("Gone", key).put(1))  # type: ignore[attr-defined]
 
+    BLOCKED.append(True)
     async with crashing(store):
         for _ in range(10):
             await send(ref(Gone, "g").put(1))
             await ref(Sender, "s").go("g")
+    BLOCKED.clear()
     definition = undefine("Gone")
     for _ in range(2):
         async with memory_app(store) as app:
+            await settled(lambda: _waiting_for_their_type(app), 20)
             await A.put("others go on")
             assert await listed(app.dead_letters()) == []
     async with memory_app(store) as app:
@@ -288,6 +296,11 @@ async def test_messages_for_a_type_no_longer_defined_wait_and_are_delivered_once
         await settled(lambda: _n(app), 20)
     async with memory_app(store) as app:
         assert await _n(app) == 20
+
+
+async def _waiting_for_their_type(app: App) -> int:
+    assert app._engine is not None
+    return len(list(app._engine.delivery.parked(Cause.UNKNOWN_TYPE)))
 
 
 async def _n(app: App) -> int:
