@@ -8,7 +8,7 @@ from typing import Any
 from automata.errors import DeclarationError, InvalidArgument
 from automata.values.leaves import checked
 from automata.values.shape import ANY, Shape, convert_first, inside, refusal, same, type_name
-from automata.values.wire import INT_MAX, INT_MIN, Wire
+from automata.values.wire import INT_MAX, INT_MIN, Wire, to_bytes
 
 
 def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
@@ -29,17 +29,24 @@ def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
     return Shape(
         annotation=annotation,
         validate=checked(annotation) if element.plain else validate,
-        pack=list if element.pack is same else lambda value: [element.pack(item) for item in value],
+        pack=_packer(kind, element),
         unpack=convert_first(annotation, unpack) if element.plain else unpack,
         python=frozenset({kind}),
         wire=frozenset({list}),
         immutable=kind in {tuple, frozenset} and element.immutable,
         plain=element.plain,
-        as_is=element.as_is,
+        as_is=element.as_is and kind not in {set, frozenset},
         native=element.native,
         transparent=kind is list and element.transparent,
         shallow=kind if element.immutable else None,
     )
+
+
+def _packer(kind: type[Any], element: Shape) -> Callable[[Any], Wire]:
+    """Sets in the order of their members' bytes: equal sets must have one encoding, and their own order is chance."""
+    if kind in {set, frozenset}:
+        return lambda value: sorted((element.pack(item) for item in value), key=to_bytes)
+    return list if element.pack is same else lambda value: [element.pack(item) for item in value]
 
 
 def tuple_shape(annotation: Any, elements: tuple[Shape, ...]) -> Shape:

@@ -171,6 +171,11 @@ def _items(code: int) -> Callable[[Any, int], Wire]:
     return lambda value, depth: _ext(code, [to_wire(item, depth) for item in value])
 
 
+def _set(code: int) -> Callable[[Any, int], Wire]:
+    """In the order of the members' bytes: equal sets have one encoding."""
+    return lambda value, depth: _ext(code, sorted((to_wire(item, depth) for item in value), key=to_bytes))
+
+
 def _text(code: int, text: Callable[[Any], str]) -> Callable[[Any, int], Wire]:
     return lambda value, depth: Ext(code, text(value).encode())
 
@@ -273,8 +278,8 @@ _WRITERS: dict[type, Callable[[Any, int], Wire]] = {
     list: _list,
     dict: _dict,
     tuple: _items(Code.TUPLE),
-    set: _items(Code.SET),
-    frozenset: _items(Code.FROZENSET),
+    set: _set(Code.SET),
+    frozenset: _set(Code.FROZENSET),
     Decimal: _text(Code.DECIMAL, str),
     UUID: lambda value, depth: Ext(Code.UUID, value.bytes),
     datetime: _text(Code.DATETIME, datetime.isoformat),

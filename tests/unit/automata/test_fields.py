@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from automata import Pickled, object_type, readonly, ref
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
+from automata.values.value_type import value_type
 from darq.memory import MemoryStore
 from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app
@@ -381,3 +382,14 @@ async def test_a_value_changed_in_place_so_that_it_no_longer_fits_is_refused(app
     with pytest.raises(InvalidArgument, match="names"):
         await ref(Strict, "s").spoil()
     assert (await app.inspect(ref(Strict, "s")))["names"] == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "make"),
+    [(set[int], set), (frozenset[int], frozenset), (Any, set), (Any, frozenset), (list[set[int]], lambda s: [set(s)])],
+    ids=str,
+)
+def test_equal_sets_have_one_encoding(annotation: Any, make: Callable[[Any], Any]) -> None:
+    one, other = make([0, 8]), make([8, 0])  # 0 and 8 fall into one slot of a small set: the first in comes first
+    assert one == other
+    assert value_type(annotation).encode(one) == value_type(annotation).encode(other)
