@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from darq.errors import StorePathError
 from ssms.cli.options import Common, takes
 from ssms.cli.output import FAILED, err, out, print_json, print_table, reported
+from ssms.cli.signals import interruptible
 from ssms.demo.figure import draw
 from ssms.demo.plan import Plan
 from ssms.demo.report import Report
@@ -45,10 +46,10 @@ def demo(
 
     Example: ssms demo --users 500 --posts 300 --plot demo.png
     """
-    with reported(common.json), ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ssms-demo-")))
+    temporary = tempfile.TemporaryDirectory(prefix="ssms-demo-")
+    with reported(common.json), interruptible(temporary, "the demo was not finished") as folder:
         _check_new(store)
-        plan = Plan(str(store or folder / "store"), str(folder / "journal"), users, posts)
+        plan = Plan(str(store or Path(folder, "store")), str(Path(folder, "journal")), users, posts)
         with _progress() as watch:
             report = Scenario(plan, watch).run()
         drawn = _draw(report, plot)

@@ -9,24 +9,29 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import TypeVar
 
 import typer
 
-import ssms
 from ssms.cli.output import err
 
 AGAIN_SECONDS = 0.2
 LAST_SECONDS = 0.9
+ROLLED_BACK = "all that was acknowledged is in the store, the rest was rolled back"
 _EXIT_BY_SIGNAL = 128
+
+T = TypeVar("T")
 
 
 class Ending:
-    """What happens from the first signal on. number: the signal, or 0 as long as there was none."""
+    """What happens from the first signal on. number: the signal, or 0 as long as there was none; last_words: what is
+    said of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_words: str) -> None:
         self.number = 0
+        self._last_words = last_words
         self._let_go = threading.Event()
         self._closed = threading.Event()
         self._main = threading.get_ident()
@@ -61,24 +66,27 @@ class Ending:
         if not self._let_go.wait(AGAIN_SECONDS):
             signal.pthread_kill(self._main, self.number)
         if not self._closed.wait(LAST_SECONDS - AGAIN_SECONDS):
-            _say(self.number)
+            self.say()
             os._exit(_EXIT_BY_SIGNAL + self.number)
+
+    def say(self) -> None:
+        """One line, on standard error."""
+        name = "interrupted" if self.number == signal.SIGINT else "terminated"
+        err().print(f"{name}: {self._last_words}")
 
 
 @contextmanager
-def interruptible(app: ssms.App) -> Iterator[ssms.App]:
-    """Open `app` for code in the main thread, whose end by a signal closes it and exits with 128 + the signal."""
-    ending = Ending()
+def interruptible(resource: AbstractContextManager[T], last_words: str = ROLLED_BACK) -> Iterator[T]:
+    """Open an app, or whatever has to be closed, for code in the main thread.
+
+    Its end by a signal closes that, and exits with 128 + the signal.
+    """
+    ending = Ending(last_words)
     try:
-        with ending.watching(), app, ending.user_code():
-            yield app
+        with ending.watching(), resource as opened, ending.user_code():
+            yield opened
     except KeyboardInterrupt:
         pass
     if ending.number:
-        _say(ending.number)
+        ending.say()
         raise typer.Exit(_EXIT_BY_SIGNAL + ending.number)
-
-
-def _say(number: int) -> None:
-    name = "interrupted" if number == signal.SIGINT else "terminated"
-    err().print(f"{name}: all that was acknowledged is in the store, the rest was rolled back")

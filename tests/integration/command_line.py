@@ -74,9 +74,11 @@ class Done:
         return json.loads(self.out)
 
 
-def start(*words: str | Path, cwd: Path) -> "subprocess.Popen[str]":
+def start(*words: str | Path, cwd: Path, **more: str) -> "subprocess.Popen[str]":
     """The command, running."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = (
+        os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"} | more
+    )
     command = [sys.executable, "-m", "ssms", *map(str, words)]
     return subprocess.Popen(
         command,

@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ssms.demo.plan import Plan
 from ssms.demo.process import Worker
 from ssms.demo.retwis import User
 from ssms.demo.telling import Audited
-from tests.integration.command_line import ssms
+from tests.integration.command_line import finish, ssms, start
 
 pytestmark = pytest.mark.process
 
@@ -68,3 +69,16 @@ def test_the_audit_finds_a_post_that_was_doubled_and_one_that_was_lost(tmp_path:
 def test_a_figure_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     done = ssms("demo", "--users", "30", "--posts", "20", "--plot", "/dev/null/x.png", "--json", cwd=tmp_path)
     assert (done.code, done.json["error"]) == (1, "StorePathError")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_the_demo_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "tmp").mkdir()
+    demo = start("demo", cwd=tmp_path, TMPDIR=str(tmp_path / "tmp"))
+    assert demo.stderr is not None
+    assert demo.stderr.readline().startswith("Register")
+    demo.send_signal(number)
+    done = finish(demo)
+    assert done.code == 128 + number
+    assert done.err.endswith("ted: the demo was not finished\n")
+    assert list((tmp_path / "tmp").iterdir()) == []
