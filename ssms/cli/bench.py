@@ -28,7 +28,7 @@ def bench(*, common: Common, quick: QuickOption = True) -> None:
             "`make bench`, in that folder",
             common.json,
         )
-    options = ["--quick" if quick else "--full", *(["--json"] if common.json else [])]
+    options = [*(["--quick"] if quick else []), *(["--json"] if common.json else [])]
     done = subprocess.run([sys.executable, "-m", "benchmarks", *options], cwd=root, check=False)
     raise typer.Exit(done.returncode)
 
