@@ -22,12 +22,13 @@ from automata.errors import InvalidArgument, Overloaded
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
+from automata.order import LateCall, Order
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
-from automata.waiting import HoldAgain, QueuedWork
+from automata.waiting import HoldAgain, QueuedWork, outcome_of
 from automata.work import Outcome, Reply, Request, Work
 from darq.committer import Committer
 from darq.log import Log
@@ -64,6 +65,7 @@ class Host:
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.queued = 0
@@ -102,6 +104,12 @@ class Host:
 
     def invoke(self, entity: Entity, method: Method, packed: Packed, request: Request | None = None) -> Reply:
         """Run now what can run now; else queue it and give a future."""
+        if self.log.inbox.waiting and self.order.early(entity):
+            return self._invoke_late(entity, method, packed, request)
+        return self.invoke_now(entity, method, packed, request)
+
+    def invoke_now(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
+        """As `invoke`, for a call that no message comes before."""
         if method.readonly:
             return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
         work = Work(entity, method, packed, None, request)
@@ -242,7 +250,7 @@ class Host:
             if timer is not None:
                 timer.cancel()
             if not limited.done():
-                limited.set_result(done.result())
+                limited.set_result(outcome_of(done))
 
         reply.add_done_callback(pass_on)
         return limited
@@ -266,8 +274,19 @@ class Host:
         self.queued += 1
         return queued.reply
 
+    def _invoke_late(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
+        """Hand over the messages before the call; if they are too many for now, the call waits for the rest."""
+        late = LateCall(entity, method, packed, request, self.loop.create_future())
+        waiting = self.order.wait(late)
+        self._run_messages(self.log.limits.group_work_seconds_max)
+        self.committer.touch()
+        return waiting.result() if waiting.done() else waiting
+
     def _run_messages(self, seconds: float) -> bool:
-        return self.deliver(seconds)
+        more = self.deliver(seconds)
+        if self.order:
+            self.order.proceed()
+        return more
 
 
 async def _erase(self: object) -> None:

@@ -68,7 +68,7 @@ class LocalRouter:
             host.check_load(entity)
         if call.request is not None or method.sized:
             return host.invoke_inside(call, packed)
-        if method.direct and not (method.readonly or entity.busy or entity.queue):
+        if method.direct and not (method.readonly or entity.busy or entity.queue or host.log.inbox.waiting):
             return host.perform(entity, method, packed)
         return host.invoke(entity, method, packed)
 

@@ -8,6 +8,23 @@ from typing import Protocol
 
 from automata.entity import Entity
 from automata.work import Outcome, Reply, Work
+from darq.errors import StoreClosed
+
+
+def answer_with(waiting: asyncio.Future[Outcome], reply: Reply) -> None:
+    """Give `waiting` the outcome, now or when there is one. A waiter who has given up is passed over."""
+    if isinstance(reply, Outcome):
+        if not waiting.done():
+            waiting.set_result(reply)
+    else:
+        reply.add_done_callback(lambda done: answer_with(waiting, outcome_of(done)))
+
+
+def outcome_of(done: asyncio.Future[Outcome]) -> Outcome:
+    """The outcome of a task that is done; one that was cancelled before its first step was so by closing."""
+    if done.cancelled():
+        return Outcome(None, StoreClosed("the method did not run: the app was closed before"), 0)
+    return done.result()
 
 
 class Runner(Protocol):
@@ -27,15 +44,7 @@ class QueuedWork:
 
     def proceed(self) -> None:
         """Run the work, and pass its outcome on."""
-        reply = self.host.run_queued(self.work)
-        if isinstance(reply, Outcome):
-            self._answer(reply)
-        else:
-            reply.add_done_callback(lambda done: self._answer(done.result()))
-
-    def _answer(self, outcome: Outcome) -> None:
-        if not self.reply.done():
-            self.reply.set_result(outcome)
+        answer_with(self.reply, self.host.run_queued(self.work))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _FIRST_LOAD_ROWS = 64
 class Inbox:
     """The pending messages of one store.
 
-    ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
+    waiting: how many messages sent in this life each partition has before it. ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
     has been worked off.
     """
 
@@ -34,13 +34,17 @@ class Inbox:
         self._spilled = cursor < next_lsn
         self._read_from = cursor
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
+        self._first_own_lsn = next_lsn
+        self.waiting: dict[bytes, int] = {}
 
     def add(self, messages: Sequence[Message], lsn: int, group: Group) -> int:
         """Number messages born in the open group from `lsn` on. Returns the next number."""
+        waiting = self.waiting
         for message in messages:
             message.stored = False
             message.lsn = lsn
             group.born[lsn] = message
+            waiting[message.partition] = waiting.get(message.partition, 0) + 1
             if not self._spilled:
                 if len(self.ready) < self._window_max:
                     self.ready.append(message)
@@ -54,7 +58,16 @@ class Inbox:
         """The next message to deliver, or None. It stays pending until a step consumes it."""
         while self._spilled and not self.ready:
             self._load(group)
-        return self.ready.popleft() if self.ready else None
+        if not self.ready:
+            return None
+        message = self.ready.popleft()
+        if message.lsn >= self._first_own_lsn:
+            left = self.waiting.get(message.partition, 0) - 1
+            if left > 0:
+                self.waiting[message.partition] = left
+            else:
+                self.waiting.pop(message.partition, None)
+        return message
 
     def __bool__(self) -> bool:
         return bool(self.ready) or self._spilled

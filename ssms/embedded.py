@@ -57,6 +57,7 @@ async def stop(engine: Engine) -> None:
     router.OPEN.remove(engine.router)
     engine.router.closed = True
     engine.delivery.stop()
+    engine.host.order.close()
     await engine.host.tasks.stop(engine.host.options.closing_seconds_max)
     await engine.host.committer.settle()
     await engine.router.drain()

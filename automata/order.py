@@ -1,0 +1,75 @@
+"""Calls that wait behind messages: a sender's message and its later call reach one object in that order.
+
+A call normally runs at once, while messages are delivered a little later; so a call to an object for which a message
+is still under way waits until that was handed over (ENGINE, decision 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from automata.entity import Entity
+from automata.methods import Method, Packed
+from automata.waiting import answer_with
+from automata.work import Outcome, Reply, Request
+from darq.errors import StoreClosed
+from darq.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class LateCall:
+    """A call that waits for messages sent before it."""
+
+    entity: Entity
+    method: Method
+    packed: Packed
+    request: Request | None
+    reply: asyncio.Future[Outcome]
+
+
+class Order:
+    """The calls of one host that wait behind messages. invoke: makes a call whose turn has come."""
+
+    def __init__(self, log: Log, invoke: Callable[[Entity, Method, Packed, Request | None], Reply]) -> None:
+        self._log = log
+        self._invoke = invoke
+        self._late: deque[LateCall] = deque()
+
+    def early(self, entity: Entity) -> bool:
+        """Whether a call to this object would overtake a message. While nothing can be delivered, calls go first."""
+        return entity.partition in self._log.inbox.waiting and not self._log.refusing
+
+    def wait(self, call: LateCall) -> asyncio.Future[Outcome]:
+        """Make the call when the messages before it were handed over."""
+        call.entity.pins += 1
+        self._late.append(call)
+        return call.reply
+
+    def proceed(self) -> None:
+        """Messages were handed over: make the calls that waited for them, in order."""
+        for _ in range(len(self._late)):
+            call = self._late.popleft()
+            if self.early(call.entity):
+                self._late.append(call)
+            else:
+                self._make(call)
+
+    def close(self) -> None:
+        """The app closes: calls that still wait are not made."""
+        while self._late:
+            call = self._late.popleft()
+            closed = StoreClosed(f"{call.entity.address} {call.method.name} did not run: the app was closed before")
+            answer_with(call.reply, Outcome(None, closed, 0))
+
+    def __bool__(self) -> bool:
+        return bool(self._late)
+
+    def _make(self, call: LateCall) -> None:
+        call.entity.pins -= 1
+        try:
+            answer_with(call.reply, self._invoke(call.entity, call.method, call.packed, call.request))
+        except Exception as error:  # noqa: BLE001 - a refusal is the call's outcome
+            answer_with(call.reply, Outcome(None, error, 0))
