@@ -84,9 +84,10 @@ class Delivery:
         host, log = self._host, self._log
         deadline = host.loop.time() + seconds
         count = 0
-        while not self._stopped and log.gate.failure is None and not self._quarantine.trying:
+        while not self._stopped and log.gate.failure is None and not self._quarantine.blocked:
             message = log.inbox.next(log.group)
             if message is None:
+                self._quarantine.finish()
                 return False
             try:
                 host.admit()
@@ -94,10 +95,12 @@ class Delivery:
                 self._put_back(message)
                 return False
             try:
-                if self._quarantine.holds(message):
-                    self._try(message)
-                else:
+                if not self._quarantine.covers(message):
                     self._deliver(message)
+                elif self._quarantine.holds(message):
+                    self._mark(message)
+                else:
+                    self._deliver_marked(message)
             except BaseException:  # an interrupt of the process, in the middle of the step
                 log.inbox.ready.appendleft(message)
                 raise
@@ -167,36 +170,36 @@ class Delivery:
 
     # inside
 
-    def _try(self, message: Message) -> None:
-        """Deliver what an earlier life that was killed has left: alone, and not for ever."""
-        quarantine = self._quarantine
-        if quarantine.guilty(message):
+    def _mark(self, message: Message) -> None:
+        """What an earlier, killed life has left is delivered under a mark: it may have been what killed it."""
+        if self._quarantine.guilty(message):
             payload = decode_payload(message.payload())
             died = StateError(f"the process died {QUARANTINE_TRIES_MAX} times while {payload.method} ran")
             self._park(message, message.payload(), TRIES_MAX, died)
             return
-
-        def deliver() -> None:
-            reply = self._deliver(message)
-            if isinstance(reply, asyncio.Future):
-                reply.add_done_callback(lambda done: self._survived(message))
-                self._host.loop.call_later(_SURVIVED_SECONDS, self._survived, message)
-            else:
-                self._survived(message)
-
+        self._log.inbox.ready.appendleft(message)
         # on a turn of the loop of its own: the gate may open inside another object's step
-        quarantine.try_under_mark(message, lambda: self._host.loop.call_soon(deliver))
+        self._quarantine.mark(message, self._host.committer.touch)
         self._host.committer.touch()
+
+    def _deliver_marked(self, message: Message) -> None:
+        self._quarantine.begin(message)
+        reply = self._deliver(message)
+        if isinstance(reply, asyncio.Future):
+            reply.add_done_callback(lambda done: self._survived(message))
+            self._host.loop.call_later(_SURVIVED_SECONDS, self._survived, message)
+        else:
+            self._survived(message)
+
+    def _survived(self, message: Message) -> None:
+        if not self._stopped and self._log.gate.failure is None:
+            self._quarantine.survived(message)
+            self._host.committer.touch()
 
     def _put_back(self, message: Message) -> None:
         """The disk is full: the message stays first, and is tried again in a while."""
         self._log.inbox.ready.appendleft(message)
         self._host.loop.call_later(_FULL_PAUSE_SECONDS, self._host.committer.touch)
-
-    def _survived(self, message: Message) -> None:
-        if not self._stopped and self._log.gate.failure is None:
-            self._quarantine.done(message)
-            self._host.committer.touch()
 
     def _deliver(self, message: Message) -> Reply | None:
         registry = self._host.options.registry

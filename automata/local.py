@@ -16,8 +16,8 @@ from darq.errors import StoreClosed
 from darq.lane import durable
 from darq.step import Step
 
-_YIELD_EVERY = 64  # calls answered without suspending, before others on the loop get a turn
-_FLUSH_WEIGHT = 7  # as many of them as a flush in place counts for
+_YIELD_EVERY = 16  # calls answered without suspending, before others on the loop get a turn
+_FLUSH_WEIGHT = 3  # as many of them as a flush in place counts for
 
 
 class LocalRouter:

@@ -1,7 +1,8 @@
-"""Work that may have killed the process: after an unclean start it is tried one by one, and parked after three deaths.
+"""Work that may have killed the process: after an unclean start it is tried under a mark, and parked after three.
 
-A message whose method crashes the interpreter or never returns would otherwise kill host after host. Before one that
-an earlier life has left is delivered, a durable mark says which it is and how often it was tried (ENGINE, decision 15).
+A message whose method crashes the interpreter or never returns would otherwise kill host after host. What an earlier
+life has left is delivered in batches, each behind a durable mark that says which messages are being tried (ENGINE,
+decision 15). If the process dies under a mark, the next life tries that batch's messages one by one, each alone.
 """
 
 from __future__ import annotations
@@ -14,48 +15,93 @@ from darq.log import Log
 from darq.step import Message, Step
 
 TRIES_MAX = 3
+BATCH_LSNS = 256
 
-_mark = struct.Struct(">QQ")
+_mark = struct.Struct(">QQQ")  # the first and the last LSN under the mark, and how often they were tried
 
 
 class Quarantine:
-    """Decides how the messages that were stored before this life began are delivered."""
+    """Decides how the messages that were stored before this life began are delivered.
+
+    blocked: nothing may be delivered now, because a mark is not durable yet or a suspect has not come back.
+    """
 
     def __init__(self, log: Log) -> None:
+        self.blocked = False
         self._log = log
         self._before = log.next_lsn if log.was_killed else 0
         data = log.store.get(keys.SUSPECT)
-        self._suspect, self._tries = _mark.unpack(data) if data is not None else (0, 0)
-        self.trying = False
+        self._first, self._last, self._tries = _mark.unpack(data) if data is not None else (0, 0, 0)
+        self._marked_to = 0
+        self._alone = False
+        self._running: set[int] = set()
+        self._has_mark = data is not None
 
-    def holds(self, message: Message) -> bool:
-        """Whether a message has to be tried under a mark."""
+    def covers(self, message: Message) -> bool:
+        """Whether a message was left by an earlier life that was killed."""
         return message.lsn < self._before
 
+    def holds(self, message: Message) -> bool:
+        """Whether a covered message has to wait for a mark that is not there yet."""
+        return message.lsn > self._marked_to
+
     def guilty(self, message: Message) -> bool:
-        """Whether the process has died with this message too often."""
-        return bool(message.lsn == self._suspect and self._tries >= TRIES_MAX)
+        """Whether the process has died too often while this message alone was tried."""
+        return bool(self._first == self._last == message.lsn and self._tries >= TRIES_MAX)
 
-    def try_under_mark(self, message: Message, deliver: Callable[[], object]) -> None:
-        """Call `deliver` once the mark is durable. `done` ends the try."""
-        self.trying = True
-        self._tries = self._tries + 1 if message.lsn == self._suspect else 1
-        self._suspect = message.lsn
-        step = Step(b"", b"")
-        step.set_row(keys.SUSPECT, _mark.pack(self._suspect, self._tries))
+    def mark(self, message: Message, marked: Callable[[], object]) -> None:
+        """Make the mark for `message`, and those behind it if it is no suspect; `marked` is called once it is durable.
 
-        def marked(error: BaseException | None) -> None:
-            if error is None:
-                deliver()
-
-        self._log.gate.release(self._log.commit(step), marked)
-
-    def done(self, message: Message) -> None:
-        """The message that is tried did not kill the process. A second time, or for another one, nothing happens."""
-        if not self.trying or message.lsn != self._suspect:
+        While messages under the last mark still run, nothing happens but that deliveries stop until they have ended.
+        """
+        self.blocked = True
+        if self._running:
             return
-        self.trying = False
+        lsn = message.lsn
+        suspect = self._first <= lsn <= self._last
+        end = lsn if suspect else lsn + BATCH_LSNS - 1
+        if lsn < self._first <= end:
+            end = self._first - 1
+        tries = self._tries + 1 if suspect else 1
+        self._set(_mark.pack(lsn, end, tries), lambda: self._marked(end, suspect, marked))
+
+    def begin(self, message: Message) -> None:
+        """A message under the mark is about to be run."""
+        self._running.add(message.lsn)
+        self.blocked = self._alone
+
+    def survived(self, message: Message) -> None:
+        """A message under the mark did not kill the process."""
+        self._running.discard(message.lsn)
+        if not self._running:
+            self.blocked = False
+
+    def finish(self) -> None:
+        """The inbox is empty: once all that an earlier life has left has survived, no mark is needed any more."""
+        if self._running:
+            return
+        if self._has_mark:
+            self._set(None, _nothing)
+            self._has_mark = False
+        self._before = 0
+
+    def _marked(self, end: int, alone: bool, marked: Callable[[], object]) -> None:
+        self.blocked = False
+        self._marked_to = end
+        self._alone = alone
+        marked()
+
+    def _set(self, value: bytes | None, durable: Callable[[], object]) -> None:
         step = Step(b"", b"")
-        step.set_row(keys.SUSPECT, None)
-        self._log.commit(step)
-        self._suspect = self._tries = 0
+        step.set_row(keys.SUSPECT, value)
+        self._has_mark = True
+
+        def settled(error: BaseException | None) -> None:
+            if error is None:
+                durable()
+
+        self._log.gate.release(self._log.commit(step), settled)
+
+
+def _nothing() -> None:
+    """Nobody waits for the mark to be gone."""

@@ -21,7 +21,8 @@ _FIRST_LOAD_ROWS = 64
 class Inbox:
     """The pending messages of one store.
 
-    waiting: how many messages sent in this life each partition has before it. ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
+    waiting: how many messages sent in this life each partition has before it.
+    ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
     has been worked off.
     """
 
