@@ -36,6 +36,7 @@ _UNRESOLVED_PAUSE_SECONDS = 0.25  # a module that is being imported names what i
 _SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
 _CLOCK_EVERY = 16  # messages between looks at the clock
 _ID_DIGITS_MAX = 20
+_PARTLY_DONE = -1  # in place of the number of tries: the message was consumed by a part that has committed
 _CLIENT = b""  # the partition of steps that belong to no object
 
 _encode_reason = msgspec.msgpack.Encoder().encode
@@ -112,7 +113,9 @@ class Delivery:
     def failed(self, work: Work, error: BaseException) -> None:
         """The step of a message has raised: try again later, or give it to a person."""
         message = work.message
-        assert message is not None, "only work with a message comes here"
+        if message is None:
+            self._give_up(work, error)
+            return
         if isinstance(error, StorageFull):
             self._put_back(message)  # a refusal is no failed try
             return
@@ -158,6 +161,11 @@ class Delivery:
         key = _row(Cause.DEAD, letter_id)
         parked = self._find(key, letter_id)
         payload = decode_payload(parked.payload)
+        if payload.attempts == _PARTLY_DONE:
+            raise StateError(
+                f"{payload.method} had committed a part before it failed, which a retry would do again: see to what is "
+                f"missing, then discard({letter_id!r})"
+            )
         self._unpark(key, parked, Payload(payload.method, payload.arguments, 0))
 
     def discard(self, letter_id: str) -> None:
@@ -169,6 +177,15 @@ class Delivery:
         self._commit(step)
 
     # inside
+
+    def _give_up(self, work: Work, error: BaseException) -> None:
+        """A one-way method has raised after it had committed a part, which consumed its message: a person decides."""
+        method, partition = work.method, work.entity.partition
+        payload = encode_payload(Payload(method.name, method.encode_arguments(work.packed), _PARTLY_DONE))
+        reason = _encode_reason((f"{type(error).__name__}: {error}", failure.trace(error)))
+        step = Step(_CLIENT, b"")
+        self._add_parked(step, Parked(Cause.DEAD, 0, 1, reason, partition, payload), type(error).__name__)
+        self._commit(step)
 
     def _mark(self, message: Message) -> None:
         """What an earlier, killed life has left is delivered under a mark: it may have been what killed it."""
@@ -219,7 +236,7 @@ class Delivery:
             self._park(message, message.payload(), TRIES_MAX + payload.attempts, error)
             return None
         entity = self._host.entities.get(made, key)
-        return self._host.start(Work(entity, envelope.method, envelope.packed, envelope))
+        return self._host.start(Work(entity, envelope.method, envelope.packed, envelope, one_way=True))
 
     def _envelope(self, made: AutomatonType, message: Message) -> Envelope:
         if isinstance(message, Envelope) and made.methods.get(message.method.name) is message.method:
@@ -257,11 +274,15 @@ class Delivery:
     def _park_row(self, message: Message, parked: Parked, error: str) -> bytes:
         step = Step(_CLIENT, b"")
         step.consume(message)
+        key = self._add_parked(step, parked, error)
+        self._commit(step)
+        return key
+
+    def _add_parked(self, step: Step, parked: Parked, error: str) -> bytes:
         key = keys.PARKED + bytes([parked.cause]) + self._log.take_lsn().to_bytes(8, "big")
         step.set_row(key, parked.encode())
         method = decode_payload(parked.payload).method
         step.note = (int(self._host.clock() * 1000), parked.partition, method, 0, 0, error)
-        self._commit(step)
         return key
 
     def _at(self, seconds: float, key: bytes) -> None:

@@ -93,7 +93,7 @@ class Stage:
         if step.rows:
             self._stage(entity, step)
             outcome.group = entity.group
-        if work.message is not None:
+        if work.one_way:
             self.failed(work, error)
         return outcome
 

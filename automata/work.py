@@ -45,10 +45,11 @@ class Request:
 
 @dataclass(slots=True)
 class Work:
-    """One invocation to run on one object. message: what it consumes."""
+    """One invocation to run on one object. message: what its first step consumes; one_way: it came as one."""
 
     entity: Entity
     method: Method
     packed: Packed
     message: Envelope | None = None
     request: Request | None = None
+    one_way: bool = False

@@ -51,6 +51,12 @@ class Box:
         self.got.pop()
         self.got.append(text)
 
+    async def fail_after_a_part(self, other: Ref[Box]) -> None:
+        self.got.append("first part")
+        await other.put("called")
+        self.got.append("second part")
+        raise LookupError("too late")
+
     async def poison(self) -> None:
         self.tries += 1
         send(ref(Box, "victim").put("from poison"))
@@ -356,3 +362,19 @@ async def test_a_message_may_go_to_an_object_that_does_not_exist_yet(app: App) -
     await send(C.put("first"))
     await settled(C.all, ["first"])
     assert await app.exists(C)
+
+
+@in_app
+async def test_a_message_that_fails_after_a_committed_part_is_a_letter_that_cannot_be_retried(app: App) -> None:
+    await send(ref(Box, "a").fail_after_a_part(ref(Box, "b")))
+
+    async def letters() -> list[tuple[str, str]]:
+        return [(letter.method, letter.error) for letter in await listed(app.dead_letters())]
+
+    await settled(letters, [("fail_after_a_part", "LookupError: too late")])
+    assert (await app.inspect(ref(Box, "a")))["got"] == ["first part"]
+    [letter] = await listed(app.dead_letters())
+    with pytest.raises(StateError, match="committed a part"):
+        await app.retry(letter.id)
+    await app.discard(letter.id)
+    assert await listed(app.dead_letters()) == []
