@@ -6,8 +6,9 @@ from typing import TypedDict
 
 
 class Result(TypedDict):
-    """One figure. value in `unit`; floor in the same unit, or None; ratio = value / floor, or None if that is not judged.
+    """One figure. value in `unit`; floor in the same unit, or None.
 
+    ratio = value / floor, or None where that is not judged.
     must, aim: bounds of the ratio if there is one, else of the value; None for a figure that is only told.
     An aim below its must says that less is better. A value of None says that there was nothing to measure.
     """
