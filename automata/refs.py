@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from automata.context import CURRENT
@@ -32,6 +33,11 @@ def ref(target: object, key: str | None = None, /) -> object:
 
     Raises InvalidArgument for a key that is no str of 1 to 512 bytes of UTF-8, UnknownType for an undecorated class.
     """
+    return _remembered(target, key) if type(key) is str and type(target) is type else bound_ref(None, target, key)
+
+
+@lru_cache(maxsize=16_384)  # a ref is a value, and busy objects are named again for each call
+def _remembered(target: type, key: str) -> ObjectRef:
     return bound_ref(None, target, key)
 
 

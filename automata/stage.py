@@ -53,7 +53,7 @@ class Stage:
             writes = len(overlay.writes) if overlay is not None else 0
             sends = len(step.sends) if step.sends is not None else 0
             step.note = (self._log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
-            self._stage(entity, step)
+            self._stage(entity, step, state.written_bytes)
             entity.exists = exists
         if outcome is None:
             self._end_part(turn)
@@ -97,12 +97,13 @@ class Stage:
             self.failed(work, error)
         return outcome
 
-    def _stage(self, entity: Entity, step: Step) -> None:
+    def _stage(self, entity: Entity, step: Step, written: int | None = None) -> None:
         if entity.snapshots and step.overlay is not None:
             for snapshot in entity.snapshots:
                 snapshot.preserve(step.overlay)
-        entity.group = self._log.commit(step)
-        if self._log.full:
+        log = self._log
+        entity.group = log.commit(step, written if step.rows is None and step.sends is None else None)
+        if log.full:
             self._committer.close_full_group()
         self._committer.touch()
 

@@ -183,6 +183,8 @@ class ObjectState:
             if value is old or (type(value) is type(old) and type(value) in _EQUAL_IS_SAME and value == old):
                 continue
             self.put(field.subkey, field.kind.encode(value))
+        if not self.live and not self.sizes_dirty:
+            return self.overlay
         for subkey, live in self.live.items():
             changed = live.encode_changed()
             if changed is not None:

@@ -85,6 +85,10 @@ def _run(actions: list[Action], outcome: BaseException | None) -> Exception | No
     """Run all of them; the first error that one raised, if any did."""
     first = None
     for action in actions:
+        if outcome is None and type(action) is Future:  # a caller that waits: by far most actions
+            if not action.done():
+                action.set_result(None)
+            continue
         try:
             _act(action, outcome)
         except Exception as error:  # noqa: BLE001 - one owner's fault must not keep the answers of all others

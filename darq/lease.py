@@ -5,12 +5,17 @@ their partitions are disjoint (SSMS §4.2). A number only grows.
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from darq import keys
 from darq.errors import Fenced
 from darq.store import Store
 
 STORE = b""  # the lease on everything
+
+# Whoever takes a lease does so through the one object that holds the store (files have a lock, memory is one process's
+# own), so that what it has given out need not be read again for each group.
+_newest: WeakKeyDictionary[Store, dict[bytes, int]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,15 @@ def acquire(store: Store, name: bytes = STORE) -> Lease:
     batch.put(keys.LEASE + name, epoch.to_bytes(8, "big"))
     store.write(batch)
     store.flush()
+    _newest.setdefault(store, {})[name] = epoch
     return Lease(name, epoch)
 
 
 def current_epoch(store: Store, name: bytes = STORE) -> int:
     """The highest epoch given out under `name`; 0 if none was."""
+    known = _newest.get(store, {}).get(name)
+    if known is not None:
+        return known
     data = store.get(keys.LEASE + name)
     return int.from_bytes(data, "big") if data else 0
 

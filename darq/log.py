@@ -51,6 +51,7 @@ class Log:
         self._unchecked_bytes_max = min(
             self.limits.message_bytes_max, self.limits.value_bytes_max, self.limits.step_bytes_max
         )
+        self._group_steps_max, self._group_bytes_max = self.limits.group_steps_max, self.limits.group_bytes_max
         self._written_bytes = 0
         self._free_checked = float("-inf")
         self._full = False
@@ -115,7 +116,7 @@ class Log:
             reserve = self.limits.free_bytes_reserve >> 20
             raise StorageFull(f"less than {reserve} MiB are free where the store lives: make room, then call again")
 
-    def commit(self, step: Step) -> int:
+    def commit(self, step: Step, size: int | None = None) -> int:
         """Stage a step in the open group and return the group's number; its effects are visible in the store at once.
 
         Raises InvalidStep (a message that is not pending) and InvalidArgument (over a limit), leaving nothing behind.
@@ -124,7 +125,8 @@ class Log:
             raise self.gate.failure
         group = self.group
         sends, records = step.sends, step.records
-        size = step.size()
+        if size is None:
+            size = step.size()
         if size > self._unchecked_bytes_max:
             step.check(self.limits)
         outgoing = _encode(step.outgoing) if step.outgoing is not None else ()
@@ -162,7 +164,8 @@ class Log:
     @property
     def full(self) -> bool:
         """Whether the open group is at its bound, so that it should be sealed before more steps run."""
-        return self.group.steps >= self.limits.group_steps_max or self.group.bytes >= self.limits.group_bytes_max
+        group = self.group
+        return group.steps >= self._group_steps_max or group.bytes >= self._group_bytes_max
 
     def seal(self) -> int:
         """Write the open group as one batch, open the next one, and return the number of the written one."""
