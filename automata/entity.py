@@ -28,6 +28,7 @@ class Entity:
 
     group: the last group that changed it, as far as known: what an answer about it depends on. busy: a method that
     can suspend holds it; queue: what waits for it. exists: None until looked up. snapshots: open readonly views.
+    sent_lsn: the number of the last message that it has sent in this life.
     pins: methods that have let go of it while they wait for others.
     """
 
@@ -42,6 +43,7 @@ class Entity:
         "pins",
         "prefix",
         "queue",
+        "sent_lsn",
         "snapshots",
         "state",
     )
@@ -55,6 +57,7 @@ class Entity:
         self.busy = False
         self.exists: bool | None = None
         self.pins = 0
+        self.sent_lsn = 0
         self.queue: deque[Waiter] = deque()
         self.snapshots: list[ObjectState] = []
         loaded: tuple[ObjectState, Any] = load(made, key, log, self.prefix)

@@ -29,7 +29,7 @@ from automata.tasks import Tasks
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
 from automata.waiting import HoldAgain, QueuedWork, outcome_of
-from automata.work import Outcome, Reply, Request, Work
+from automata.work import Outcome, Reply, Request, Work, ordinary
 from darq.committer import Committer
 from darq.log import Log
 
@@ -96,20 +96,21 @@ class Host:
         if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
 
-    def invoke_inside(self, call: Call, packed: Packed) -> Reply:
-        """A call from a method of this store: what it did is visible at once, and durable with its caller."""
+    def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int) -> Reply:
+        """A call from a method of this store: what it did is visible at once, and durable with its caller.
+
+        sent_lsn: the last message of its sender, which the call must not overtake.
+        """
         entity = self.entity(call.ref.type_name, call.ref.key)
         self.check_size(call, packed)
-        return self.invoke(entity, call.method, packed, self.keyed.request(call, packed))
-
-    def invoke(self, entity: Entity, method: Method, packed: Packed, request: Request | None = None) -> Reply:
-        """Run now what can run now; else queue it and give a future."""
-        if self.log.inbox.waiting and self.order.early(entity):
-            return self._invoke_late(entity, method, packed, request)
-        return self.invoke_now(entity, method, packed, request)
+        request = self.keyed.request(call, packed)
+        if self.log.inbox.waiting and self.order.early(entity, sent_lsn):
+            late = LateCall(entity, call.method, packed, request, sent_lsn, self.loop.create_future())
+            return self._invoke_late(late)
+        return self.invoke_now(entity, call.method, packed, request)
 
     def invoke_now(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
-        """As `invoke`, for a call that no message comes before."""
+        """Run now what can run now; else queue it and give a future."""
         if method.readonly:
             return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
         work = Work(entity, method, packed, None, request)
@@ -139,8 +140,10 @@ class Host:
             if state.live:
                 state.flush()
             return Outcome(result, None, entity.group)
-        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
-            return Outcome(None, error, entity.group)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
+            return Outcome(None, ordinary(error, turn.name), entity.group)
         finally:
             turn.closed = True
             state.end_read()
@@ -181,12 +184,12 @@ class Host:
             self.stage.commit(turn, outcome)
             outcome.group = entity.group
             return outcome
-        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
-            state.rollback()
-            return self.stage.fail(turn, error)
-        except BaseException:
+        except KeyboardInterrupt:
             state.rollback()
             raise
+        except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
+            state.rollback()
+            return self.stage.fail(turn, ordinary(error, turn.name))
         finally:
             turn.closed = True
             state.mode = IDLE
@@ -259,9 +262,20 @@ class Host:
 
     def run(self, work: Work) -> Reply:
         """Run `work` on its object, which is free."""
+        if work.method.readonly:
+            return self._read_for_message(work)
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
         return self.tasks.run(work)
+
+    def _read_for_message(self, work: Work) -> Reply:
+        """A message to a readonly method: its result is dropped, and an empty step consumes it."""
+        reply = self.invoke_now(work.entity, work.method, work.packed, None)
+        if isinstance(reply, Outcome):
+            self.stage.consume(work, reply)
+        else:
+            reply.add_done_callback(lambda done: self.stage.consume(work, outcome_of(done)))
+        return reply
 
     def run_queued(self, work: Work) -> Reply:
         """Run work whose turn has come."""
@@ -274,9 +288,8 @@ class Host:
         self.queued += 1
         return queued.reply
 
-    def _invoke_late(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
+    def _invoke_late(self, late: LateCall) -> Reply:
         """Hand over the messages before the call; if they are too many for now, the call waits for the rest."""
-        late = LateCall(entity, method, packed, request, self.loop.create_future())
         waiting = self.order.wait(late)
         self._run_messages(self.log.limits.group_work_seconds_max)
         self.committer.touch()

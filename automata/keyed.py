@@ -70,6 +70,9 @@ class Keyed:
             return
         if outcome.error is not None:
             data = _ERROR + encode_error(outcome.error)
+            if len(data) > self._log.limits.message_bytes_max:
+                size = f"the error of {work.method.type_name}.{work.method.name} takes {len(data)} bytes"
+                data = _ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded under a key"))
         else:
             data = _VALUE + work.method.result.encode(outcome.value)
         now_ms = int(self._log.clock() * 1000)

@@ -8,7 +8,7 @@ from typing import Any
 
 from automata.calls import Call, Sent
 from automata.entity import Entity
-from automata.errors import StateError
+from automata.errors import Overloaded, StateError
 from automata.host import Host
 from automata.methods import Packed
 from automata.work import Outcome, Reply
@@ -27,6 +27,7 @@ class LocalRouter:
         self._host = host
         self._gate = host.log.gate
         self._unsuspended = 0
+        self._sent_lsn = 0
         self._posting: set[asyncio.Future[Any]] = set()
         self.closed = False
 
@@ -38,6 +39,7 @@ class LocalRouter:
         if self.closed:
             raise _closed()
         packed = call.pack()
+        begun = host.loop.time() if call.timeout else 0.0
         ref = call.ref
         entity = host.entity(ref.type_name, ref.key)
         reply = self._start(call, entity, packed)
@@ -56,10 +58,13 @@ class LocalRouter:
             outcome = yield from host.follow(reply, call)
         if outcome.group > self._gate.durable:
             waiting: asyncio.Future[None] = host.loop.create_future()
-            if call.timeout is not None:
-                host.loop.call_later(call.timeout, _expire, waiting, call)
+            timer = host.loop.call_at(begun + call.timeout, _expire, waiting, call) if call.timeout else None
             self._gate.release(outcome.group, waiting)
-            yield from waiting
+            try:
+                yield from waiting
+            finally:
+                if timer is not None:
+                    timer.cancel()
         return outcome.take()
 
     def _start(self, call: Call, entity: Entity, packed: Packed) -> Reply:
@@ -67,10 +72,10 @@ class LocalRouter:
         if entity.queue:
             host.check_load(entity)
         if call.request is not None or method.sized:
-            return host.invoke_inside(call, packed)
+            return host.invoke_inside(call, packed, self._sent_lsn)
         if method.direct and not (method.readonly or entity.busy or entity.queue or host.log.inbox.waiting):
             return host.perform(entity, method, packed)
-        return host.invoke(entity, method, packed)
+        return host.invoke_inside(call, packed, self._sent_lsn)
 
     def post(self, call: Call) -> Sent:
         """Send a message: it is on its way at once, and durable when the result is awaited."""
@@ -99,12 +104,17 @@ class LocalRouter:
         if self.closed:
             raise _closed()
         host.options.registry.get(call.ref.type_name)
-        host.log.admit()
+        if len(self._posting) >= host.log.limits.outside_calls_max:
+            raise Overloaded(f"{len(self._posting)} messages wait for the disk: await some, then send again")
+        host.admit()
         step = Step(b"", b"")
-        envelope, _ = host.envelope(call)
+        envelope, size = host.envelope(call)
         step.send(envelope)
-        host.log.commit(step)
+        host.log.commit(step, size)
+        if host.log.full:
+            host.committer.close_full_group()
         host.committer.touch()
+        self._sent_lsn = envelope.lsn
         return str(envelope.lsn)
 
     async def _post_here(self, call: Call) -> tuple[str, asyncio.Task[None]]:

@@ -22,6 +22,7 @@ class OpenInvocations:
         self._log = log
         rows = log.store.scan(keys.INVOCATION, keys.after(keys.INVOCATION), keys.ALL)
         self.interrupted = {keys.number_of(key): decode_open(data) for key, data in rows}
+        self._by_request = {(row.partition, row.request): n for n, row in self.interrupted.items() if row.request}
 
     def add(self, work: Work, step: Step) -> int:
         """The first part of `work` commits with `step`. Returns its number."""
@@ -44,15 +45,17 @@ class OpenInvocations:
 
     def check(self, partition: bytes, request: bytes) -> None:
         """Raise Interrupted for the key of an interrupted method: it must not run a second time."""
-        for number, row in self.interrupted.items():
-            if row.partition == partition and row.request == request:
-                type_name, key = address_of(partition)
-                raise Interrupted(
-                    f"{type_name}/{key} {row.method} was interrupted after it had committed a part (number {number} "
-                    "in app.interrupted()): its later parts did not happen, and it is not run again"
-                )
+        number = self._by_request.get((partition, request))
+        if number is None:
+            return
+        type_name, key = address_of(partition)
+        raise Interrupted(
+            f"{type_name}/{key} {self.interrupted[number].method} was interrupted after it had committed a part "
+            f"(number {number} in app.interrupted()): its later parts did not happen, and it is not run again"
+        )
 
     def discard(self, number: int, step: Step) -> None:
         """Forget an interrupted method with `step`."""
-        del self.interrupted[number]
+        row = self.interrupted.pop(number)
+        self._by_request.pop((row.partition, row.request), None)
         step.set_row(keys.numbered(keys.INVOCATION, number), None)

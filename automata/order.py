@@ -27,6 +27,7 @@ class LateCall:
     method: Method
     packed: Packed
     request: Request | None
+    sent_lsn: int
     reply: asyncio.Future[Outcome]
 
 
@@ -38,9 +39,15 @@ class Order:
         self._invoke = invoke
         self._late: deque[LateCall] = deque()
 
-    def early(self, entity: Entity) -> bool:
-        """Whether a call to this object would overtake a message. While nothing can be delivered, calls go first."""
-        return entity.partition in self._log.inbox.waiting and not self._log.refusing
+    def early(self, entity: Entity, sent_lsn: int) -> bool:
+        """Whether a call to this object could overtake a message of its own sender, which has sent up to `sent_lsn`.
+
+        While nothing can be delivered, calls go first.
+        """
+        inbox = self._log.inbox
+        if entity.partition not in inbox.waiting or self._log.refusing:
+            return False
+        return not inbox.ready or inbox.ready[0].lsn <= sent_lsn
 
     def wait(self, call: LateCall) -> asyncio.Future[Outcome]:
         """Make the call when the messages before it were handed over."""
@@ -52,7 +59,7 @@ class Order:
         """Messages were handed over: make the calls that waited for them, in order."""
         for _ in range(len(self._late)):
             call = self._late.popleft()
-            if self.early(call.entity):
+            if self.early(call.entity, call.sent_lsn):
                 self._late.append(call)
             else:
                 self._make(call)

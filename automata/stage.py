@@ -39,6 +39,7 @@ class Stage:
         if turn.detached:
             turn.check_detached()
         overlay = state.flush()
+        number = turn.lsn
         step = Step(entity.partition, entity.prefix, overlay)
         if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
             self._check_step(turn)
@@ -48,21 +49,35 @@ class Stage:
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
         if work is not None:
-            self._add_work(turn, work, outcome, step)
+            number = self._add_work(turn, work, outcome, step)
         if overlay is not None or step.sends or step.consumed or step.rows:
             writes = len(overlay.writes) if overlay is not None else 0
             sends = len(step.sends) if step.sends is not None else 0
             step.note = (self._log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
-            self._stage(entity, step, state.written_bytes)
+            self._stage(entity, step, state.written_bytes + turn.sent_bytes)
             entity.exists = exists
+            if sends:
+                entity.sent_lsn = self._log.next_lsn - 1
         if outcome is None:
+            turn.lsn = number
             self._end_part(turn)
         state.settle()
 
-    def _add_work(self, turn: Turn, work: Work, outcome: Outcome | None, step: Step) -> None:
-        """What belongs to the step besides the object's own changes."""
+    def consume(self, work: Work, outcome: Outcome) -> None:
+        """A message has been run outside of any step, because its method is readonly: take it off the inbox."""
+        if outcome.error is not None:
+            self.failed(work, outcome.error)
+        elif work.message is not None and self._log.gate.failure is None:
+            step = Step(work.entity.partition, work.entity.prefix)
+            step.consume(work.message)
+            self._log.commit(step)
+            self._committer.touch()
+
+    def _add_work(self, turn: Turn, work: Work, outcome: Outcome | None, step: Step) -> int:
+        """What belongs to the step besides the object's own changes. Returns the number of the unfinished method."""
+        number = turn.lsn
         if outcome is None:
-            turn.lsn = turn.lsn or self._unfinished.add(work, step)
+            number = number or self._unfinished.add(work, step)
         else:
             if turn.lsn:
                 self._unfinished.drop(turn.lsn, step)
@@ -70,6 +85,7 @@ class Stage:
                 self._keyed.record(work, outcome, step)
         if work.message is not None:
             step.consume(work.message)
+        return number
 
     def _end_part(self, turn: Turn) -> None:
         """A part has committed, and the method goes on: what it did is not done again, what it read is stale."""
@@ -102,7 +118,7 @@ class Stage:
             for snapshot in entity.snapshots:
                 snapshot.preserve(step.overlay)
         log = self._log
-        entity.group = log.commit(step, written if step.rows is None and step.sends is None else None)
+        entity.group = log.commit(step, written if step.rows is None else None)
         if log.full:
             self._committer.close_full_group()
         self._committer.touch()

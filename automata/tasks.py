@@ -8,12 +8,12 @@ from typing import Any
 
 from automata.context import CURRENT
 from automata.entity import Entity, load
-from automata.errors import CallTimeout
+from automata.errors import CallTimeout, StateError
 from automata.methods import Method, Packed
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.turn import Steps, Turn, drive
-from automata.work import Outcome, Reply, Work
+from automata.work import Outcome, Reply, Work, ordinary
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -38,7 +38,10 @@ class Tasks:
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
         """Run a readonly method on a snapshot of committed state, beside whatever else runs."""
-        return self._start(self._read(entity, method, packed))
+        state, instance = load(entity.made, entity.key, self._log, entity.prefix)
+        turn = Turn(self._host, entity, method, state)
+        entity.snapshots.append(state)  # before the task begins: it also keeps the object in memory
+        return self._start(self._read(turn, instance, packed))
 
     async def stop(self, seconds: float) -> None:
         """Let what runs end within `seconds`; roll back the current part of what does not."""
@@ -68,34 +71,36 @@ class Tasks:
             result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
             self._stage.commit(turn, Outcome(result, None, 0))
             outcome = Outcome(result, None, max(turn.group, entity.group))
-        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
+        except KeyboardInterrupt:
             state.rollback()
-            outcome = self._stage.fail(turn, error)
+            raise
         except asyncio.CancelledError:
             state.rollback()
             outcome = self._cancelled(turn)
+        except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
+            state.rollback()
+            outcome = self._stage.fail(turn, ordinary(error, turn.name))
         finally:
             turn.closed = True
             state.mode = IDLE
             host.release(entity)
         return outcome
 
-    async def _read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
-        host = self._host
-        state, instance = load(entity.made, entity.key, self._log, entity.prefix)
-        turn = Turn(host, entity, method, state)
+    async def _read(self, turn: Turn, instance: object, packed: Packed) -> Outcome:
+        entity, method, state = turn.entity, turn.method, turn.state
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
         state.begin(READ)
-        entity.snapshots.append(state)
         try:
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
             state.flush()
             return Outcome(result, None, turn.group)
-        except Exception as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
-            return Outcome(None, error, turn.group)
+        except KeyboardInterrupt:
+            raise
         except asyncio.CancelledError:
-            return Outcome(None, _why_cancelled(turn), turn.group)
+            return Outcome(None, self._why_cancelled(turn), turn.group)
+        except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
+            return Outcome(None, ordinary(error, turn.name), turn.group)
         finally:
             turn.closed = True
             entity.snapshots.remove(state)
@@ -105,15 +110,15 @@ class Tasks:
 
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
         """
-        error = _why_cancelled(turn)
+        error = self._why_cancelled(turn)
         return Outcome(None, error, turn.group) if self._stopping else self._stage.fail(turn, error)
 
-
-def _why_cancelled(turn: Turn) -> Exception:
-    name = f"{turn.entity.address} {turn.method.name}"
-    if turn.expired:
-        return CallTimeout(
-            f"{name} awaited something that is no object for more than "
-            f"{turn.host.foreign_await_seconds_max} s, which holds its object: its last part was rolled back"
-        )
-    return StoreClosed(f"{name} was cancelled because the app closed: its last part was rolled back")
+    def _why_cancelled(self, turn: Turn) -> Exception:
+        if turn.expired:
+            return CallTimeout(
+                f"{turn.name} awaited what is no object for more than {turn.host.foreign_await_seconds_max} s, which "
+                "holds its object: its last part was rolled back"
+            )
+        if self._stopping:
+            return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
+        return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")

@@ -49,8 +49,8 @@ class Steps(Protocol):
     def hold_again(self, turn: Turn) -> asyncio.Future[None] | None:
         """Take the object again, at once or when the future is done."""
 
-    def invoke_inside(self, call: Call, packed: Packed) -> Reply:
-        """Make a call from a method."""
+    def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int) -> Reply:
+        """Make a call from a method, behind what its object has sent up to `sent_lsn`."""
 
     def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
         """The reply, for one waiter who may give up, with the call's own timeout."""
@@ -77,6 +77,7 @@ class Turn:
     deleted = False
     expired = False
     foreign = False
+    foreign_until = 0.0  # on the loop's clock: until when this part may hold its object for outside work
     lsn = 0
     sends: list[Envelope] | None = None
     sent_bytes = 0
@@ -95,16 +96,16 @@ class Turn:
     def check_active(self) -> None:
         """Raise StateError after the end of the method, and in other tasks than its own."""
         if self.closed:
-            raise StateError(f"{self._name} has ended: its object can be used no more by what it left behind")
+            raise StateError(f"{self.name} has ended: its object can be used no more by what it left behind")
         if self.task is not None and _current_task() is not self.task:
-            raise StateError(f"{self._name} is used from another task: invoke and send from the method itself")
+            raise StateError(f"{self.name} is used from another task: invoke and send from the method itself")
 
     def check_detached(self) -> None:
         """Raise StateError if a value was read before a commit point and changed after it."""
         for live in self.detached:
             if live.encode_changed() is not None:
                 raise StateError(
-                    f"{self._name}: {live.name!r} was read before an await of another object and changed after it; "
+                    f"{self.name}: {live.name!r} was read before an await of another object and changed after it; "
                     "others may have changed it meanwhile: read it again, then change it"
                 )
 
@@ -125,7 +126,7 @@ class Turn:
         """Take a message into this part's step."""
         self.check_active()
         if self.state.mode is READ:
-            raise ReadOnlyError(f"{self._name} is readonly and must not send")
+            raise ReadOnlyError(f"{self.name} is readonly and must not send")
         envelope, size = self.host.envelope(call)
         self.sent_bytes += size + _ENVELOPE_BYTES
         if self.sends is None:
@@ -140,13 +141,16 @@ class Turn:
 
     def begin_foreign(self) -> asyncio.TimerHandle:
         """The method awaits something that is no automaton, while it keeps its object."""
+        loop = self.host.loop
+        if not self.foreign_until:
+            self.foreign_until = loop.time() + self.host.foreign_await_seconds_max
         self.foreign = True
-        return self.host.loop.call_later(self.host.foreign_await_seconds_max, self._expire)
+        return loop.call_at(self.foreign_until, self._expire)
 
     def foreign_in_readonly(self) -> ReadOnlyError:
         """Why a readonly method may not await outside work."""
         return ReadOnlyError(
-            f"{self._name} is readonly and must not await what is no automaton: its result would depend on more than "
+            f"{self.name} is readonly and must not await what is no automaton: its result would depend on more than "
             "its snapshot. Remove @readonly, or the await"
         )
 
@@ -169,12 +173,12 @@ class Turn:
         self.check_active()
         if self.foreign:
             raise UnjournaledAwait(
-                f"{self._name} has awaited something that is no automaton before it awaits one: after a crash that "
+                f"{self.name} has awaited something that is no automaton before it awaits one: after a crash that "
                 "could come out differently. Do it through effect() or sleep(), or after the last call"
             )
         for call in calls:
             if self.state.mode is READ and not call.method.readonly:
-                raise ReadOnlyError(f"{self._name} is readonly and must not call {call!r}")
+                raise ReadOnlyError(f"{self.name} is readonly and must not call {call!r}")
         packed = [call.pack() for call in calls]
         self.host.commit_part(self)
         replies = [self._invoke(call, arguments) for call, arguments in zip(calls, packed, strict=True)]
@@ -188,7 +192,7 @@ class Turn:
 
     def _invoke(self, call: Call, packed: Packed) -> Reply:
         try:
-            return self.host.invoke_inside(call, packed)
+            return self.host.invoke_inside(call, packed, self.entity.sent_lsn)
         except Exception as error:  # noqa: BLE001 - a refusal, which the method gets like any other outcome, in its next part
             return Outcome(None, error, 0)
 
@@ -196,12 +200,14 @@ class Turn:
         """Let go of the object while the calls run, and have it again afterwards, whatever comes of them."""
         self.host.let_go(self)
         try:
+            followed = [
+                reply if isinstance(reply, Outcome) else self.host.follow(reply, call)
+                for reply, call in zip(replies, calls, strict=True)
+            ]
             outcomes = []
-            for reply, call in zip(replies, calls, strict=True):
-                if isinstance(reply, Outcome):
-                    outcomes.append(reply)
-                else:
-                    outcomes.append((yield from self._await_own(self.host.follow(reply, call))))
+            for reply in followed:
+                outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
+                outcomes.append(outcome)  # noqa: PERF401 - a comprehension cannot yield
         except BaseException:
             yield from self._hold_again()
             self.host.begin_part(self)
@@ -230,7 +236,8 @@ class Turn:
             self.waiting = None
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """What runs, for people: TYPE/KEY METHOD."""
         return f"{self.entity.address} {self.method.name}"
 
 

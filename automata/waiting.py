@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from automata.entity import Entity
-from automata.work import Outcome, Reply, Work
+from automata.work import Outcome, Reply, Work, ordinary
 from darq.errors import StoreClosed
 
 
@@ -24,7 +24,8 @@ def outcome_of(done: asyncio.Future[Outcome]) -> Outcome:
     """The outcome of a task that is done; one that was cancelled before its first step was so by closing."""
     if done.cancelled():
         return Outcome(None, StoreClosed("the method did not run: the app was closed before"), 0)
-    return done.result()
+    error = done.exception()
+    return Outcome(None, ordinary(error, "the method"), 0) if error is not None else done.result()
 
 
 class Runner(Protocol):
@@ -44,7 +45,11 @@ class QueuedWork:
 
     def proceed(self) -> None:
         """Run the work, and pass its outcome on."""
-        answer_with(self.reply, self.host.run_queued(self.work))
+        try:
+            reply = self.host.run_queued(self.work)
+        except Exception as error:  # noqa: BLE001 - a fault of one call must not keep the object from all behind it
+            reply = Outcome(None, error, 0)
+        answer_with(self.reply, reply)
 
 
 @dataclass(frozen=True, slots=True)

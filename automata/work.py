@@ -31,6 +31,13 @@ class Outcome:
         return self.value
 
 
+def ordinary(error: BaseException, what: str) -> Exception:
+    """What a method raised, as an outcome: `sys.exit()` and the like end the method, never the process."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"{what} raised {type(error).__name__}: {error}")
+
+
 Reply = Outcome | asyncio.Future[Outcome]
 """An outcome, now or later."""
 

@@ -72,11 +72,14 @@ class Committer:
         log = self._log
         if log.gate.failure is not None or (self._in_flight is not None and log.full):
             return
-        more = self._run(log.limits.group_work_seconds_max)
-        if self._in_flight is None and log.group.dirty:
-            self._close_group()
-        if more:
-            self.touch()
+        more = True
+        try:
+            more = self._run(log.limits.group_work_seconds_max)
+        finally:  # an interrupt of the process goes up, but what was staged before it does not wait for ever
+            if self._in_flight is None and log.group.dirty:
+                self._close_group()
+            if more:
+                self.touch()
 
     def _close_group(self) -> None:
         log = self._log
