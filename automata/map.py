@@ -32,9 +32,11 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):  # noqa: PLW1641 - C
         self._state.check_writable(self._name)
         subkey = self._key(key)
         accepted = self._accept(self._kinds[1], value)
-        if self._state.read(subkey) is None:
-            self._set_size((self._size()[0] + 1,))
-        self._store(self._kinds[1], subkey, accepted)
+        added = self._state.read(subkey) is None
+        count = self._size()[0]
+        self._store(self._kinds[1], subkey, accepted)  # before it is counted: text without UTF-8 is found only here
+        if added:
+            self._set_size((count + 1,))
 
     def __delitem__(self, key: K) -> None:
         self._state.check_writable(self._name)

@@ -21,8 +21,9 @@ class Set(Collection, MutableSet[T], Generic[T]):  # noqa: PLW1641 - Collection 
         self._state.check_writable(self._name)
         subkey = self._key(member)
         if self._state.read(subkey) is None:
+            count = self._size()[0]
             self._state.put(subkey, b"")
-            self._set_size((self._size()[0] + 1,))
+            self._set_size((count + 1,))
 
     def discard(self, member: T) -> None:
         """Take a member out; no change if it is not there."""

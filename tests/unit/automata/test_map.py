@@ -28,6 +28,7 @@ class Index:
     by_id: Map[UUID, int]
     by_time: Map[datetime, int]
     numbers: Map[int, int]
+    texts: Map[str, str]
 
     async def fill(self, name: str, keys: Any) -> None:
         for key in reversed(keys):
@@ -159,6 +160,13 @@ async def test_keys_and_values_are_validated(app: App, lines: str) -> None:
     with pytest.raises(InvalidArgument):
         await ref(Index, "i").script(lines)
     assert await ref(Index, "i").look("len(m)") == 0
+
+
+@in_app
+async def test_a_value_that_is_refused_is_not_counted(app: App) -> None:
+    index = await filled()
+    await index.script("try:\n    self.texts['a'] = '\\ud800'\nexcept InvalidArgument:\n    pass")
+    assert await index.look("(len(self.texts), list(self.texts))") == (0, [])
 
 
 KEYS = [
