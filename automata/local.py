@@ -85,13 +85,10 @@ class LocalRouter:
         except RuntimeError:
             here = False
         if here:
-            lsn = self._store(call)
-            written = host.loop.create_task(durable(host.log.gate, host.log.group.number))
+            lsn, written = self._post(call)
         else:
             lsn, waiting = asyncio.run_coroutine_threadsafe(self._post_here(call), host.loop).result()
             return Sent(lsn, _Elsewhere(self, waiting))
-        self._posting.add(written)
-        written.add_done_callback(self._posting.discard)
         return Sent(lsn, written)
 
     async def drain(self) -> None:
@@ -99,7 +96,8 @@ class LocalRouter:
         if self._posting:
             await asyncio.wait(self._posting)
 
-    def _store(self, call: Call) -> str:
+    def _store(self, call: Call) -> tuple[int, int]:
+        """Stage the message; its number, and the group that it is durable with."""
         host = self._host
         if self.closed:
             raise _closed()
@@ -110,19 +108,22 @@ class LocalRouter:
         step = Step(b"", b"")
         envelope, size = host.envelope(call)
         step.send(envelope)
-        host.log.commit(step, size)
+        group = host.log.commit(step, size)
         if host.log.full:
             host.committer.close_full_group()
         host.committer.touch()
         self._sent_lsn = envelope.lsn
-        return str(envelope.lsn)
+        return envelope.lsn, group
 
     async def _post_here(self, call: Call) -> tuple[str, asyncio.Task[None]]:
-        lsn = self._store(call)
-        written = self._host.loop.create_task(durable(self._host.log.gate, self._host.log.group.number))
+        return self._post(call)
+
+    def _post(self, call: Call) -> tuple[str, asyncio.Task[None]]:
+        lsn, group = self._store(call)
+        written = self._host.loop.create_task(durable(self._host.log.gate, group))
         self._posting.add(written)
         written.add_done_callback(self._posting.discard)
-        return lsn, written
+        return str(lsn), written
 
     async def _call_here(self, call: Call) -> Any:
         return await _Here(self, call)

@@ -207,7 +207,7 @@ class Turn:
             outcomes = []
             for reply in followed:
                 outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
-                outcomes.append(outcome)  # noqa: PERF401 - a comprehension cannot yield
+                outcomes.append(outcome)
         except BaseException:
             yield from self._hold_again()
             self.host.begin_part(self)
