@@ -9,7 +9,8 @@ import inspect
 import sys
 import textwrap
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
 
 from automata.collection import Collection, CollectionField
@@ -63,9 +64,10 @@ def object_type(cls: C | None = None, /, *, name: str | None = None) -> C | Call
     Annotated names are fields, `async def` methods are the invocable surface, everything else stays plain Python.
     Raises DeclarationError, with the line at fault.
     """
+    frame = _function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:
-        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name))
+        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame))
         return plain
 
     return define if cls is None else define(cls)
@@ -75,12 +77,15 @@ class UnresolvedName(DeclarationError):
     """An annotation names what is not defined (yet)."""
 
 
-def definition(cls: type, name: str) -> AutomatonType:
-    """The definition of one decorated class, and the class prepared for its instances."""
+def definition(cls: type, name: str, frame: FrameType | None = None) -> AutomatonType:
+    """The definition of one decorated class, and the class prepared for its instances.
+
+    frame: of the function that defines it, if one does: its annotations may name what is local there.
+    """
     _check_class(cls, name)
     annotations = _annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
-    made = AutomatonType(name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults))
+    made = AutomatonType(name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults, frame))
     made.ref_class = ref_class(made)
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):
@@ -202,16 +207,24 @@ def _undeclared(made: AutomatonType, name: str) -> StateError:
     return StateError(f"{made.name}.{name} is not declared, so it would not survive: annotate it in the class")
 
 
-def _resolve(made: AutomatonType, annotations: dict[str, object], defaults: dict[str, object]) -> dict[str, Field]:
+def _function_frame(frame: FrameType) -> FrameType | None:
+    """The frame if it is a function's: names in the body of a module or of a class are not local to anything."""
+    return frame if frame.f_code.co_flags & inspect.CO_OPTIMIZED else None
+
+
+def _resolve(
+    made: AutomatonType, annotations: dict[str, object], defaults: dict[str, object], frame: FrameType | None
+) -> dict[str, Field]:
     """Compile all annotations and put the field descriptors on the class."""
     cls = made.cls
-    hints = _hints(cls, cls, made.name)
+    names = {**(frame.f_locals if frame is not None else {}), cls.__name__: cls}
+    hints = _hints(cls, cls, made.name, names)
     fields: dict[str, Field] = {}
     for name in annotations:
         fields[name] = _field(cls, name, hints[name], defaults[name])
     for method in made.methods.values():
         try:
-            method.resolve(_hints(cls, method.fn, f"{made.name}.{method.name}"))
+            method.resolve(_hints(cls, method.fn, f"{made.name}.{method.name}", names))
         except UnresolvedName:
             raise  # it may be defined later: when an app opens, it must be
         except DeclarationError as error:
@@ -238,10 +251,10 @@ def _field(cls: type, name: str, hint: object, default: object) -> Field:
         raise _fault(cls, name, str(error)) from None
 
 
-def _hints(cls: type, of: Any, what: str) -> dict[str, object]:
+def _hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> dict[str, object]:
     namespace = dict(vars(sys.modules.get(cls.__module__, typing)))
     try:
-        return typing.get_type_hints(of, namespace, {cls.__name__: cls}, include_extras=True)
+        return typing.get_type_hints(of, namespace, dict(names), include_extras=True)
     except NameError as error:
         fault = _fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
         raise UnresolvedName(*fault.args) from None

@@ -105,9 +105,11 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
 
 def _invoker(made: AutomatonType, method: Method) -> Callable[..., Invocation]:
     def invoke(self: ObjectRef, *args: object, **kwargs: object) -> Invocation:
-        if made.replaced_by is not None:  # the class was defined again, as in a notebook
-            newer = made.replaced_by.ref_class(self.type_name, self.key, self.app)
-            return cast("Invocation", getattr(newer, method.name)(*args, **kwargs))
+        if not made.current:
+            if made.replaced_by is not None:  # the class was defined again, as in a notebook
+                newer = made.replaced_by.ref_class(self.type_name, self.key, self.app)
+                return cast("Invocation", getattr(newer, method.name)(*args, **kwargs))
+            made.resolve()  # it names what was defined later than it, while an app was open
         return Invocation(self, method, args, kwargs)
 
     invoke.__name__, invoke.__doc__ = method.name, method.fn.__doc__

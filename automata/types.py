@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class AutomatonType:
-    """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved."""
+    """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
+
+    current: it is resolved and nothing has replaced it, so that calls need not look any further.
+    """
 
     def __init__(
         self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, Field]]
@@ -25,6 +28,7 @@ class AutomatonType:
         self.methods = methods
         self.ref_class: type[ObjectRef]
         self.replaced_by: AutomatonType | None = None
+        self.current = False
         self._resolve = resolve
         self._fields: dict[str, Field] | None = None
 
@@ -41,7 +45,9 @@ class AutomatonType:
     def resolve(self) -> dict[str, Field]:
         """Compile its annotations. Raises DeclarationError."""
         if self._fields is None:
-            self._fields = self._resolve()
+            self._fields = fields = self._resolve()
+            self._resolve = lambda: fields  # lets go of the function in which the class was defined
+            self.current = self.replaced_by is None
         return self._fields
 
     def method(self, name: str) -> Method:
@@ -75,6 +81,7 @@ class Registry:
             replaced = named.pop(definition.origin, None)
             if replaced is not None:
                 replaced.replaced_by = definition
+                replaced.current = False
             named[definition.origin] = definition
             self.newest[definition.name] = definition
             listeners = list(self._listeners)

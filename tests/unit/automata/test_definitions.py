@@ -294,3 +294,40 @@ class LaterForm(BaseModel):
 @in_app
 async def test_a_method_may_name_a_later_class(app: object) -> None:
     assert await ref(Takes, "t").take(LaterForm(n=3)) == LaterForm(n=3)
+
+
+@in_app
+async def test_a_class_may_name_a_later_one_while_an_app_is_open(app: object) -> None:
+    @object_type
+    class Hopeful:
+        met: List[Coming]
+
+        async def take(self, form: Coming, n: int = 1) -> int:
+            self.met.append(form)
+            return len(self.met) + n
+
+    with pytest.raises(DeclarationError, match=r"Hopeful.*Coming"):
+        await ref(Hopeful, "h").take(1)  # type: ignore[arg-type]
+
+    class Coming(BaseModel):
+        name: str = "x"
+
+    assert await ref(Hopeful, "h").take(Coming()) == 2
+
+
+@in_app
+async def test_a_class_may_name_what_is_local_where_it_is_defined(app: object) -> None:
+    class Animal(BaseModel):  # hides the one of the module, as in the function's own code
+        legs: int
+
+    @object_type
+    class Zoo:
+        inside: List[Animal]
+        last: Animal | None = None
+
+        async def add(self, animal: Animal) -> int:
+            self.inside.append(animal)
+            self.last = animal
+            return self.inside[-1].legs
+
+    assert await ref(Zoo, "z").add(Animal(legs=4)) == 4
