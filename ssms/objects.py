@@ -32,19 +32,22 @@ def type_name(cls: type | str) -> str:
 
 
 async def keys_of(engine: Engine, name: str, prefix: str, after: str) -> AsyncIterator[str]:
-    """Keys of existing objects, in order, read page by page."""
+    """Keys of existing objects, in order, page by page: each page is read, and shown once all in it is durable."""
     first = keys.DIRECTORY + keys.escape(partition_of(name, prefix))
     begin, end = first, keys.after(first)
     if after:
         begin = max(begin, keys.partition_key(keys.DIRECTORY, partition_of(name, after)) + b"\xff")
     while True:
-        await _settled(engine)
         rows = engine.log.store.scan(begin, end, _PAGE_ROWS)
-        for key, _ in rows:
+        behind = rows[-1][0] + b"\x00" if len(rows) == _PAGE_ROWS else end
+        staged = {key: row for key, row in engine.log.group.rows.items() if begin <= key < behind}
+        found = sorted(key for key, row in (dict(rows) | staged).items() if row is not None)
+        await _settled(engine)
+        for key in found:
             yield address_of(keys.split_partition(key)[0])[1]
-        if len(rows) < _PAGE_ROWS:
+        if behind == end:
             return
-        begin = rows[-1][0] + b"\x00"
+        begin = behind
 
 
 async def exists(engine: Engine, ref: ObjectRef) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import ssms
 from automata import List, Map, Ref, Set, call, delete, object_type, readonly, ref, send
 from automata.errors import InvalidArgument, StateError, UnknownType
 from darq.errors import StoreClosed
+from darq.memory import MemoryStore
 from ssms.app import App
-from tests.memory_app import in_app, in_loop, listed, memory_app, settled
+from tests.memory_app import PATIENCE_SECONDS, in_app, in_loop, listed, memory_app, settled, slow_disk
 
 
 @object_type
@@ -228,3 +231,63 @@ async def test_inspect_gives_copies_and_makes_nothing(app: App) -> None:
     assert await ref(Plant, "p").count() == 1
     assert await app.inspect(ref(Plant, "ghost")) == EMPTY
     assert not await app.exists(ref(Plant, "ghost"))
+
+
+class HeldDisk(MemoryStore):
+    """Flushes on the committer's thread when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushing = threading.Event()
+        self.allowed = threading.Semaphore(1000)
+
+    def hold(self) -> None:
+        self.flushing.clear()
+        self.allowed = threading.Semaphore(0)
+
+    def flush(self) -> None:
+        self.flushing.set()
+        assert self.allowed.acquire(timeout=PATIENCE_SECONDS)
+        super().flush()
+
+
+@in_loop
+async def test_a_listing_shows_what_is_durable_alone() -> None:
+    store = HeldDisk()
+    async with memory_app(store, slow_disk()) as app:
+        engine = app._engine
+        assert engine is not None
+        store.hold()
+        first = asyncio.create_task(ref(Rock, "a").roll())  # type: ignore[arg-type]
+        await asyncio.to_thread(store.flushing.wait)
+        # when the first group is durable, the next is written before anybody else on the loop has a turn
+        engine.log.gate.release(engine.log.gate.durable + 1, lambda error: engine.host.committer.touch())
+        listing = asyncio.create_task(listed(app.objects(Rock)))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(ref(Rock, "b").roll())  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        store.allowed.release()
+        shown = await listing
+        store.allowed.release(1000)
+        await first, await second
+        assert shown == ["a"]
+        assert await listed(app.objects(Rock)) == ["a", "b"]
+
+
+@in_loop
+async def test_a_listing_takes_in_what_is_not_written_yet() -> None:
+    store = HeldDisk()
+    async with memory_app(store, slow_disk()) as app:
+        for key in ("b", "d"):
+            await ref(Plant, key).grow(1)
+        store.hold()
+        tasks = [asyncio.create_task(ref(Plant, "a").grow(1))]  # type: ignore[arg-type]
+        await asyncio.to_thread(store.flushing.wait)
+        tasks += [asyncio.create_task(ref(Plant, key).grow(1)) for key in ("c", "e")]  # type: ignore[arg-type]
+        tasks.append(asyncio.create_task(ref(Plant, "b").uproot()))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        listing = asyncio.create_task(listed(app.objects(Plant)))
+        await asyncio.sleep(0)
+        store.allowed.release(1000)
+        assert await listing == ["a", "c", "d", "e"]
+        await asyncio.gather(*tasks)
