@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
@@ -22,6 +22,7 @@ from darq.rocks import RocksStore
 from darq.store import Store
 from ssms import embedded, objects
 from ssms.embedded import Engine
+from ssms.loop_thread import LoopThread
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class App:
         self._limits = limits
         self._options = options
         self._engine: Engine | None = None
-        self._thread: _LoopThread | None = None
+        self._thread: LoopThread | None = None
 
     async def __aenter__(self) -> App:
         self._start(asyncio.get_running_loop())
@@ -68,21 +69,20 @@ class App:
         await self._stop()
 
     def __enter__(self) -> App:
-        self._thread = _LoopThread()
+        self._thread = LoopThread()
         try:
             self._thread.run(self.__aenter__())
         except BaseException:
-            self._thread.stop()
+            self._end_thread()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        if self._thread is not None:
             try:
-                thread.run(self._stop())
+                self._thread.run(self._stop())
             finally:
-                thread.stop()
+                self._end_thread()
 
     # invoking
 
@@ -106,15 +106,15 @@ class App:
     def run(self, work: Awaitable[T] | AsyncIterator[T], /) -> T | Iterator[T]:
         """Wait for an awaitable of this app, or iterate an async iterator of it, from synchronous code in any thread.
 
-        Raises StateError on the app's own event loop, where `await` belongs.
+        Raises StateError on the app's own event loop, where `await` belongs, and StoreClosed if the app is closed
+        meanwhile, in a plain `with`.
         """
         if self._engine is None and asyncio.iscoroutine(work):
             work.close()  # it was tried: no warning that it never ran is due
-        loop = self._opened().host.loop
-        _refuse_on(loop)
+        _refuse_on(self._opened().host.loop)
         if isinstance(work, AsyncIterator):
-            return _iterate(work, loop)
-        return asyncio.run_coroutine_threadsafe(_await(work), loop).result()
+            return self._each(work)
+        return self._submit(_await(work)).result()
 
     # types
 
@@ -201,12 +201,30 @@ class App:
             raise StoreClosed("the app is not open: use it inside `async with ssms.open(path) as app:`")
         return self._engine
 
+    def _end_thread(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine on the engine's loop, from another thread."""
+        if self._thread is not None:
+            return self._thread.submit(coroutine)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._opened().host.loop)
+
+    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        while True:
+            item = self._submit(_next(items)).result()
+            if item is _END:
+                return
+            yield cast("T", item)
+
     async def _here(self, look: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
         """Run on the engine's own loop, wherever the caller is."""
         engine = self._opened()
         if asyncio.get_running_loop() is engine.host.loop:
             return await look(engine)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(look(engine), engine.host.loop))
+        return await asyncio.wrap_future(self._submit(look(engine)))
 
     async def _iterate(self, look: Callable[[Engine], AsyncIterator[T]]) -> AsyncIterator[T]:
         engine = self._opened()
@@ -216,7 +234,7 @@ class App:
             return
         items = look(engine)
         while True:
-            found = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_next(items), engine.host.loop))
+            found = await asyncio.wrap_future(self._submit(_next(items)))
             if found is _END:
                 return
             yield cast("T", found)
@@ -230,36 +248,11 @@ def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App: 
     return App(lambda: RocksStore(path), limits or Limits(), Options())
 
 
-class _LoopThread:
-    """An event loop on a thread of its own, for apps opened by synchronous code."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="ssms", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-
 _END = object()
 
 
 async def _next(items: AsyncIterator[T]) -> T | object:
     return await anext(items, _END)
-
-
-def _iterate(items: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
-    while True:
-        item = asyncio.run_coroutine_threadsafe(_next(items), loop).result()
-        if item is _END:
-            return
-        yield cast("T", item)
 
 
 async def _await(work: Awaitable[T]) -> T:

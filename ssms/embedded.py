@@ -52,17 +52,19 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
 
 
 async def stop(engine: Engine) -> None:
-    """Finish running steps, make everything durable, and let go of the store."""
+    """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled."""
     engine.unlisten()
     router.OPEN.remove(engine.router)
     engine.router.closed = True
     engine.delivery.stop()
     engine.host.order.close()
-    await engine.host.tasks.stop(engine.host.options.closing_seconds_max)
-    await engine.host.committer.settle()
-    await engine.router.drain()
-    engine.host.committer.stop()
-    engine.log.close()
+    try:
+        await engine.host.tasks.stop(engine.host.options.closing_seconds_max)
+        await engine.host.committer.settle()
+        await engine.router.drain()
+    finally:
+        engine.host.committer.stop()
+        engine.log.close()
 
 
 def _redefined(host: Host, delivery: Delivery, made: AutomatonType) -> None:

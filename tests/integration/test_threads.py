@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import ssms
 from automata import call, gather, object_type, readonly, ref, send
 from automata.errors import StateError
+from automata.host import Options
 from darq.errors import StoreClosed
 from ssms.app import App
-from tests.memory_app import in_app, memory_app, settled
+from tests.memory_app import PATIENCE_SECONDS, in_app, in_loop, memory_app, settled
 
 
 @object_type
@@ -32,6 +36,9 @@ class Till:
 
     async def fail(self) -> None:
         raise LookupError("no")
+
+    async def hang(self) -> None:
+        await asyncio.Event().wait()
 
     @readonly
     async def get(self) -> int:
@@ -124,8 +131,6 @@ def test_a_cancelled_wait_elsewhere_leaves_the_app_alive() -> None:
         async def wait(self) -> None:
             await asyncio.Event().wait()
 
-    from automata.host import Options
-
     with memory_app(options=Options(closing_seconds_max=0.01)) as app:
         asyncio.run(give_up())
         assert app.run(T.add()) == 1
@@ -145,3 +150,94 @@ def test_two_synchronous_apps_and_their_threads_end_with_them() -> None:
     with memory_app() as one, memory_app() as two:
         assert one.run(one.ref(Till, "t").add()) == two.run(two.ref(Till, "t").add()) == 1
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "iterator", "call", "elsewhere"])
+def test_a_thread_that_waits_when_the_app_is_closed_is_told_so(kind: str) -> None:
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def items() -> AsyncIterator[None]:
+        yield await wait()
+
+    @object_type
+    class Waits:
+        async def wait(self) -> None:
+            await wait()
+
+    def work(app: App) -> object:
+        if kind == "coroutine":
+            return app.run(wait())
+        if kind == "iterator":
+            return list(app.run(items()))
+        return app.run(ref(Waits, "w").wait()) if kind == "call" else asyncio.run(elsewhere())
+
+    async def elsewhere() -> None:
+        await ref(Waits, "w").wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        with memory_app(options=Options(closing_seconds_max=0.01)) as app:
+            waiting = pool.submit(work, app)
+            assert begun.wait(PATIENCE_SECONDS)
+        with pytest.raises(StoreClosed):
+            waiting.result(PATIENCE_SECONDS)
+
+
+def test_what_leaves_by_sys_exit_leaves_the_app_alive() -> None:
+    async def leave() -> None:
+        sys.exit(3)
+
+    with memory_app() as app:
+        with pytest.raises(SystemExit):
+            app.run(leave())
+        assert app.run(T.add()) == 1
+
+
+def test_closing_ends_what_runs_on_the_apps_own_loop() -> None:
+    ended: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            ended.append("iterator")
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("task")
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        return task
+
+    with memory_app() as app:
+        started = app.run(begin()), app.run(items())
+        assert next(started[1]) == 1
+    assert sorted(ended) == ["iterator", "task"]
+
+
+@in_loop
+async def test_closing_that_is_cancelled_lets_go_of_the_store(tmp_path: Path) -> None:
+    app = ssms.open(tmp_path)
+    await app.__aenter__()
+    running = asyncio.create_task(hang())
+    assert await T.add() == 1
+    closing = asyncio.create_task(app.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    async with ssms.open(tmp_path):
+        assert await T.get() == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def hang() -> None:
+    await ref(Till, "other").hang()
