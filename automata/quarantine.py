@@ -3,6 +3,7 @@
 A message whose method crashes the interpreter or never returns would otherwise kill host after host. What an earlier
 life has left is delivered in batches, each behind a durable mark that says which messages are being tried (ENGINE,
 decision 15). If the process dies under a mark, the next life tries that batch's messages one by one, each alone.
+A message that was parked keeps its row, and so its number, until a step consumes it: it is tried the same way.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Quarantine:
         self._before = log.next_lsn if log.was_killed else 0
         data = log.store.get(keys.SUSPECT)
         self._first, self._last, self._tries = _mark.unpack(data) if data is not None else (0, 0, 0)
-        self._marked_to = 0
+        self._marked_from, self._marked_to = 0, -1
+        self._expected: set[int] = set()
         self._alone = False
         self._running: set[int] = set()
         self._has_mark = data is not None
@@ -43,7 +45,12 @@ class Quarantine:
 
     def holds(self, message: Message) -> bool:
         """Whether a covered message has to wait for a mark that is not there yet."""
-        return message.lsn > self._marked_to
+        return not self._marked_from <= message.lsn <= self._marked_to
+
+    def expect(self, lsn: int) -> None:
+        """A message that is parked will be tried later: if it is a suspect, what is known of it is kept until then."""
+        if lsn < self._before and self._first <= lsn <= self._last:
+            self._expected.add(lsn)
 
     def guilty(self, message: Message) -> bool:
         """Whether the process has died too often while this message alone was tried."""
@@ -58,15 +65,17 @@ class Quarantine:
         if self._running:
             return
         lsn = message.lsn
+        self._expected.discard(lsn)
         suspect = self._first <= lsn <= self._last
         end = lsn if suspect else lsn + BATCH_LSNS - 1
         if lsn < self._first <= end:
             end = self._first - 1
         tries = self._tries + 1 if suspect else 1
-        self._set(_mark.pack(lsn, end, tries), lambda: self._marked(end, suspect, marked))
+        self._set(_mark.pack(lsn, end, tries), lambda: self._marked((lsn, end), suspect, marked))
 
     def begin(self, message: Message) -> None:
         """A message under the mark is about to be run."""
+        self._expected.discard(message.lsn)
         self._running.add(message.lsn)
         self.blocked = self._alone
 
@@ -77,17 +86,17 @@ class Quarantine:
             self.blocked = False
 
     def finish(self) -> None:
-        """The inbox is empty: once all that an earlier life has left has survived, no mark is needed any more."""
-        if self._running:
+        """The inbox is empty: no mark is needed until a message comes back that an earlier life has parked."""
+        if self._running or self._expected:
             return
         if self._has_mark:
             self._set(None, _nothing)
             self._has_mark = False
-        self._before = 0
+            self._marked_from, self._marked_to = 0, -1
 
-    def _marked(self, end: int, alone: bool, marked: Callable[[], object]) -> None:
+    def _marked(self, lsns: tuple[int, int], alone: bool, marked: Callable[[], object]) -> None:
         self.blocked = False
-        self._marked_to = end
+        self._marked_from, self._marked_to = lsns
         self._alone = alone
         marked()
 

@@ -37,6 +37,7 @@ class Inbox:
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
         self._first_own_lsn = next_lsn
         self.waiting: dict[bytes, int] = {}
+        self._recalled: dict[int, bytes] = {}  # rows elsewhere in the store that stand for messages, by number
 
     def add(self, messages: Sequence[Message], lsn: int, group: Group) -> int:
         """Number messages born in the open group from `lsn` on. Returns the next number."""
@@ -62,13 +63,41 @@ class Inbox:
         if not self.ready:
             return None
         message = self.ready.popleft()
-        if message.lsn >= self._first_own_lsn:
+        if message.lsn >= self._first_own_lsn and message.lsn not in self._recalled:
             left = self.waiting.get(message.partition, 0) - 1
             if left > 0:
                 self.waiting[message.partition] = left
             else:
                 self.waiting.pop(message.partition, None)
         return message
+
+    def put_back(self, message: Message) -> None:
+        """A message that was taken with `next` cannot be delivered now: it is the next one again."""
+        self.ready.appendleft(message)
+        if message.lsn >= self._first_own_lsn and message.lsn not in self._recalled:
+            self.waiting[message.partition] = self.waiting.get(message.partition, 0) + 1
+
+    def recall(self, message: Message, row: bytes, first: bool = False) -> None:
+        """Take a message that has a row elsewhere in the store into the window; the step that consumes it drops `row`.
+
+        So it is one row under one number for as long as it is tried, however often that is. first: it comes before
+        all others; else behind those in the window.
+        """
+        message.stored = True
+        self._recalled[message.lsn] = row
+        if first:
+            self.ready.appendleft(message)
+        else:
+            self.ready.append(message)
+        self.on_ready()
+
+    def recalled(self, lsn: int) -> bytes | None:
+        """The row of a message that was recalled and not consumed."""
+        return self._recalled.get(lsn)
+
+    def dismiss(self, message: Message) -> None:
+        """A recalled message that was taken with `next` stays in its row, to be recalled another time."""
+        del self._recalled[message.lsn]
 
     def __bool__(self) -> bool:
         return bool(self.ready) or self._spilled
@@ -85,10 +114,13 @@ class Inbox:
         for message in messages:
             lsn = message.lsn
             pending = self._pending if message.stored else group.born
-            if pending.pop(lsn, None) is None:
+            if pending.pop(lsn, None) is not None:
+                if message.stored:
+                    group.gone.append(lsn)
+            elif message.stored and lsn in self._recalled:
+                group.rows[self._recalled.pop(lsn)] = None
+            else:
                 raise _not_pending(lsn)
-            if message.stored:
-                group.gone.append(lsn)
 
     def sealed(self, group: Group) -> None:
         """The group is written: what was born in it and is still pending has rows now."""
@@ -115,7 +147,8 @@ class Inbox:
 
     def _check(self, messages: Sequence[Message], group: Group) -> None:
         for message in messages:
-            if message.lsn not in (self._pending if message.stored else group.born):
+            known = message.lsn in (self._pending if message.stored else group.born)
+            if not known and not (message.stored and message.lsn in self._recalled):
                 raise _not_pending(message.lsn)
         if len({message.lsn for message in messages}) < len(messages):
             raise InvalidStep("a step consumes the same message twice")

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one store. The defaults suit a machine with a local disk and a few GiB of memory."""
+    """Bounds of one store. The defaults suit a machine with a local disk and a few GiB of memory.
+
+    deliveries_running_max: how many methods that came as messages may have been begun, or wait for their busy objects,
+    and have not ended. At this bound messages stay in the inbox, whomever they are for, and only endings make room: a
+    method that waits for what other messages do, other than by calling objects, keeps its place meanwhile.
+    """
 
     group_steps_max: int = 1024
     group_bytes_max: int = 1 << 20
@@ -15,6 +20,7 @@ class Limits:
     value_bytes_max: int = 16 << 20
     step_bytes_max: int = 64 << 20
     inbox_window_messages_max: int = 20_000
+    deliveries_running_max: int = 10_000
     history_bytes_max: int = 16 << 20
     wal_bytes_max: int = 16 << 20
     free_bytes_reserve: int = 64 << 20

@@ -28,21 +28,31 @@ class Bomb:
     async def slow(self) -> None:
         await asyncio.sleep(0.05)
 
+    async def fail_first(self) -> None:
+        if len(sys.argv) == 3:
+            raise ValueError("the first try fails")
+        os.kill(os.getpid(), signal.SIGKILL)
+
 
 async def first(path: str, how: str) -> None:
     bomb = ref(Bomb, "b")
-    async with ssms.open(path):
+    async with ssms.open(path) as app:
         # a slow method holds the object, so that all is stored before the bomb goes off
         work = [send(bomb.tick("before")), send(bomb.slow()), send(getattr(bomb, how)()), send(bomb.tick("after"))]
         await asyncio.gather(*work)
+        if how == "fail_first":
+            while len((await app.inspect(bomb))["got"]) < 2:
+                await asyncio.sleep(0)
+            os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(5)
 
 
 async def next_life(path: str) -> None:
     async with ssms.open(path) as app:
-        while len((await app.inspect(ref(Bomb, "b")))["got"]) < 2:
+        letters = []
+        while not letters or len((await app.inspect(ref(Bomb, "b")))["got"]) < 2:
             await asyncio.sleep(0.01)
-        letters = [letter async for letter in app.dead_letters()]
+            letters = [letter async for letter in app.dead_letters()]
         state = await app.inspect(ref(Bomb, "b"))
         print(json.dumps({"letters": [[a.method, a.error] for a in letters], "got": state["got"]}))
 
@@ -78,3 +88,11 @@ def test_a_method_that_kills_its_process_while_it_waits_is_parked(tmp_path: Path
     assert deaths == 4
     assert end["got"] == ["before", "after"]
     assert [method for method, _ in end["letters"]] == ["later"]
+
+
+def test_a_method_that_kills_its_process_when_it_is_tried_again_is_parked(tmp_path: Path) -> None:
+    deaths, end = _lives(tmp_path, "fail_first")
+    assert deaths == 4
+    assert sorted(map(str, end["got"])) == ["after", "before"]
+    assert [method for method, _ in end["letters"]] == ["fail_first"]
+    assert "died 3 times" in str(end["letters"][0])

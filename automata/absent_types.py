@@ -1,0 +1,113 @@
+"""Messages of types that nothing here defines (or whose annotations cannot be resolved yet), until something does.
+
+They come before all later messages of their type: those are parked behind them, or wait until they were handed over,
+so that what one object has sent to another keeps its order.
+"""
+
+from __future__ import annotations
+
+from automata.parking import Parking, as_message
+from automata.partitions import address_of
+from darq import keys
+from darq.codec import Cause
+from darq.inbox import Inbox
+from darq.step import Message
+
+
+class AbsentTypes:
+    """Which types have messages parked, and those messages on their way back into the window, page by page.
+
+    A message goes back as it is, in its row, and the step that consumes it drops the row: a crash changes no order.
+    """
+
+    def __init__(self, parking: Parking, inbox: Inbox) -> None:
+        self._parking = parking
+        self._inbox = inbox
+        self._waiting: dict[str, int] = {}  # messages that were not handed over, by type: parked or in the window
+        self._window: dict[int, str] = {}  # the type of those in the window, by number
+        self._next: dict[str, int] = {}  # types that are back: the number of the first row not looked at yet
+
+    def load(self) -> list[str]:
+        """Count what earlier lives have parked. Returns the types that have something."""
+        for _, parked in self._parking.rows(Cause.UNKNOWN_TYPE):
+            self.parked(parked.partition)
+        return list(self._waiting)
+
+    def parked(self, partition: bytes) -> None:
+        """A message to this object was parked."""
+        name, _ = address_of(partition)
+        self._waiting[name] = self._waiting.get(name, 0) + 1
+
+    def waits(self, name: str) -> bool:
+        """Whether messages of this type were not handed over yet."""
+        return name in self._waiting
+
+    def before(self, message: Message) -> bool:
+        """Whether parked messages of its type come before this one."""
+        return (
+            bool(self._waiting)
+            and message.lsn not in self._window
+            and address_of(message.partition)[0] in self._waiting
+        )
+
+    def back(self, name: str) -> None:
+        """The type is usable: `recall` brings its messages back."""
+        self._next.setdefault(name, 0)
+
+    def is_back(self, message: Message) -> bool:
+        """Whether the type of a message is usable again, while some of its messages are still parked."""
+        return address_of(message.partition)[0] in self._next
+
+    @property
+    def coming(self) -> bool:
+        """Whether messages that were brought back are still in the window."""
+        return bool(self._window)
+
+    def recall(self) -> bool:
+        """Bring a page of messages back to the front of the window, once the page before was handed over.
+
+        Returns whether rows were looked at: what is in the window may have changed then.
+        """
+        if not self._next or self._window:
+            return False
+        begin = min(self._next.values())
+        page, further = self._parking.page(Cause.UNKNOWN_TYPE, begin)
+        for key, parked in reversed(page):
+            name, _ = address_of(parked.partition)
+            number = keys.number_of(key)
+            if self._next.get(name, number + 1) <= number and self._inbox.recalled(number) is None:
+                self._window[number] = name
+                self._inbox.recall(as_message(key, parked), key, first=True)
+        if further:
+            self._next = {name: max(number, further) for name, number in self._next.items()}
+        else:
+            self._end()
+        return True
+
+    def handed_over(self, message: Message) -> None:
+        """A message was handed to its object, or parked for another cause."""
+        name = self._window.pop(message.lsn, None)
+        if name is not None:
+            self._count_down(name)
+
+    def gone_again(self, message: Message) -> bool:
+        """The type of a message is not usable. Returns whether its row holds it still, which needs no parking."""
+        name = self._window.pop(message.lsn, None)
+        if name is None:
+            return False
+        self._inbox.dismiss(message)
+        self._next.pop(name, None)
+        return True
+
+    def _end(self) -> None:
+        """All rows were looked at: what is in the window is the last of the types that were back."""
+        left = list(self._window.values())
+        for name in self._next:
+            self._waiting[name] = left.count(name) + 1
+            self._count_down(name)
+        self._next.clear()
+
+    def _count_down(self, name: str) -> None:
+        count = self._waiting.pop(name, 0) - 1
+        if count > 0:
+            self._waiting[name] = count
