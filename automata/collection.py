@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from automata.values.value_type import ValueType
 
 _FIRST_PAGE_ROWS, _PAGE_ROWS_MAX = 16, 512
+_SORTS = {b"L": "List", b"M": "Map", b"S": "Set"}
 _count = struct.Struct(">cQ")
 
 
@@ -54,8 +55,14 @@ class Collection:
         size = self._state.sizes.get(self._size_key)
         if size is None:
             data = self._state.read(self._size_key)
-            size = self._state.sizes[self._size_key] = self._decode_size(data) if data else self._empty()
+            size = self._state.sizes[self._size_key] = self._stored_size(data) if data else self._empty()
         return size
+
+    def _stored_size(self, data: bytes) -> tuple[int, ...]:
+        if data[:1] != self.sort:
+            stored, declared = _SORTS.get(data[:1], "another collection"), _SORTS[self.sort]
+            raise self._state.misfit(self._name, f"a {stored} is stored, and a {declared} declared")
+        return self._decode_size(data)
 
     def _set_size(self, size: tuple[int, ...]) -> None:
         self._state.sizes[self._size_key] = size
@@ -75,6 +82,7 @@ class Collection:
 
     def _rows(self, bounds: Bounds, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Rows in order, read in growing pages. After any change, goes on behind the last row given out."""
+        self._size()  # another kind of collection may be stored here, whose rows would be misread
         begin, end = bounds
         page = _FIRST_PAGE_ROWS
         while True:
@@ -92,11 +100,15 @@ class Collection:
 
     def _load(self, kind: ValueType, subkey: bytes, data: bytes) -> object:
         """The value in a row; one that can change in place is watched."""
-        if kind.immutable:
-            return kind.decode(data)
-        live = self._state.live.get(subkey)
+        live = None if kind.immutable else self._state.live.get(subkey)
         if live is None:
-            live = Live(self._name, kind, kind.decode(data), data)
+            try:
+                value = kind.decode(data)
+            except InvalidArgument as error:
+                raise self._state.misfit(self._name, str(error)) from None
+            if kind.immutable:
+                return value
+            live = Live(self._name, kind, value, data)
             if self._state.mode:
                 self._state.live[subkey] = live
         return live.value

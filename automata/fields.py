@@ -45,7 +45,10 @@ class ValueField:
             return self.default
         state = state_of(instance)
         data = state.read(self.subkey)
-        value = self.default if data is None else self.kind.decode(data)
+        try:
+            value = self.default if data is None else self.kind.decode(data)
+        except InvalidArgument as error:
+            raise state.misfit(self.name, str(error)) from None
         state.values[self.name] = value
         return value
 
@@ -82,7 +85,10 @@ class MutableField:
             return live.value
         data = state.read(self.subkey)
         encoded = self.default if data is None else data
-        value = self.kind.decode(encoded)
+        try:
+            value = self.kind.decode(encoded)
+        except InvalidArgument as error:
+            raise state.misfit(self.name, str(error)) from None
         if state.mode is not IDLE:
             state.live[self.subkey] = Live(self.name, self.kind, value, encoded)
         return value

@@ -13,8 +13,9 @@ from enum import IntEnum
 from typing import Protocol
 
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
+from automata.partitions import address_of
 from automata.values.value_type import ValueType
-from darq import overlay
+from darq import keys, overlay
 from darq.memory import MemoryStore
 from darq.overlay import Absent, Overlay
 
@@ -172,6 +173,14 @@ class ObjectState:
             raise ReadOnlyError(f"a readonly method must not change {what}: remove @readonly, or the change")
         if self.mode is IDLE:
             raise StateError(f"{what} was changed outside of a method of its object: it would not survive")
+
+    def misfit(self, name: str, what: str) -> StateError:
+        """The error for a field whose class was changed since it was stored. what: how the two differ."""
+        type_name = address_of(keys.split_partition(self.prefix)[0])[0]
+        return StateError(
+            f"{type_name}.{name} was declared otherwise when it was stored: {what}. Declare it as before, or add a "
+            "field of another name and migrate what is stored"
+        )
 
     def mutable(self, subkey: bytes) -> Live | None:
         """The live value handed out for this row in this part of the method, if there is one."""

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import create_model
 
-from automata import List, Map, object_type, readonly, ref
-from automata.errors import ReadOnlyError
+from automata import List, Map, Set, object_type, readonly, ref
+from automata.errors import ReadOnlyError, StateError
 from darq.memory import MemoryStore
 from tests.memory_app import in_loop, memory_app
 
@@ -93,3 +93,82 @@ async def test_changing_records_without_an_added_field_is_noticed(old: Any, new:
         await ref(shelf, "s").change()
     async with memory_app(store):
         assert await ref(shelf, "s").look() == [([1, 2], "new")] * 3
+
+
+FIELDS: dict[str, tuple[Any, Any, str, str]] = {
+    # name: (annotation, default or ..., code that writes it, code that reads it)
+    "list": (List[int], ..., "self.field.append(1)", "list(self.field)"),
+    "map": (Map[int, int], ..., "self.field[1] = 1", "dict(self.field)"),
+    "set": (Set[int], ..., "self.field.add(2)", "set(self.field)"),
+    "int": (int, 0, "self.field = 1", "self.field"),
+    "text": (str, "", "self.field = 'x'", "self.field"),
+    "texts": (list[str], [], "self.field = ['x']", "self.field"),
+    "list of texts": (List[str], ..., "self.field.append('x')", "self.field[0]"),
+    "map to texts": (Map[int, str], ..., "self.field[1] = 'x'", "self.field[1]"),
+    "map to lists": (Map[int, list[int]], ..., "self.field[1] = [1]", "self.field[1]"),
+}
+
+
+def define_field(name: str) -> Any:
+    annotation, default, write, read = FIELDS[name]
+
+    @object_type
+    class Shelf:
+        field: annotation = default  # type: ignore[valid-type]
+        if default is ...:
+            del field
+
+        async def write(self) -> None:
+            exec(write)
+
+        @readonly
+        async def read(self) -> Any:
+            return eval(read)
+
+    return Shelf
+
+
+RETYPED = [
+    ("list", "map"),
+    ("list", "set"),
+    ("map", "list"),
+    ("map", "set"),
+    ("set", "map"),
+    ("set", "list"),
+    ("int", "text"),
+    ("text", "int"),
+    ("text", "texts"),
+    ("list", "list of texts"),
+    ("map", "map to texts"),
+    ("map", "map to lists"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), RETYPED)
+@in_loop
+async def test_a_field_of_another_type_than_is_stored_is_named(old: str, new: str) -> None:
+    store = MemoryStore()
+    shelf = define_field(old)
+    async with memory_app(store):
+        await ref(shelf, "s").write()
+    shelf = define_field(new)
+    async with memory_app(store):
+        with pytest.raises(StateError, match=r"^Shelf\.field .*stored.*migrate"):
+            await ref(shelf, "s").read()
+
+
+@pytest.mark.parametrize(("old", "new"), RETYPED[:6])
+@in_loop
+async def test_a_collection_of_another_sort_than_is_stored_is_not_written_to(old: str, new: str) -> None:
+    store = MemoryStore()
+    shelf = define_field(old)
+    async with memory_app(store):
+        await ref(shelf, "s").write()
+        before = await ref(shelf, "s").read()
+    shelf = define_field(new)
+    async with memory_app(store):
+        with pytest.raises(StateError, match=r"Shelf\.field"):
+            await ref(shelf, "s").write()
+    shelf = define_field(old)
+    async with memory_app(store):
+        assert await ref(shelf, "s").read() == before
