@@ -68,7 +68,8 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
         self._check_open()
-        return self._rows.get(key)
+        value: bytes | None = self._rows.get(key)
+        return value
 
     def scan(self, begin: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Up to `limit` rows of [begin, end)."""

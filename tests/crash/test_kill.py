@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,14 +39,17 @@ def run_and_kill(store: Path, side: Path, groups: int, *flags: str) -> Promise:
     command = [sys.executable, "-m", "tests.crash.writer", str(store), str(side), *flags]
     process = subprocess.Popen(command, cwd=root)
     try:
-        while not (side.exists() and side.read_text().count("\n") >= groups):
+        while not (side.exists() and side.read_text().count('{"step"') > groups):
             assert process.poll() is None, "the writer ended by itself"
             time.sleep(0.002)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    whole = [line for line in side.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return Promise(**json.loads(whole[-1]))
+    promise: dict[str, Any] = {"flushed": {}}
+    for line in side.read_text().splitlines(keepends=True):
+        if line.endswith("\n"):
+            promise |= json.loads(line)
+    return Promise(**promise)
 
 
 def cut_power(store: Path, promise: Promise) -> None:
@@ -93,5 +97,5 @@ def test_the_writer_rotates_its_log_so_that_kills_meet_two_files(tmp_path: Path)
     assert writer.LIMITS.wal_bytes_max < 100 * 1024
     store, side = tmp_path / "store", tmp_path / "side"
     run_and_kill(store, side, 200)
-    names = {name for line in side.read_text().splitlines()[:200] for name in json.loads(line)["flushed"]}
+    names = {name for line in side.read_text().splitlines()[:200] for name in json.loads(line).get("flushed", {})}
     assert len(names) > 2
