@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
-from automata.context import CURRENT
-from automata.errors import InvalidArgument, NotPublic, UnknownType
+from automata.context import CURRENT, RunningMethod
+from automata.errors import InvalidArgument, NotPublic, StateError, UnknownType
 from automata.invocation import Invocation
 from automata.methods import Method
 from automata.reference import ObjectRef, set_ref_factory
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEY_BYTES_MAX = Limits.key_bytes_max
+
+
+class Home(Protocol):
+    """What a ref is bound to."""
+
+    def runs(self, method: RunningMethod) -> bool:
+        """Whether the method runs in this app."""
 
 
 @overload
@@ -110,10 +117,21 @@ def _invoker(made: AutomatonType, method: Method) -> Callable[..., Invocation]:
                 newer = made.replaced_by.ref_class(self.type_name, self.key, self.app)
                 return cast("Invocation", getattr(newer, method.name)(*args, **kwargs))
             made.resolve()  # it names what was defined later than it, while an app was open
+        if self.app is not None:
+            _check_app(self)
         return Invocation(self, method, args, kwargs)
 
     invoke.__name__, invoke.__doc__ = method.name, method.fn.__doc__
     return invoke
+
+
+def _check_app(ref: ObjectRef) -> None:
+    running = CURRENT.get()
+    if running is not None and not cast("Home", ref.app).runs(running):
+        raise StateError(
+            f"{running.address} must not call {ref.type_name}/{ref.key} of another app: a method calls objects of its "
+            "own app alone, through ref(...); call from outside of any method"
+        )
 
 
 class _Private:

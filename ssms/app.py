@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
 from automata import refs
+from automata.context import RunningMethod
 from automata.delivery import Letter
 from automata.errors import InvalidArgument, StateError, UnknownType
 from automata.host import Options
 from automata.local import LocalRouter
 from automata.reference import ObjectRef
+from automata.turn import Turn
 from darq.errors import StoreClosed
 from darq.limits import Limits
 from darq.rocks import RocksStore
@@ -90,6 +92,10 @@ class App:
     def router(self) -> LocalRouter:
         """Where invocations through this app's refs go."""
         return self._opened().router
+
+    def runs(self, method: RunningMethod) -> bool:
+        """Whether a method that runs now runs in this app."""
+        return self._engine is not None and isinstance(method, Turn) and method.host is self._engine.host
 
     @overload
     def ref(self, target: type[T], key: str, /) -> T: ...

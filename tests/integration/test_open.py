@@ -180,6 +180,27 @@ async def test_refs_inside_methods_stay_in_their_app() -> None:
         assert await listed(two.objects(Plant)) == []
 
 
+@pytest.mark.parametrize("how", ["await", "send"])
+@in_loop
+async def test_a_method_does_not_call_objects_of_another_app(how: str) -> None:
+    @object_type
+    class Bridge:
+        async def cross(self, end: str) -> None:
+            app = apps[end]
+            if how == "await":
+                await app.ref(Rock, "r").roll()
+            else:
+                send(app.ref(Rock, "r").roll())
+
+    async with memory_app() as one, memory_app() as two:
+        apps = {"one": one, "two": two}
+        await one.ref(Bridge, "b").cross("one")
+        with pytest.raises(StateError, match=r"Bridge/b .* Rock/r of another app"):
+            await one.ref(Bridge, "b").cross("two")
+        await settled(lambda: listed(one.objects(Rock)), ["r"])
+        assert await listed(two.objects(Rock)) == []
+
+
 @in_loop
 async def test_a_closed_app_says_so() -> None:
     app = memory_app()
