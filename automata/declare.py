@@ -33,6 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _COLLECTIONS: dict[object, type[Collection]] = {List: List, Map: Map, Set: Set}
 _TYPING_TWINS = {"List": "List", "Dict": "Map", "Set": "Set"}
+_LATER_OPTIONS = frozenset({"version", "migrate", "compute", "num_cpus", "num_gpus"})
 _MISSING = object()
 
 
@@ -58,12 +59,13 @@ def readonly(fn: F | None = None, /, *, cache: bool = False) -> F | Callable[[F]
 def object_type(cls: C, /) -> C: ...
 @overload
 def object_type(*, name: str | None = None) -> Callable[[C], C]: ...
-def object_type(cls: C | None = None, /, *, name: str | None = None) -> C | Callable[[C], C]:
+def object_type(cls: C | None = None, /, *, name: str | None = None, **options: object) -> C | Callable[[C], C]:
     """Make a class the type of durable objects (LambdaObjects §3).
 
     Annotated names are fields, `async def` methods are the invocable surface, everything else stays plain Python.
     Raises DeclarationError, with the line at fault.
     """
+    _check_options(options)
     frame = _function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:
@@ -71,6 +73,13 @@ def object_type(cls: C | None = None, /, *, name: str | None = None) -> C | Call
         return plain
 
     return define if cls is None else define(cls)
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    for option in options:
+        if option in _LATER_OPTIONS:
+            raise DeclarationError(f"@object_type({option}=...) is not there yet: a later release has it. Remove it")
+        raise DeclarationError(f"@object_type takes no option {option!r}: it takes name=...")
 
 
 class UnresolvedName(DeclarationError):

@@ -254,3 +254,17 @@ def test_a_long_type_name_is_refused_when_declared() -> None:
 def test_what_is_no_class_is_refused() -> None:
     with pytest.raises(DeclarationError):
         object_type(lambda: None)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"version": 2}, r"version=\.\.\.\) is not there yet"),
+        ({"migrate": print}, r"migrate=\.\.\.\) is not there yet"),
+        ({"compute": "worker", "num_cpus": 1}, r"compute=\.\.\.\) is not there yet"),
+        ({"nmae": "User"}, r"no option 'nmae'.*name="),
+    ],
+)
+def test_an_option_that_is_not_there_is_refused_with_a_sentence(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(DeclarationError, match=sentence):
+        object_type(**options)  # type: ignore[call-overload]
