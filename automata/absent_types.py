@@ -18,36 +18,36 @@ class AbsentTypes:
     """Which types have messages parked, and those messages on their way back into the window, page by page.
 
     A message goes back as it is, in its row, and the step that consumes it drops the row: a crash changes no order.
+
+    waiting: how many messages were not handed over, by type; window: the type of those in the window, by number.
     """
 
     def __init__(self, parking: Parking, inbox: Inbox) -> None:
         self._parking = parking
         self._inbox = inbox
-        self._waiting: dict[str, int] = {}  # messages that were not handed over, by type: parked or in the window
-        self._window: dict[int, str] = {}  # the type of those in the window, by number
+        self.waiting: dict[str, int] = {}
+        self.window: dict[int, str] = {}
         self._next: dict[str, int] = {}  # types that are back: the number of the first row not looked at yet
 
     def load(self) -> list[str]:
         """Count what earlier lives have parked. Returns the types that have something."""
         for _, parked in self._parking.rows(Cause.UNKNOWN_TYPE):
             self.parked(parked.partition)
-        return list(self._waiting)
+        return list(self.waiting)
 
     def parked(self, partition: bytes) -> None:
         """A message to this object was parked."""
         name, _ = address_of(partition)
-        self._waiting[name] = self._waiting.get(name, 0) + 1
+        self.waiting[name] = self.waiting.get(name, 0) + 1
 
     def waits(self, name: str) -> bool:
         """Whether messages of this type were not handed over yet."""
-        return name in self._waiting
+        return name in self.waiting
 
     def before(self, message: Message) -> bool:
         """Whether parked messages of its type come before this one."""
         return (
-            bool(self._waiting)
-            and message.lsn not in self._window
-            and address_of(message.partition)[0] in self._waiting
+            bool(self.waiting) and message.lsn not in self.window and address_of(message.partition)[0] in self.waiting
         )
 
     def back(self, name: str) -> None:
@@ -58,17 +58,12 @@ class AbsentTypes:
         """Whether the type of a message is usable again, while some of its messages are still parked."""
         return address_of(message.partition)[0] in self._next
 
-    @property
-    def coming(self) -> bool:
-        """Whether messages that were brought back are still in the window."""
-        return bool(self._window)
-
     def recall(self) -> bool:
         """Bring a page of messages back to the front of the window, once the page before was handed over.
 
         Returns whether rows were looked at: what is in the window may have changed then.
         """
-        if not self._next or self._window:
+        if not self._next or self.window:
             return False
         begin = min(self._next.values())
         page, further = self._parking.page(Cause.UNKNOWN_TYPE, begin)
@@ -76,7 +71,7 @@ class AbsentTypes:
             name, _ = address_of(parked.partition)
             number = keys.number_of(key)
             if self._next.get(name, number + 1) <= number and self._inbox.recalled(number) is None:
-                self._window[number] = name
+                self.window[number] = name
                 self._inbox.recall(as_message(key, parked), key, first=True)
         if further:
             self._next = {name: max(number, further) for name, number in self._next.items()}
@@ -86,13 +81,13 @@ class AbsentTypes:
 
     def handed_over(self, message: Message) -> None:
         """A message was handed to its object, or parked for another cause."""
-        name = self._window.pop(message.lsn, None)
+        name = self.window.pop(message.lsn, None)
         if name is not None:
             self._count_down(name)
 
     def gone_again(self, message: Message) -> bool:
         """The type of a message is not usable. Returns whether its row holds it still, which needs no parking."""
-        name = self._window.pop(message.lsn, None)
+        name = self.window.pop(message.lsn, None)
         if name is None:
             return False
         self._inbox.dismiss(message)
@@ -101,13 +96,13 @@ class AbsentTypes:
 
     def _end(self) -> None:
         """All rows were looked at: what is in the window is the last of the types that were back."""
-        left = list(self._window.values())
+        left = list(self.window.values())
         for name in self._next:
-            self._waiting[name] = left.count(name) + 1
+            self.waiting[name] = left.count(name) + 1
             self._count_down(name)
         self._next.clear()
 
     def _count_down(self, name: str) -> None:
-        count = self._waiting.pop(name, 0) - 1
+        count = self.waiting.pop(name, 0) - 1
         if count > 0:
-            self._waiting[name] = count
+            self.waiting[name] = count

@@ -113,7 +113,7 @@ class Delivery:
     def _take(self, message: Message) -> None:
         """Do what is to be done now about the next message."""
         try:
-            if self._absent.before(message) and self._wait_behind(message):
+            if self._absent.waiting and self._absent.before(message) and self._wait_behind(message):
                 return
             if not self._quarantine.covers(message):
                 self._deliver(message)
@@ -216,7 +216,7 @@ class Delivery:
 
     def _wait_behind(self, message: Message) -> bool:
         """Messages of its type are parked that come before this one. Returns whether it waits for them now."""
-        if self._absent.coming:
+        if self._absent.window:
             return False  # it was taken before them, and put back
         if self._absent.is_back(message):
             self._log.inbox.put_back(message)
@@ -269,7 +269,8 @@ class Delivery:
             self._park_unknown(message)
             return None
         entity = self._host.entities.get(made, key)
-        self._absent.handed_over(message)
+        if self._absent.window:
+            self._absent.handed_over(message)
         reply = self._host.start(Work(entity, envelope.method, envelope.packed, envelope, one_way=True))
         if isinstance(reply, asyncio.Future):
             self._running += 1
