@@ -2,9 +2,10 @@
 
 from dataclasses import make_dataclass
 from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
 import pytest
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from automata import List, Map, Set, object_type, readonly, ref
 from automata.errors import ReadOnlyError, StateError
@@ -77,6 +78,19 @@ async def test_reading_records_without_an_added_field_changes_nothing(old: Any, 
         assert await ref(shelf, "s").look() == [([1], "new")] * 3
         assert await ref(shelf, "s").touch() == [([1], "new")] * 3
         assert (await app.stats())["groups_durable"] == before["groups_durable"]
+
+
+@in_loop
+async def test_an_added_field_may_have_a_random_default() -> None:
+    store = MemoryStore()
+    shelf = define(RECORDS["model"][0])
+    async with memory_app(store):
+        await ref(shelf, "s").fill()
+    shelf = define(create_model("Record", x=(list[int], []), tag=(UUID, Field(default_factory=uuid4))))
+    async with memory_app(store):
+        assert len(await ref(shelf, "s").look()) == 3
+        kept = await ref(shelf, "s").touch()
+        assert await ref(shelf, "s").look() == kept
 
 
 @pytest.mark.parametrize(("old", "new"), RECORDS.values(), ids=RECORDS)
