@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -21,6 +22,22 @@ from darq.errors import AutomataError, NewerFormat, StorageFull, StoreDamaged, S
 
 DATABASE = "rocks"
 _RELEASED_BYTES = 12
+_OWN_FILES = {"FORMAT.new", "holder", "released", DATABASE, "lost+found"}
+_DATABASE_FILE = re.compile(
+    r"CURRENT|IDENTITY|LOCK|LOG.*|MANIFEST-.*|OPTIONS-.*|.*\.(log|sst|dbtmp)|rocksdict-config\.json"
+)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise StorePathError for a folder that holds somebody else's files and no store: none of them is touched."""
+    if not folder.is_dir() or (folder / "FORMAT").exists():
+        return
+    foreign = {path.name for path in folder.iterdir()} - _OWN_FILES
+    database = folder / DATABASE
+    if not foreign and database.is_dir():
+        foreign = {f"{DATABASE}/{path.name}" for path in database.iterdir() if not _DATABASE_FILE.fullmatch(path.name)}
+    if foreign:
+        raise StorePathError(f"{folder} is no store and holds {min(foreign)!r}: give a new or an empty folder")
 
 
 def hold(folder: Path) -> int:

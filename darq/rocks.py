@@ -145,6 +145,7 @@ class RocksStore:
 
     def _open(self) -> bytes:
         if not self._read_only:
+            files.refuse_foreign(self._folder)
             self._holder = files.hold(self._folder)
         identity = files.read_format(self._folder)
         if identity is None:
