@@ -262,6 +262,8 @@ class Host:
 
     def run(self, work: Work) -> Reply:
         """Run `work` on its object, which is free."""
+        if self.tasks.stopping:  # what waits behind a method that closing has cut off must not overtake it
+            return self.tasks.refuse(work)
         if work.method.readonly:
             return self._read_for_message(work)
         if work.method.direct:
@@ -279,13 +281,15 @@ class Host:
 
     def run_queued(self, work: Work) -> Reply:
         """Run work whose turn has come."""
-        self.queued -= 1
+        if not work.one_way:
+            self.queued -= 1
         return self.run(work)
 
     def _enqueue(self, work: Work) -> asyncio.Future[Outcome]:
         queued = QueuedWork(self, work, self.loop.create_future())
         work.entity.queue.append(queued)
-        self.queued += 1
+        if not work.one_way:
+            self.queued += 1
         return queued.reply
 
     def _invoke_late(self, late: LateCall) -> Reply:

@@ -26,15 +26,19 @@ class Tasks:
         self._stage = stage
         self._log = log
         self._running: set[asyncio.Task[Outcome]] = set()
-        self._stopping = False
+        self.stopping = False
 
     def run(self, work: Work) -> Reply:
         """Run a method that changes its object, which is free and is held from now on."""
-        if self._stopping:
-            what = f"{work.entity.address} {work.method.name}"
-            return Outcome(None, StoreClosed(f"{what} did not run: the app closes"), 0)
+        if self.stopping:
+            return self.refuse(work)
         work.entity.busy = True
         return self._start(self._run(work))
+
+    def refuse(self, work: Work) -> Outcome:
+        """What comes of work whose turn has come while the app closes."""
+        what = f"{work.entity.address} {work.method.name}"
+        return Outcome(None, StoreClosed(f"{what} did not run: the app closes"), 0)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
         """Run a readonly method on a snapshot of committed state, beside whatever else runs."""
@@ -47,7 +51,7 @@ class Tasks:
         """Let what runs end within `seconds`; roll back the current part of what does not."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
-        self._stopping = True
+        self.stopping = True
         await asyncio.sleep(0)  # so that each has begun: a task cancelled before that would answer nobody
         for task in list(self._running):
             task.cancel()
@@ -111,7 +115,7 @@ class Tasks:
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
         """
         error = self._why_cancelled(turn)
-        return Outcome(None, error, turn.group) if self._stopping else self._stage.fail(turn, error)
+        return Outcome(None, error, turn.group) if self.stopping else self._stage.fail(turn, error)
 
     def _why_cancelled(self, turn: Turn) -> Exception:
         if turn.expired:
@@ -119,6 +123,6 @@ class Tasks:
                 f"{turn.name} awaited what is no object for more than {turn.host.foreign_await_seconds_max} s, which "
                 "holds its object: its last part was rolled back"
             )
-        if self._stopping:
+        if self.stopping:
             return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
         return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")
