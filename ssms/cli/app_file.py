@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import typer
@@ -12,7 +13,8 @@ from ssms.cli.output import FAILED, print_traceback
 def load_types(file: Path | None) -> None:
     """Import the file as a module of its own name, with its folder on the path, as `python FILE` would have it.
 
-    An error in the file ends the command with its traceback.
+    What it prints goes to standard error, as standard output belongs to the result. An error in the file ends the
+    command with its traceback.
     """
     if file is None:
         return
@@ -24,7 +26,8 @@ def load_types(file: Path | None) -> None:
     sys.path.insert(0, str(path.parent))
     sys.modules[path.stem] = module
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except Exception as error:
         print_traceback(error, str(path))
         raise typer.Exit(FAILED) from error

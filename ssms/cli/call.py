@@ -1,5 +1,6 @@
 """`ssms call TYPE/KEY METHOD ARGS...`: invoke one method."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -44,10 +45,10 @@ def call(
     """
     if no_wait and key is not None:
         raise typer.BadParameter("a message is delivered exactly once by itself: --no-wait takes no --key")
-    with reported(common.json):
+    with reported(common.json, common.app):
         load_types(common.app)
         invocation = invocation_of(address, method, args or [])
-        with interruptible(ssms.open(common.store)) as opened:
+        with closing(invocation), interruptible(ssms.open(common.store)) as opened:
             result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
     if common.json:
         print_json({"message": result} if no_wait else {"result": result})

@@ -1,5 +1,8 @@
 """The command put together."""
 
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
 import typer
 
 from ssms.cli.bench import bench
@@ -10,6 +13,7 @@ from ssms.cli.ps import ps
 from ssms.cli.run import run
 from ssms.cli.show import show
 
+_DISTRIBUTION = "durable-automata"
 _FOREIGN = {"ignore_unknown_options": True}  # negative numbers, and the options of somebody else's program
 
 app = typer.Typer(
@@ -20,6 +24,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if not asked:
+        return
+    try:
+        typer.echo(f"ssms {version(_DISTRIBUTION)}")
+    except PackageNotFoundError:
+        typer.echo(f"ssms, from sources: {_DISTRIBUTION} is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    shown: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What the command itself takes; `_print_version` has done it by now."""
+
+
 app.command()(demo)
 app.command(context_settings=_FOREIGN)(run)
 app.command(context_settings=_FOREIGN)(call)

@@ -22,7 +22,13 @@ StoreOption = Annotated[Path, typer.Option("--store", metavar="PATH", help="Fold
 AppOption = Annotated[
     Path | None,
     typer.Option(
-        "--app", metavar="FILE", exists=True, dir_okay=False, help="Python file that defines the types.", readable=True
+        "--app",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Python file that defines the types. It is imported, which runs it: "
+        'guard its main part with `if __name__ == "__main__":`.',
     ),
 ]
 

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
@@ -55,15 +56,16 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[None]:
+def reported(as_json: bool, app: Path | None = None) -> Iterator[None]:
     """Errors of this library end the command with one line on standard error, and exit code 1.
 
     as_json: also as {"error": name, "message": text} on standard output, which then always holds one document.
+    app: the file that defines the types, if one was given.
     """
     try:
         yield
     except UnknownType as error:
-        fail("UnknownType", f"{error}. Say --app FILE", as_json)
+        fail("UnknownType", f"{error}. Say --app FILE" if app is None else str(error), as_json)
     except AutomataError as error:
         fail(type(error).__name__, _line(error), as_json)
 

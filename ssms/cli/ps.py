@@ -26,7 +26,7 @@ def ps(*, common: Common) -> None:
 
     Example: ssms ps --store ./data
     """
-    with reported(common.json):
+    with reported(common.json, common.app):
         load_types(common.app)
         with reading(common.store) as reader:
             counts = census(reader)

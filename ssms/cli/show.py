@@ -28,7 +28,7 @@ def show(address: AddressArgument, *, common: Common, limit: LimitOption = 20) -
 
     Example: ssms show User/alice --store ./data --app users.py
     """
-    with reported(common.json):
+    with reported(common.json, common.app):
         load_types(common.app)
         made = None if common.app is None else REGISTRY.get(address.type_name)
         with reading(common.store) as reader:

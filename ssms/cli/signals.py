@@ -8,6 +8,7 @@ rolled back by not being there when the store is opened again.
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
@@ -58,6 +59,8 @@ class Ending:
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if not self.number:
             self.number = number
+            # calls that the signal came before are given up with the rest: that needs no line each
+            warnings.filterwarnings("ignore", "<invocation .* was neither awaited nor sent", RuntimeWarning)
             threading.Thread(target=self._insist, name="ssms-ending", daemon=True).start()
         if not self._let_go.is_set():
             raise KeyboardInterrupt

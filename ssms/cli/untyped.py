@@ -3,6 +3,7 @@
 import msgspec
 
 from automata.errors import InvalidArgument
+from automata.values.records import UNSET
 from automata.values.wire import Code, read_ext
 
 _PICKLE = b"\x80"  # how every pickle begins, and an empty MessagePack map of one byte
@@ -15,7 +16,18 @@ def decode_untyped(data: bytes) -> object:
     except (msgspec.DecodeError, ValueError):
         kind = "pickled" if data.startswith(_PICKLE) else "undecodable"
         return f"<{kind}, {len(data)} bytes>"
-    return value
+    return _without_marks(value)
+
+
+def _without_marks(value: object) -> object:
+    """Without what models note under `UNSET`; a user's own entry of that name is none of the others' names."""
+    if isinstance(value, list):
+        return [_without_marks(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    unset = value.get(UNSET)
+    marked = isinstance(unset, list) and bool(unset) and all(isinstance(n, str) and n and n in value for n in unset)
+    return {key: _without_marks(item) for key, item in value.items() if not (marked and key == UNSET)}
 
 
 def _extension(code: int, payload: memoryview) -> object:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command_line import ACCOUNT, ssms, write
+from tests.integration.command_line import ACCOUNT, finish, ssms, start, write
 
 pytestmark = pytest.mark.process
 
@@ -106,3 +106,21 @@ def test_a_path_that_cannot_hold_a_store_is_refused(folder: Path) -> None:
     write(folder, "taken", "a file")
     refused = call(folder, "Account/a", "deposit", "1", "--store", "taken")
     assert (refused.code, refused.json["error"]) == (1, "StorePathError")
+
+
+def test_what_the_app_file_prints_is_no_part_of_the_result(folder: Path) -> None:
+    write(folder, "bank.py", 'print("imported")\n' + ACCOUNT)
+    done = call(folder, "Account/alice", "deposit", "5")
+    assert (done.json, done.err) == ({"result": 5}, "imported\n")
+
+
+def test_a_call_that_is_refused_the_store_says_one_line(folder: Path) -> None:
+    holder = start("run", write(folder, "hold.py", "print('up', flush=True)\ninput()\n"), cwd=folder)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "up\n"
+    refused = call(folder, "Account/alice", "deposit", "5")
+    assert holder.stdin is not None
+    holder.stdin.write("\n")
+    assert finish(holder).code == 0
+    assert (refused.code, refused.json["error"]) == (1, "StoreLocked")
+    assert refused.err.count("\n") == 1, refused.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command_line import ACCOUNT, Done, finish, ssms, start, write
+from tests.integration.command_line import ACCOUNT, ROOT, Done, finish, ssms, start, write
 
 pytestmark = pytest.mark.process
 
@@ -56,6 +56,18 @@ app.run(ref(Account, "alice").deposit(60))
 """
 )
 
+FORGOTTEN = (
+    ACCOUNT
+    + """
+import time
+
+print(app.run(ref(Account, "alice").deposit(1)), flush=True)
+meant = ref(Account, "alice").deposit(1)
+time.sleep(60)
+app.run(meant)
+"""
+)
+
 
 def end_by(process: "subprocess.Popen[str]", number: int) -> Done:
     """Let it answer once, and signal it."""
@@ -66,7 +78,7 @@ def end_by(process: "subprocess.Popen[str]", number: int) -> Done:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-@pytest.mark.parametrize("program", [ASYNC, SYNC, SLOW_METHOD, STUBBORN, BUSY_METHOD])
+@pytest.mark.parametrize("program", [ASYNC, SYNC, SLOW_METHOD, STUBBORN, BUSY_METHOD, FORGOTTEN])
 def test_a_signal_ends_a_program_cleanly_and_nothing_acknowledged_is_lost(
     tmp_path: Path, program: str, number: signal.Signals
 ) -> None:
@@ -113,3 +125,21 @@ def test_the_store_is_closed_when_the_file_ends(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
     done = ssms("run", write(tmp_path, "program.py", ""), "--store", "/dev/null/store", "--json", cwd=tmp_path)
     assert (done.code, done.json["error"]) == (1, "StorePathError")
+
+
+def test_the_example_of_its_help_runs(tmp_path: Path) -> None:
+    example = 'from counter import Counter; print(app.run(app.ref(Counter, "visits").add(1)))'
+    assert example in ssms("run", "--help", cwd=tmp_path).out
+    write(tmp_path, "counter.py", (ROOT / "examples" / "counter.py").read_text())
+    done = ssms("run", write(tmp_path, "add.py", example), "--store", "./data", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "1\n", "")
+
+
+def test_a_file_that_opens_the_same_store_is_told_to_use_the_app_it_has(tmp_path: Path) -> None:
+    file = write(tmp_path, "program.py", "import ssms\nwith ssms.open('data'): pass\n")
+    done = ssms("run", file, "--json", cwd=tmp_path)
+    assert (done.code, done.json["error"]) == (1, "StoreLocked")
+    assert "the global `app`" in done.err
+    assert done.err.count("\n") == 1, done.err
+    other = ssms("run", file, "--store", "other", cwd=tmp_path)
+    assert other.code == 0, other.err

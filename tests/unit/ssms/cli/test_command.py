@@ -1,4 +1,5 @@
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,8 @@ def test_benchmarks_are_found_where_they_can_be_run(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__main__.py").touch()
     assert find_benchmarks([tmp_path / "elsewhere", tmp_path]) == tmp_path
+
+
+def test_the_version_is_the_one_of_the_package() -> None:
+    done = runner.invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"ssms {version('durable-automata')}\n")

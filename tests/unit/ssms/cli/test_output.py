@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -43,6 +44,12 @@ class Model(BaseModel):
 )
 def test_any_value_becomes_json(value: object, shown: object) -> None:
     assert json.loads(json.dumps(jsonable(value), allow_nan=False)) == shown
+
+
+def test_an_unknown_type_asks_for_the_app_only_where_none_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), reported(False, Path("app.py")):
+        raise UnknownType("no type")
+    assert capsys.readouterr().err == "UnknownType: no type\n"
 
 
 @pytest.mark.parametrize(

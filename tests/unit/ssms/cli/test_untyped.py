@@ -6,9 +6,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 from msgspec.msgpack import Ext
+from pydantic import BaseModel
 
 from automata.reference import make_ref
 from automata.values.dynamic import encode_dynamic
+from automata.values.value_type import value_type
 from automata.values.wire import Code
 from ssms.cli.untyped import decode_untyped
 
@@ -49,3 +51,20 @@ def test_a_pickle_is_not_opened() -> None:
 
 def test_damaged_bytes_are_shown_as_such() -> None:
     assert decode_untyped(b"\xc1") == "<undecodable, 1 bytes>"
+
+
+class Item(BaseModel):
+    sku: str
+    price: int = 0
+
+
+def test_a_model_is_shown_without_the_note_of_its_unset_fields() -> None:
+    typed = value_type(list[Item])
+    assert decode_untyped(typed.encode([Item(sku="a")])) == [{"sku": "a", "price": 0}]
+    unknown = gone(Code.MODEL, "shop", "Item", {"sku": "a", "price": 0, "": ["price"]})
+    assert decode_untyped(unknown) == [{"<class>": "shop.Item", "sku": "a", "price": 0}]
+
+
+@pytest.mark.parametrize("value", [{"": 1}, {"": []}, {"": ["a"], "b": 1}, {"a": {"": [[]]}}])
+def test_an_entry_of_a_user_without_a_name_is_kept(value: object) -> None:
+    assert decode_untyped(encode_dynamic(value)) == value
