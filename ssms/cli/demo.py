@@ -17,7 +17,7 @@ from ssms.cli.output import FAILED, err, out, print_json, print_table, reported
 from ssms.cli.signals import interruptible
 from ssms.demo.figure import draw
 from ssms.demo.plan import Plan
-from ssms.demo.report import Report
+from ssms.demo.report import Report, flight_of
 from ssms.demo.scenario import Scenario, Watch
 
 UsersOption = Annotated[int | None, typer.Option("--users", min=10, help="Only the first N users.", show_default="all")]
@@ -122,7 +122,9 @@ def _print(report: Report, plot: Path, store: Path | None) -> None:
     print_table("Retwis, up to 100 concurrent callers", ["operation", "count", "per second", "p50 ms", "p99 ms"], rows)
     kill, console = report.kill, out()
     lines = [
-        f"killed    by SIGKILL after {kill.acknowledged:,} acknowledged posts, with {kill.in_flight} in flight; "
+        "Post      spans the kill: the time of both processes, without the restart between them; its p99 includes the "
+        "posts that the kill interrupted, timed from when they were repeated",
+        f"killed    by SIGKILL after {kill.acknowledged:,} acknowledged posts, {flight_of(kill)}; "
         f"opened again in {kill.open_seconds * 1000:.0f} ms, answering {kill.back_at - kill.killed_at:.2f} s after it",
         f"checked   {report.users:,} users, {report.follows:,} follows, {report.posts:,} posts in {report.timelines:,} "
         f"timeline entries, in {report.seconds:.1f} s",

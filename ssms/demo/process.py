@@ -21,7 +21,8 @@ class Worker:
 
     def __init__(self, plan: Plan, *phases: str) -> None:
         command = [sys.executable, "-m", "ssms.demo.worker", plan.encode(), *phases]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self._killed = False
 
     def __enter__(self) -> "Worker":
@@ -29,7 +30,7 @@ class Worker:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.kill()
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
 
@@ -45,6 +46,15 @@ class Worker:
             assert self._process.stderr is not None, "it was opened with a pipe"
             last_words = self._process.stderr.read()[-2000:]
             raise WorkerFailed(f"the worker ended with exit code {self._process.returncode}: {last_words}")
+
+    def go_on(self) -> None:
+        """Let a worker that waits for it go on."""
+        assert self._process.stdin is not None, "it was opened with a pipe"
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise WorkerFailed("the worker ended half-way") from error
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone: nothing in it gets to run any more."""

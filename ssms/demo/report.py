@@ -61,6 +61,13 @@ def _percentile(ordered: list[float], percent: int) -> float:
     return 1000 * ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
+def flight_of(kill: Kill) -> str:
+    """What the kill met, in words: it proves less when that was nothing."""
+    if not kill.in_flight:
+        return "with nothing in flight, so that it interrupted no post: run it again"
+    return f"with {kill.in_flight} in flight"
+
+
 def title_of(report: Report) -> str:
     """What the figure shows, in two lines."""
     verdict = "nothing lost, nothing doubled" if not report.differences else f"{len(report.differences)} DIFFERENCES"

@@ -72,12 +72,14 @@ async def load(graph: Graph, plan: Plan) -> None:
 
 
 async def half(graph: Graph, plan: Plan) -> None:
-    """Make posts until the end of this process, which comes when half of them are acknowledged.
+    """Make half of the posts, and once told to go on some more, amid which this process is to be killed.
 
-    A small demo would be through with all before anybody could kill it: not many more than half are made.
+    A small demo would be through with all before anybody could kill it: hence the wait, and not many more than half.
     """
-    posts = await make_posts(graph, plan, plan.posts // 2 + 4 * plan.post_callers)
+    posts = await make_posts(graph, plan, plan.posts // 2)
     tell(Progress(posts.phase, posts.done, posts.total))
+    await asyncio.to_thread(sys.stdin.readline)
+    await make_posts(graph, plan, plan.posts // 2 + 4 * plan.post_callers)
     await asyncio.Event().wait()
 
 

@@ -43,6 +43,7 @@ def test_the_demo_prints_a_table_and_where_the_figure_is(tmp_path: Path) -> None
     assert "GetTimeline" in done.out
     assert "nothing lost, nothing doubled" in done.out
     assert "figures." in done.out
+    assert "Post      spans the kill" in done.out
 
 
 def test_the_audit_finds_a_post_that_was_doubled_and_one_that_was_lost(tmp_path: Path) -> None:
