@@ -38,6 +38,7 @@ class Order:
         self._log = log
         self._invoke = invoke
         self._late: deque[LateCall] = deque()
+        log.inbox.watch()
 
     def early(self, entity: Entity, sent_lsn: int) -> bool:
         """Whether a call to this object could overtake a message of its own sender, which has sent up to `sent_lsn`.

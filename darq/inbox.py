@@ -21,7 +21,8 @@ _FIRST_LOAD_ROWS = 64
 class Inbox:
     """The pending messages of one store.
 
-    waiting: how many messages sent in this life each partition has before it.
+    waiting: the number of the last message before each partition to which one was sent in this life; kept only after
+    `watch`, for owners who order calls behind messages.
     ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
     has been worked off.
     """
@@ -35,18 +36,19 @@ class Inbox:
         self._spilled = cursor < next_lsn
         self._read_from = cursor
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
-        self._first_own_lsn = next_lsn
         self.waiting: dict[bytes, int] = {}
+        self._watched = False
         self._recalled: dict[int, bytes] = {}  # rows elsewhere in the store that stand for messages, by number
 
     def add(self, messages: Sequence[Message], lsn: int, group: Group) -> int:
         """Number messages born in the open group from `lsn` on. Returns the next number."""
-        waiting = self.waiting
+        waiting = self.waiting if self._watched else None
         for message in messages:
             message.stored = False
             message.lsn = lsn
             group.born[lsn] = message
-            waiting[message.partition] = waiting.get(message.partition, 0) + 1
+            if waiting is not None:
+                waiting[message.partition] = lsn
             if not self._spilled:
                 if len(self.ready) < self._window_max:
                     self.ready.append(message)
@@ -56,6 +58,10 @@ class Inbox:
         self.on_ready()
         return lsn
 
+    def watch(self) -> None:
+        """Keep `waiting` from now on."""
+        self._watched = True
+
     def next(self, group: Group) -> Message | None:
         """The next message to deliver, or None. It stays pending until a step consumes it."""
         while self._spilled and not self.ready:
@@ -63,19 +69,15 @@ class Inbox:
         if not self.ready:
             return None
         message = self.ready.popleft()
-        if message.lsn >= self._first_own_lsn and message.lsn not in self._recalled:
-            left = self.waiting.get(message.partition, 0) - 1
-            if left > 0:
-                self.waiting[message.partition] = left
-            else:
-                self.waiting.pop(message.partition, None)
+        if self.waiting and self.waiting.get(message.partition) == message.lsn:
+            del self.waiting[message.partition]
         return message
 
     def put_back(self, message: Message) -> None:
         """A message that was taken with `next` cannot be delivered now: it is the next one again."""
         self.ready.appendleft(message)
-        if message.lsn >= self._first_own_lsn and message.lsn not in self._recalled:
-            self.waiting[message.partition] = self.waiting.get(message.partition, 0) + 1
+        if self._watched:
+            self.waiting.setdefault(message.partition, message.lsn)
 
     def recall(self, message: Message, row: bytes, first: bool = False) -> None:
         """Take a message that has a row elsewhere in the store into the window; the step that consumes it drops `row`.

@@ -16,6 +16,7 @@ ROW = keys.PARKED + b"\x01" + keys.number(5)
 def waiting(store: MemoryStore) -> tuple[Log, Message]:
     """A log with one message in the inbox, and one that lies in a row beside it."""
     log = Log(store)
+    log.inbox.watch()
     step = Step(b"", b"")
     step.set_row(ROW, b"beside")
     step.send(Message(b"p", b"in the inbox"))
@@ -72,5 +73,5 @@ def test_a_message_that_is_put_back_is_the_next_one_and_still_counts_as_waiting(
     assert message is not None
     assert log.inbox.waiting == {}
     log.inbox.put_back(message)
-    assert log.inbox.waiting == {b"p": 1}
+    assert log.inbox.waiting == {b"p": message.lsn}
     assert log.inbox.next(log.group) is message
