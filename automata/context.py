@@ -1,6 +1,6 @@
 """What code can ask for while it runs inside a method: the time, identifiers, chance, and a logger with the address.
 
-Each goes through the engine, which is given clock and randomness (ENGINE, decision 25) and will journal what a method
+Each goes through the engine, which is given clock and randomness and will journal what a method
 with commit points has seen.
 """
 

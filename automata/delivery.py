@@ -1,7 +1,7 @@
 """Delivering stored messages: each until a step has consumed it, retried with backoff, then a dead letter.
 
 A message that cannot be delivered now is parked beside the inbox, by a step, so that nothing waits behind it and the
-inbox cursor can pass it (ENGINE, decisions 15 and 24).
+inbox cursor can pass it.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _decode_open = msgspec.msgpack.Decoder(OpenInvocation).decode
 
 
 class Envelope(Message):
-    """A message whose arguments stay packed until it has to be stored. Most never are (ENGINE, decision 2)."""
+    """A message whose arguments stay packed until it has to be stored. Most never are."""
 
     __slots__ = ("address", "attempts", "method", "packed")
 

@@ -1,4 +1,4 @@
-"""The router of one process: every object lives in the one host here (ENGINE, decision 2: no hop, no wait inside)."""
+"""The router of one process: every object lives in the one host here (no hop, no wait inside)."""
 
 from __future__ import annotations
 

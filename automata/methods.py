@@ -73,7 +73,7 @@ class Parameter:
 class Method:
     """One invocable method of a type.
 
-    direct: its code awaits nothing, so that it is stepped without a task (ENGINE, decision 5). simple: all its
+    direct: its code awaits nothing, so that it is stepped without a task. simple: all its
     parameters are immutable values, so that packed arguments are the arguments. sized: they may be large.
     """
 

@@ -1,7 +1,7 @@
 """Calls that wait behind messages: a sender's message and its later call reach one object in that order.
 
 A call normally runs at once, while messages are delivered a little later; so a call to an object for which a message
-is still under way waits until that was handed over (ENGINE, decision 4).
+is still under way waits until that was handed over.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Work that may have killed the process: after an unclean start it is tried under a mark, and parked after three.
 
 A message whose method crashes the interpreter or never returns would otherwise kill host after host. What an earlier
-life has left is delivered in batches, each behind a durable mark that says which messages are being tried (ENGINE,
-decision 15). If the process dies under a mark, the next life tries that batch's messages one by one, each alone.
-A message that was parked keeps its row, and so its number, until a step consumes it: it is tried the same way.
+life has left is delivered in batches, each behind a durable mark that says which messages are being tried. If the
+process dies under a mark, the next life tries that batch's messages one by one, each alone. A message that was parked
+keeps its row, and so its number, until a step consumes it: it is tried the same way.
 """
 
 from __future__ import annotations

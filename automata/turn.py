@@ -249,7 +249,7 @@ def _current_task() -> asyncio.Task[Any] | None:
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> object:
-    """Step a method whose code awaits nothing; it cannot suspend, so it needs no task (ENGINE, decision 5)."""
+    """Step a method whose code awaits nothing; it cannot suspend, so it needs no task."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -1,6 +1,6 @@
 """The one gate: whatever leaves the store waits here until the group that it depends on is durable.
 
-A crash loses whole groups that were not released, which nobody saw (ENGINE, decisions 2 and 3).
+A crash loses whole groups that were not released, which nobody saw.
 """
 
 from asyncio import Future

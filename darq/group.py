@@ -1,6 +1,6 @@
 """The open group: what the steps since the last write have staged. It becomes one batch when it is sealed.
 
-A message that is born and consumed within one group is never written (ENGINE: run ahead, release after durable).
+A message that is born and consumed within one group is never written (run ahead, release after durable).
 """
 
 import msgspec

@@ -25,7 +25,7 @@ from darq.store import Store
 
 
 class Log:
-    """The steps of one store, in groups. Not thread-safe but for `flush`: one owner runs it (ENGINE, decision 4).
+    """The steps of one store, in groups. Not thread-safe but for `flush`: one owner runs it.
 
     clock: seconds since the epoch. was_killed: the last life did not end with `close`. Opening takes the store's lease
     and raises StoreDamaged if anything released is missing; the previous holder's next seal raises Fenced.
@@ -258,7 +258,7 @@ class Log:
         self.settle(group)
 
     def _rotate(self) -> None:
-        """Bound the log that the next opening must replay (ENGINE, decision 24); a row in the old one proves it."""
+        """Bound the log that the next opening must replay; a row in the old one proves it."""
         generation = self._head.generation + 1
         batch = self.store.batch()
         batch.put(keys.numbered(keys.GENERATION, generation), self._head.group.to_bytes(8, "big"))

@@ -15,7 +15,7 @@ _SINGLE_DELETES_MAX = 1024  # RocksDB reads slow down with each range that was d
 
 
 class Outbox:
-    """The sending ends of all lanes of one store (ENGINE, decision 6).
+    """The sending ends of all lanes of one store.
 
     A sequence number is given when the step commits, so lanes have no gaps; a message may leave once its group is
     durable, and `on_sendable(receiver)` says so.
