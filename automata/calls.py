@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automata.errors import CallTimeout, StateError
 
@@ -63,3 +63,13 @@ class Sent:
 
     def __repr__(self) -> str:
         return f"<sent {self.id or 'with this step'}>"
+
+
+class Awaited:
+    """Awaits what a generator yields: how a call that is made step by step is awaited in a coroutine."""
+
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._steps

@@ -66,8 +66,8 @@ class ValueField:
         return getattr(instance, self.name)
 
 
-class MutableField:
-    """A single-value field of a mutable type: changes in place are noticed when the step ends."""
+class _EncodedField:
+    """What fields share whose value is decoded anew for each step: nothing of it stays in the instance."""
 
     def __init__(self, name: str, kind: ValueType, default: object) -> None:
         self.name = name
@@ -75,6 +75,17 @@ class MutableField:
         self.declared = default
         self.default = kind.encode(kind.validate(default))
         self.subkey = name.encode() + VALUE
+
+    def __set__(self, instance: object, value: object) -> None:
+        raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
+
+    def plain(self, instance: object) -> object:
+        """A copy of its value."""
+        return getattr(instance, self.name)
+
+
+class MutableField(_EncodedField):
+    """A single-value field of a mutable type: changes in place are noticed when the step ends."""
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
         if instance is None:
@@ -93,42 +104,21 @@ class MutableField:
             state.live[self.subkey] = Live(self.name, self.kind, value, encoded)
         return value
 
-    def __set__(self, instance: object, value: object) -> None:
-        raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
-
     def assign(self, state: ObjectState, value: object) -> None:
         """Keep the value itself: later changes to it in this step count."""
         state.live[self.subkey] = Live(self.name, self.kind, accept(self, value), None)
 
-    def plain(self, instance: object) -> object:
-        """A copy of its value."""
-        return getattr(instance, self.name)
 
-
-class PickledField:
+class PickledField(_EncodedField):
     """A `Pickled[T]` field: any picklable value, saved when it is assigned; changes in place do not count."""
-
-    def __init__(self, name: str, kind: ValueType, default: object) -> None:
-        self.name = name
-        self.kind = kind
-        self.declared = default
-        self.default = kind.encode(kind.validate(default))
-        self.subkey = name.encode() + VALUE
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
         data = None if instance is None else state_of(instance).read(self.subkey)
         return self.kind.decode(self.default if data is None else data)
 
-    def __set__(self, instance: object, value: object) -> None:
-        raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
-
     def assign(self, state: ObjectState, value: object) -> None:
         """Pickle the value as it is now."""
         state.put(self.subkey, self.kind.encode(accept(self, value)))
-
-    def plain(self, instance: object) -> object:
-        """A copy of its value."""
-        return getattr(instance, self.name)
 
 
 def state_of(instance: object) -> ObjectState:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar, cast
 
 from automata import router
-from automata.calls import Call, Sent
+from automata.calls import Awaited, Call, Sent
 from automata.context import CURRENT
 from automata.errors import InvalidArgument
 
@@ -126,7 +126,7 @@ async def gather(*invocations: Awaitable[Any]) -> list[Any]:
         invocation.tried = True
     running = CURRENT.get()
     if running is not None:
-        return cast("list[Any]", await _Awaited(running.gather(checked)))
+        return cast("list[Any]", await Awaited(running.gather(checked)))
     results = await asyncio.gather(*checked, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -139,13 +139,3 @@ def as_invocation(value: object, where: str) -> Invocation:
     if isinstance(value, Invocation):
         return value
     raise InvalidArgument(f"{where}() takes an invocation, as in {where}(ref(User, 'alice').post('hi')), not {value!r}")
-
-
-class _Awaited:
-    """Awaits what a generator yields."""
-
-    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
-        self._steps = steps
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._steps

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from automata.calls import Call, Sent
+from automata.calls import Awaited, Call, Sent
 from automata.entity import Entity
-from automata.errors import Overloaded, StateError
+from automata.errors import Overloaded
 from automata.host import Host
 from automata.methods import Packed
 from automata.work import Outcome, Reply
@@ -126,7 +126,7 @@ class LocalRouter:
         return str(lsn), written
 
     async def _call_here(self, call: Call) -> Any:
-        return await _Here(self, call)
+        return await Awaited(self.call(call))
 
     def from_elsewhere(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Run a coroutine on the host's loop, and wait for it on another one."""
@@ -135,17 +135,6 @@ class LocalRouter:
             coroutine.close()
             raise _closed()
         return (yield from asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop)).__await__())
-
-
-class _Here:
-    """Awaits a call on the host's own loop."""
-
-    def __init__(self, router: LocalRouter, call: Call) -> None:
-        self._router = router
-        self._call = call
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._router.call(self._call)
 
 
 class _Elsewhere:
@@ -167,5 +156,5 @@ def _expire(waiting: asyncio.Future[None], call: Call) -> None:
         waiting.set_exception(call.timed_out())
 
 
-def _closed() -> StateError | StoreClosed:
+def _closed() -> StoreClosed:
     return StoreClosed("the app is closed: what was acknowledged is safe; open it again to go on")

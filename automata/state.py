@@ -187,10 +187,6 @@ class ObjectState:
             "field of another name and migrate what is stored"
         )
 
-    def mutable(self, subkey: bytes) -> Live | None:
-        """The live value handed out for this row in this part of the method, if there is one."""
-        return self.live.get(subkey)
-
     def begin(self, mode: Mode) -> None:
         """A part of a method begins."""
         self.mode = mode

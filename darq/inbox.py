@@ -104,11 +104,6 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self.ready) or self._spilled
 
-    @property
-    def spilled(self) -> bool:
-        """Whether more messages wait on disk than the window holds."""
-        return self._spilled
-
     def consume(self, messages: Sequence[Message], group: Group) -> None:
         """A step of the open group consumes these. Raises InvalidStep, and changes nothing, unless all are pending."""
         if len(messages) > 1:
