@@ -8,7 +8,7 @@ from itertools import islice
 
 from sortedcontainers import SortedList
 
-from darq.store import Store
+from darq.store import Scannable
 
 _UNSORTED_MAX = 16  # below this many writes, looking at each is cheaper than keeping them in order
 _PAGE_ROWS_MIN = 16
@@ -79,7 +79,7 @@ class Overlay:
 
 
 def scan(
-    store: Store, prefix: bytes, layers: Sequence[Overlay], bounds: tuple[bytes, bytes], limit: int, reverse: bool
+    store: Scannable, prefix: bytes, layers: Sequence[Overlay], bounds: tuple[bytes, bytes], limit: int, reverse: bool
 ) -> list[tuple[bytes, bytes]]:
     """Up to `limit` live (subkey, value) rows of one partition, with `layers` (newest first) over the store.
 

@@ -25,14 +25,18 @@ class Batch(Protocol):
         """About how much it adds to the log."""
 
 
-class Store(Protocol):
+class Scannable(Protocol):
+    """Ordered rows."""
+
+    def scan(self, begin: bytes, end: bytes, limit: int, reverse: bool = False) -> Sequence[tuple[bytes, bytes]]:
+        """Up to `limit` rows of [begin, end) in key order, or from the end backwards."""
+
+
+class Store(Scannable, Protocol):
     """One ordered map of bytes to bytes with atomic, durable batches."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, or None. Raises StoreDamaged where the bytes on disk fail their checksum."""
-
-    def scan(self, begin: bytes, end: bytes, limit: int, reverse: bool = False) -> Sequence[tuple[bytes, bytes]]:
-        """Up to `limit` rows of [begin, end) in key order, or from the end backwards."""
 
     def batch(self) -> Batch:
         """A new empty batch for `write`."""

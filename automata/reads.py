@@ -1,0 +1,142 @@
+"""What a method has read of its object: rows and ranges, as they were before its own changes.
+
+A `Recorder` stands between an object's state and the log and notes what is read; `Replayed` answers from such notes.
+Both serve methods that resume after a crash (their journal) and cached results (LambdaObjects §4.2.2: a result may be
+reused while everything in its read set is unchanged). Ranges count as read in full, so that an entry added to one is
+noticed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from automata.state import Bounds, Reader
+from darq.overlay import Overlay
+from darq.overlay import scan as scan_overlays
+
+Rows = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class ReadSet:
+    """Rows that were read (None: there was none) and ranges [begin, end) of which every row was seen, as subkeys."""
+
+    rows: dict[bytes, bytes | None] = field(default_factory=dict)
+    ranges: list[Bounds] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.ranges)
+
+    def size_bytes(self) -> int:
+        """About what it takes."""
+        rows = sum(len(key) + len(data or b"") for key, data in self.rows.items())
+        return rows + sum(len(begin) + len(end) for begin, end in self.ranges)
+
+    def covers(self, begin: bytes, end: bytes) -> bool:
+        """Whether every row of [begin, end) was seen."""
+        merged = merge(self.ranges)
+        at = bisect_right(merged, begin, key=lambda bounds: bounds[0]) - 1
+        return begin >= end or (at >= 0 and merged[at][1] >= end)
+
+    def add_scan(self, bounds: Bounds, limit: int, reverse: bool, rows: Rows) -> None:
+        """A scan of `bounds` gave these rows: what of the range was seen depends on where it stopped."""
+        self.rows.update(rows)
+        self.ranges.append(seen_of(bounds, limit, reverse, rows))
+
+
+def seen_of(bounds: Bounds, limit: int, reverse: bool, rows: Rows) -> Bounds:
+    """The part of `bounds` that a scan has looked at, from the rows that it gave."""
+    if len(rows) < limit:
+        return bounds
+    last = rows[-1][0]
+    return (last, bounds[1]) if reverse else (bounds[0], last + b"\x00")
+
+
+def merge(ranges: Sequence[Bounds]) -> list[Bounds]:
+    """The same ranges in order, without overlaps."""
+    merged: list[Bounds] = []
+    for begin, end in sorted(ranges):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+class Recorder:
+    """A `Reader` of one object that notes in `seen` what was read below the method's own changes."""
+
+    __slots__ = ("_log", "seen")
+
+    def __init__(self, log: Reader) -> None:
+        self._log = log
+        self.seen = ReadSet()
+
+    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
+        """One value."""
+        data = self._log.read(prefix, subkey)
+        self.seen.rows[subkey] = data
+        return data
+
+    def scan(
+        self, prefix: bytes, bounds: Bounds, limit: int, reverse: bool = False, over: Sequence[Overlay] = ()
+    ) -> Rows:
+        """Rows in order, under the given layers."""
+        if not over:
+            rows = self._log.scan(prefix, bounds, limit, reverse)
+            self.seen.add_scan(bounds, limit, reverse, rows)
+            return rows
+
+        def scan_below(lo: bytes, hi: bytes, count: int, backwards: bool) -> Rows:
+            rows = self._log.scan(prefix, (lo, hi), count, backwards)
+            self.seen.add_scan((lo, hi), count, backwards, rows)
+            return rows
+
+        return scan_overlays(_Below(scan_below), b"", over, bounds, limit, reverse)
+
+
+class Replayed:
+    """A `Reader` that answers from a read set. missing: makes the error for a read that is not in it."""
+
+    __slots__ = ("_missing", "_rows", "_seen")
+
+    def __init__(self, seen: ReadSet, missing: Callable[[bytes], BaseException]) -> None:
+        self._seen = seen
+        self._rows = sorted((key, data) for key, data in seen.rows.items() if data is not None)
+        self._missing = missing
+
+    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
+        """One value as it was."""
+        if subkey in self._seen.rows:
+            return self._seen.rows[subkey]
+        if self._seen.covers(subkey, subkey + b"\x00"):
+            return None
+        raise self._missing(subkey)
+
+    def scan(
+        self, prefix: bytes, bounds: Bounds, limit: int, reverse: bool = False, over: Sequence[Overlay] = ()
+    ) -> Rows:
+        """Rows as they were, under the given layers."""
+        return scan_overlays(_Below(self._scan_below), b"", over, bounds, limit, reverse)
+
+    def _scan_below(self, begin: bytes, end: bytes, limit: int, reverse: bool) -> Rows:
+        rows = [(key, data) for key, data in self._rows if begin <= key < end]
+        rows = rows[::-1][:limit] if reverse else rows[:limit]
+        if not self._seen.covers(*seen_of((begin, end), limit, reverse, rows)):
+            raise self._missing(begin)
+        return rows
+
+
+class _Below:
+    """What lies below the layers, as something that can be scanned."""
+
+    __slots__ = ("_scan",)
+
+    def __init__(self, scan: Callable[[bytes, bytes, int, bool], Rows]) -> None:
+        self._scan = scan
+
+    def scan(self, begin: bytes, end: bytes, limit: int, reverse: bool = False) -> Rows:
+        """Up to `limit` rows of [begin, end)."""
+        return self._scan(begin, end, limit, reverse)
