@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automata import router
 from automata.delivery import Delivery
 from automata.host import Host, Options
 from automata.local import LocalRouter
@@ -43,7 +42,6 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     host.deliver, host.stage.failed = delivery.run, delivery.failed
     delivery.start()
     local = LocalRouter(host)
-    router.OPEN.add(local)
 
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, host, delivery, made)
@@ -54,7 +52,6 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
 async def stop(engine: Engine) -> None:
     """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled."""
     engine.unlisten()
-    router.OPEN.remove(engine.router)
     engine.router.closed = True
     engine.delivery.stop()
     engine.host.order.close()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from automata.delivery import Letter
+from automata.engine import Engine
 from automata.entity import load
 from automata.errors import UnknownType
 from automata.partitions import address_of, partition_of
@@ -18,7 +19,6 @@ from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
 from darq.step import Step
-from ssms.embedded import Engine
 
 _PAGE_ROWS = 512
 
