@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 from automata import looking, refs
 from automata.context import RunningMethod
@@ -60,14 +60,14 @@ class App:
         self._engine: Engine | None = None
         self._thread: LoopThread | None = None
 
-    async def __aenter__(self) -> App:
+    async def __aenter__(self) -> Self:
         self._start(asyncio.get_running_loop())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self._stop()
 
-    def __enter__(self) -> App:
+    def __enter__(self) -> Self:
         self._thread = LoopThread()
         try:
             self._thread.run(self.__aenter__())
