@@ -112,6 +112,7 @@ class LocalRouter:
         if call.request is not None:
             known = self._posted.find(call, envelope)
             if known is not None:
+                self._sent_lsn = max(self._sent_lsn, known)
                 return known, host.log.group.number if host.log.group.dirty else host.log.group.number - 1
             self._posted.record(call, envelope, step)
         step.send(envelope)

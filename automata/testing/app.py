@@ -18,7 +18,7 @@ from automata.app import App
 from automata.engine import Engine
 from automata.errors import InvalidArgument, StateError
 from automata.host import Options
-from automata.router import Router
+from automata.router import OPEN, Router
 from automata.testing.death import die
 from automata.testing.disk import Disk, Life, Trouble
 from automata.testing.door import Door
@@ -33,7 +33,10 @@ T = TypeVar("T")
 BEGINNING = datetime(2030, 1, 1, tzinfo=UTC)
 """The time at which virtual time begins, unless a test says another."""
 
-INSTANT_SECONDS = 1e-6
+RESTART_SECONDS = 1e-3
+"""How long clients find no engine after a crash, besides what happens meanwhile."""
+
+INSTANT_SECONDS = 1e-3
 """So long a sleep, in virtual time, lets everything happen that can happen now."""
 
 
@@ -68,6 +71,7 @@ class VirtualApp(App):
         self.disk = Disk(random.Random(settings.seed), int(settings.limits.request_seconds_kept * 1000))
         super().__init__(self._life, settings.limits, settings.options)
         self._current: Life | None = None
+        self._over = self._failed = False
         self._door: Door | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._runner: asyncio.Runner | None = None
@@ -146,7 +150,9 @@ class VirtualApp(App):
         if self._door is None:
             self._door = Door(loop, self.disk, self._settings.faults, lambda work: self._submit(work).result())
         super()._start(loop)
-        self._begun()
+        engine = self._opened()
+        LateMessages(engine, self._settings.faults, loop)
+        self._door.opened(engine)
 
     async def _stop(self) -> None:
         if self._engine is None:
@@ -157,7 +163,11 @@ class VirtualApp(App):
         await self._door.drain()
         self._trouble.stop()
         self._settings.faults.stop()
-        await super()._stop()
+        if self._failed:  # the last life is over, and there was no other
+            OPEN.remove(self.router)
+            self._engine = None
+        else:
+            await super()._stop()
         self._door.closed(StoreClosed("the app is closed"))
         self._door = None
 
@@ -189,28 +199,29 @@ class VirtualApp(App):
         self._current = life
         return life
 
-    def _begun(self) -> None:
-        assert self._engine is not None
-        assert self._door is not None
-        LateMessages(self._engine, self._settings.faults, self._engine.host.loop)
-        self._door.opened(self._engine)
-
     def _died(self) -> None:
         """This life of the engine is over, perhaps in the middle of a step: the next one begins on a later turn."""
         engine = self._opened()
         assert self._door is not None
+        self._over = True
+        self._door.died()
         if self._reviving is None:
-            self._door.died()
-            self._reviving = engine.host.loop.create_task(self._revive(engine))
+            self._reviving = engine.host.loop.create_task(self._revive(engine.host.loop))
 
-    async def _revive(self, engine: Engine) -> None:
+    async def _revive(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin another life, and let clients in once what the last one has left in the inbox was handed over."""
         assert self._door is not None
         try:
-            await die(engine)
-            self.disk.crash()
-            self._engine = engines.start(self._life(), engine.host.loop, self._limits, self._options)
-            self._begun()
+            while self._over:
+                await die(self._opened())
+                self.disk.crash()
+                self._over = False
+                self._engine = engines.start(self._life(), loop, self._limits, self._options)
+                LateMessages(self._engine, self._settings.faults, loop)
+                await asyncio.sleep(RESTART_SECONDS)
+            self._door.opened(self._opened())
         except Exception as error:  # noqa: BLE001 - a store that cannot be opened again is what all callers hear
+            self._failed = True
             self._door.closed(error)
         finally:
             self._reviving = None

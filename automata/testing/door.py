@@ -8,7 +8,7 @@ failures from one without, unless something was lost or done twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from automata.calls import Awaited, Call, Sent
@@ -39,7 +39,7 @@ class _Attempt(Call):
 class _Post:
     """A message of a client, until it is known to be durable. id: its number; refused: why the engine did not take it.
 
-    written: of the engine that it was sent to last.
+    written: of the engine that it was sent to last; outside: what its sender has.
     """
 
     id = ""
@@ -48,6 +48,7 @@ class _Post:
     def __init__(self, call: Call, request: str) -> None:
         self.call, self.request, self.packed = call, request, call.pack()
         self.written: asyncio.Future[None]
+        self.outside: Sent
 
     def attempt(self) -> _Attempt:
         return _Attempt(self.call, self.packed, self.request, None)
@@ -151,10 +152,10 @@ class Door:
             await asyncio.sleep(self._faults.delay_seconds())
         if request is None or not self._faults.strikes(Fault.REQUEST_DOUBLED):
             return await self._answered(call, packed, request)
-        both: list[Any] = await asyncio.gather(
+        both = await asyncio.gather(
             self._answered(call, packed, request), self._answered(call, packed, request), return_exceptions=True
         )
-        first, again = both
+        first, again = list[Any](both)
         self._disk.audit.differ(repr(call), _comparable(first), _comparable(again))
         if isinstance(first, BaseException):
             raise first
@@ -200,30 +201,25 @@ class Door:
                 raise post.refused
         self._posts[post.request] = post
         if self._engine is engine is not None and self._faults.strikes(Fault.REQUEST_DOUBLED):
-            again = engine.router.post(post.attempt())
-            self._disk.audit.differ(repr(call), post.id, again.id)
-        writing = asyncio.get_running_loop().create_task(self._write(post))
-        sent = Sent(post.id, writing)
+            self._double(post, engine)
+        writing = self._loop.create_task(self._write(post))
         self._writing.add(writing)
-        writing.add_done_callback(lambda done: self._written(post, sent, done))
-        return sent
+        writing.add_done_callback(self._writing.discard)
+        post.outside = Sent(post.id, writing)
+        return post.outside
+
+    def _double(self, post: _Post, engine: Engine) -> None:
+        again = engine.router.post(post.attempt())
+        self._loop.create_task(_await(again)).add_done_callback(_heard)
+        self._disk.audit.differ(repr(post.call), post.id, again.id)
 
     async def _write(self, post: _Post) -> None:
-        while True:
-            engine = await self.alive()  # whose beginning has sent the post to it, if it came after the post
-            try:
-                await asyncio.shield(post.written)
-                return
-            except _DIED:
-                if self._engine is engine:
-                    raise
-
-    def _written(self, post: _Post, sent: Sent, done: asyncio.Task[None]) -> None:
-        self._writing.discard(done)
-        del self._posts[post.request]
-        if done.cancelled() or done.exception() is not None:
-            return
-        sent.id = post.id
+        """Wait until some life of the engine has made the message durable."""
+        try:
+            await self.outlive(lambda engine: _await(post.written))  # a life begins by being sent what is open
+        finally:
+            del self._posts[post.request]
+        post.outside.id = post.id
         self._disk.audit.answered(repr(post.call), CLIENT, post.request, self._disk.durable)
 
     def _new_request(self) -> str:
@@ -231,8 +227,8 @@ class Door:
         return f"client-{self._requests}"
 
 
-async def _await(sent: Sent) -> None:
-    await sent
+async def _await(what: Awaitable[Any]) -> None:
+    await what
 
 
 def _heard(written: asyncio.Future[None]) -> None:
