@@ -20,7 +20,7 @@ from automata.errors import InvalidArgument, StateError
 from automata.host import Options
 from automata.router import OPEN, Router
 from automata.testing.death import die
-from automata.testing.disk import Disk, Life, Trouble
+from automata.testing.disk import Disk, Fate, Life
 from automata.testing.door import Door
 from automata.testing.faults import Faults
 from automata.testing.late_messages import LateMessages
@@ -60,14 +60,14 @@ class VirtualApp(App):
     Used with `with`, time passes only while something is run.
     """
 
-    def __init__(self, settings: Settings, trouble: Trouble | None = None) -> None:
+    def __init__(self, settings: Settings, fate: Fate | None = None) -> None:
         if settings.start.tzinfo is None:
             raise InvalidArgument(
                 "the start of virtual time is a datetime with a zone, as datetime(2030, 1, 1, tzinfo=UTC)"
             )
         self._settings = settings
         self._random = random.Random(settings.seed)
-        self._trouble = trouble if trouble is not None else settings.faults
+        self._fate = fate if fate is not None else settings.faults
         self.disk = Disk(random.Random(settings.seed), int(settings.limits.request_seconds_kept * 1000))
         super().__init__(self._life, settings.limits, settings.options)
         self._current: Life | None = None
@@ -120,8 +120,12 @@ class VirtualApp(App):
         return self._door
 
     async def retry(self, letter_id: str) -> None:
-        """Deliver a dead letter again. StateError if there is none of this id."""
+        """Deliver a dead letter again, or resume an interrupted method. StateError if there is none of this id."""
         await self._change(looking.retry, letter_id)
+
+    async def restart(self, letter_id: str) -> None:
+        """Run an interrupted method anew from its beginning. What its parts have done stays, and is done again."""
+        await self._change(looking.restart, letter_id)
 
     async def discard(self, letter_id: str) -> None:
         """Drop a dead letter or an interrupted method. StateError if there is none of this id."""
@@ -161,7 +165,7 @@ class VirtualApp(App):
         while self._reviving is not None:
             await asyncio.wait([self._reviving])
         await self._door.drain()
-        self._trouble.stop()
+        self._fate.stop()
         self._settings.faults.stop()
         if self._failed:  # the last life is over, and there was no other
             OPEN.remove(self.router)
@@ -195,7 +199,7 @@ class VirtualApp(App):
             yield item
 
     def _life(self) -> Life:
-        life = Life(self.disk, self._trouble, lambda: self._died() if self._current is life else None)
+        life = Life(self.disk, self._fate, lambda: self._died() if self._current is life else None)
         self._current = life
         return life
 

@@ -14,6 +14,7 @@ async def die(engine: Engine) -> None:
     engine.unlisten()
     engine.router.closed = True
     engine.delivery.stop()
+    engine.resuming.stop()
     engine.log.store.close()
     if engine.log.gate.failure is None:
         engine.log.gate.fail(OutcomeUnknown("the process has died"))

@@ -1,6 +1,6 @@
 """The disk of a simulated machine, and the view that one life of the engine has of it.
 
-A life ends at a moment that its `Trouble` chooses: from then on that life reads and writes nothing any more, whatever
+A life ends at a moment that its `Fate` chooses: from then on that life reads and writes nothing any more, whatever
 its code still tries, while the disk holds what a crash leaves.
 """
 
@@ -21,7 +21,7 @@ class Died(Exception):
     """The simulated process has died, or its disk has failed it."""
 
 
-class Trouble(Protocol):
+class Fate(Protocol):
     """What happens to commit groups on their way to the disk. Each may raise Died, at most once in a life."""
 
     def before_write(self, batch: MemoryBatch) -> None:
@@ -61,9 +61,9 @@ class Disk(MemoryStore):
 class Life:
     """A `Store`: the disk as one life of the engine sees it. died: is called at the moment in which trouble ends it."""
 
-    def __init__(self, disk: Disk, trouble: Trouble, died: Callable[[], None]) -> None:
+    def __init__(self, disk: Disk, fate: Fate, died: Callable[[], None]) -> None:
         self._disk = disk
-        self._trouble = trouble
+        self._fate = fate
         self._died = died
         self._over = False
         self._in_group = False
@@ -87,16 +87,16 @@ class Life:
             raise TypeError("a batch is written to the kind of store that made it")
         self._in_group = is_group(batch)
         if self._in_group:
-            self._risk(lambda: self._trouble.before_write(batch))
+            self._risk(lambda: self._fate.before_write(batch))
         disk.write(batch)
         if self._in_group:
-            self._risk(lambda: self._trouble.after_write(disk.flush))
+            self._risk(lambda: self._fate.after_write(disk.flush))
 
     def flush(self) -> None:
         """Make every written batch durable."""
         disk = self._alive()
         if self._in_group:
-            self._risk(self._trouble.before_flush)
+            self._risk(self._fate.before_flush)
         disk.flush()
 
     def rotate(self) -> None:
@@ -113,7 +113,7 @@ class Life:
     def mark_released(self, group: int) -> None:
         """Note that group `group` was acknowledged, unless trouble comes before."""
         disk = self._alive()
-        self._risk(self._trouble.before_release)
+        self._risk(self._fate.before_release)
         disk.mark_released(group)
 
     def identity(self) -> bytes:
