@@ -23,6 +23,7 @@ from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.order import LateCall, Order
+from automata.read_cache import ReadCache
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
@@ -39,9 +40,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a host runs. foreign_await_seconds_max: how long a method may hold its object for outside work."""
+    """How a host runs.
+
+    foreign_await_seconds_max: how long a method may hold its object for outside work. cached_results_max and
+    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept.
+    """
 
     entities_max: int = 20_000
+    cached_results_max: int = 10_000
+    cached_bytes_max: int = 32 << 20
     foreign_await_seconds_max: float = 60.0
     closing_seconds_max: float = 0.5
     clock: Callable[[], float] = time.time
@@ -60,6 +67,7 @@ class Host:
         self.random = options.random
         self._types = options.registry.newest
         self.entities = EntityCache(log, options.entities_max)
+        self.read_cache = ReadCache(log, options.cached_results_max, options.cached_bytes_max)
         self.committer = Committer(log, loop, self._run_messages)
         self.foreign_await_seconds_max = options.foreign_await_seconds_max
         self.open_invocations = OpenInvocations(log)
@@ -112,6 +120,8 @@ class Host:
     def invoke_now(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
         """Run now what can run now; else queue it and give a future."""
         if method.readonly:
+            if method.cached:
+                return self.read_cache.read(entity, method, packed)
             return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
         work = Work(entity, method, packed, None, request)
         if request is not None:

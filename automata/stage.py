@@ -114,7 +114,8 @@ class Stage:
         return outcome
 
     def _stage(self, entity: Entity, step: Step, written: int | None = None) -> None:
-        if entity.snapshots and step.overlay is not None:
+        if step.overlay is not None:
+            entity.unchanged = None
             for snapshot in entity.snapshots:
                 snapshot.preserve(step.overlay)
         log = self._log
