@@ -194,7 +194,7 @@ class Method:
         if kind.immutable or (isinstance(kind, Anything) and type(value) in _SCALARS):
             return Kept(value, None, len(data))
         if isinstance(kind, ValueType) and kind.shallow is not None:
-            return Kept(kind.shallow(value), kind.shallow, len(data))
+            return Kept(kind.decode(data), kind.shallow, len(data))
         return Kept(data, kind.decode, len(data))
 
     def _misfit(self, error: InvalidArgument) -> InvalidArgument:

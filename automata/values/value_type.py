@@ -32,7 +32,7 @@ class ValueType:
     - `encode(value)`: the bytes of a validated value. `InvalidArgument` for text with surrogates.
     - `decode(data)`: the value; `ValueError` for damaged bytes, `InvalidArgument` if they hold another shape.
     - `copy(value)`: an equal value that shares nothing mutable with the given, validated one.
-    - `shallow(value)`: the same, quickly, where one level is all that can change; else None.
+    - `shallow(value)`: the same without encoding, where that is faster; else None.
     - `exact`: values of exactly this class are valid as they are, so that a hot path may skip `validate`.
     - `immutable`: values may be shared without a copy.
     - `pickled`: encode upon assignment, decode when read.
