@@ -165,7 +165,7 @@ class ObjectState:
     def clear(self) -> None:
         """Drop all rows of the object with this step, and forget what was loaded."""
         self.drop_range((b"", b"\xff"))
-        self.unload([name for name in self.values if name != "key" and not name.startswith("_automaton")])
+        self._unload_all()
         self.dirty = {}
         self.live = {}
         self.sizes_dirty = {}
@@ -224,6 +224,8 @@ class ObjectState:
             self.values.pop(name, None)
         for subkey in self.sizes_dirty:
             self.sizes.pop(subkey, None)
+        if self.overlay is not None and self.overlay.ranges:
+            self._unload_all()  # what was loaded after `clear` is that of the emptied object
         self.settle()
 
     def end_read(self) -> None:
@@ -260,6 +262,9 @@ class ObjectState:
         if self.sizes_dirty:
             self.sizes_dirty = {}
         self.changes += 1
+
+    def _unload_all(self) -> None:
+        self.unload([name for name in self.values if name != "key" and not name.startswith("_automaton")])
 
     def _layer(self) -> Overlay:
         self.changes += 1
