@@ -6,7 +6,7 @@ Its result is to be reused, so it must depend on nothing but its arguments and w
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from automata.errors import ReadOnlyError, StateError
 
@@ -46,34 +46,34 @@ class Deterministic:
         except StopIteration as stop:
             return stop.value
         coroutine.close()
-        self._refuse("must not await what is no part of it")
+        raise self._refusal("must not await what is no part of it")
 
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Calling another object is refused."""
-        self._refuse(f"must not call {call.ref.type_name}/{call.ref.key} {call.method.name}")
+        raise self._refusal(f"must not call {call.ref.type_name}/{call.ref.key} {call.method.name}")
 
     def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
         """Calling other objects is refused."""
-        self._refuse("must not call other objects")
+        raise self._refusal("must not call other objects")
 
     def send(self, call: Call) -> None:
         """Sending is refused."""
-        self._refuse(f"must not send to {call.ref.type_name}/{call.ref.key}")
+        raise self._refusal(f"must not send to {call.ref.type_name}/{call.ref.key}")
 
     def delete(self) -> None:
         """Deleting is refused."""
-        self._refuse("must not delete its object")
+        raise self._refusal("must not delete its object")
 
     def now(self) -> float:
         """The clock is refused."""
-        self._refuse("must not ask for the time")
+        raise self._refusal("must not ask for the time")
 
     def random_bits(self, count: int) -> int:
         """Chance is refused."""
-        self._refuse("must not use uuid4() or random()")
+        raise self._refusal("must not use uuid4() or random()")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise ReadOnlyError(
+    def _refusal(self, what: str) -> ReadOnlyError:
+        return ReadOnlyError(
             f"{self.name} is @readonly(cache=True) and {what}: its result is kept, so it may depend on its arguments "
             "and its own object alone. Remove cache=True, or pass in what it needs as an argument"
         )

@@ -24,6 +24,7 @@ _AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_
 _SMALL = frozenset({int, float, bool, type(None)})
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
 _EQUAL_IS_SAME = frozenset({int, str, bytes, bool})  # unlike 0.0 and -0.0; None counts as no class of its own
+_OBJECTS_TO_BYTES = 6  # what Python objects take, in lengths of their encoding: measured for models of short fields
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 _REQUIRED = inspect.Parameter.empty
@@ -59,7 +60,10 @@ Kind = ValueType | Anything
 
 
 class Kept(NamedTuple):
-    """A result that many callers get. give: makes each one's own of `value`; None if it can be shared as it is."""
+    """A result that many callers get.
+
+    give: makes each one's own of `value`; None if it can be shared as it is. size_bytes: about what it takes in memory.
+    """
 
     value: object
     give: Callable[[Any], object] | None
@@ -191,10 +195,12 @@ class Method:
             data = kind.encode(value)
         except InvalidArgument as error:
             raise self._misfit(error) from None
-        if kind.immutable or (isinstance(kind, Anything) and type(value) in _SCALARS):
+        if type(value) in _SCALARS:
             return Kept(value, None, len(data))
+        if kind.immutable:
+            return Kept(value, None, len(data) * _OBJECTS_TO_BYTES)
         if isinstance(kind, ValueType) and kind.shallow is not None:
-            return Kept(kind.decode(data), kind.shallow, len(data))
+            return Kept(kind.decode(data), kind.shallow, len(data) * _OBJECTS_TO_BYTES)
         return Kept(data, kind.decode, len(data))
 
     def _misfit(self, error: InvalidArgument) -> InvalidArgument:

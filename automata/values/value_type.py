@@ -38,7 +38,18 @@ class ValueType:
     - `pickled`: encode upon assignment, decode when read.
     """
 
-    __slots__ = ("annotation", "copy", "decode", "encode", "exact", "immutable", "name", "pickled", "shallow", "validate")
+    __slots__ = (
+        "annotation",
+        "copy",
+        "decode",
+        "encode",
+        "exact",
+        "immutable",
+        "name",
+        "pickled",
+        "shallow",
+        "validate",
+    )
 
     annotation: Any
     name: str

@@ -37,8 +37,8 @@ class Shelf:
         answers = []
         for name, n, text in changes:
             CHANGES[name](self, n, text)
-            for look in looks:
-                answers.append((look, await ref(Shelf, self.key).kept(*look), await ref(Shelf, self.key).fresh(*look)))
+            me = ref(Shelf, self.key)
+            answers += [(look, await me.kept(*look), await me.fresh(*look)) for look in looks]
         return answers
 
     async def apply_and_fail(self, changes: list[tuple[str, int, str]]) -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automata.errors import StateError
-from automata.reads import Recorder, Replayed, merge, seen_of
-from automata.reads import ReadSet as Seen
+from automata.reads import ReadSet, Recorder, Replayed, merge, seen_of
 from automata.state import WRITE, Bounds, ObjectState
 from darq import overlay
 from darq.memory import MemoryStore
@@ -64,12 +63,12 @@ def run(reader: Any, looks: Sequence[Look]) -> list[Any]:
     return answers
 
 
-def recorded(rows: dict[bytes, bytes], looks: Sequence[Look]) -> tuple[list[Any], Seen]:
+def recorded(rows: dict[bytes, bytes], looks: Sequence[Look]) -> tuple[list[Any], ReadSet]:
     recorder = Recorder(Committed(rows))
     return run(recorder, looks), recorder.seen
 
 
-def view(seen: Seen, rows: dict[bytes, bytes]) -> tuple[Any, ...]:
+def view(seen: ReadSet, rows: dict[bytes, bytes]) -> tuple[Any, ...]:
     """What `rows` hold of all that was seen."""
     keys = tuple(rows.get(key) for key in seen.rows)
     return keys, [[row for row in sorted(rows.items()) if begin <= row[0] < end] for begin, end in seen.ranges]
@@ -108,7 +107,7 @@ def test_a_change_that_alters_an_answer_alters_what_was_seen(
 
 @given(st.lists(st.tuples(subkeys, subkeys), max_size=8), subkeys, subkeys)
 def test_a_range_is_covered_if_each_of_its_keys_was_seen(ranges: list[Bounds], begin: bytes, end: bytes) -> None:
-    seen = Seen()
+    seen = ReadSet()
     for bounds in ranges:
         seen.add_scan(bounds, ALL, False, [])
     # Keys of up to four bytes lie close enough together to find each gap between bounds of up to two.
@@ -155,7 +154,7 @@ def test_what_was_not_seen_is_missing_in_a_replay() -> None:
 
 
 def test_a_read_set_is_empty_until_something_was_read_and_knows_its_size() -> None:
-    assert not Seen()
+    assert not ReadSet()
     _, seen = recorded({b"a": b"1"}, [("read", b"a", b"", 0, False), ("read", b"no", b"", 0, False)])
     assert seen
     assert seen.size_bytes() == 4
