@@ -7,6 +7,7 @@ from automata.delivery import Letter
 from automata.invocation import call, gather, send
 from automata.list import List
 from automata.map import Map
+from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.set import Set
@@ -21,6 +22,7 @@ __all__ = [
     "Set",
     "call",
     "delete",
+    "effect",
     "errors",
     "gather",
     "logger",
@@ -30,5 +32,6 @@ __all__ = [
     "readonly",
     "ref",
     "send",
+    "sleep",
     "uuid4",
 ]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from automata.errors import ReadOnlyError, StateError
 
 if TYPE_CHECKING:
-    from automata.calls import Call
+    from automata.calls import Call, Point
     from automata.entity import Entity
     from automata.methods import Method
 
 
 class Deterministic:
     """The context of one running method whose result will be kept: a `RunningMethod` that refuses what varies."""
+
+    replaying = False
 
     def __init__(self, entity: Entity, method: Method) -> None:
         self._entity = entity
@@ -55,6 +57,10 @@ class Deterministic:
     def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
         """Calling other objects is refused."""
         raise self._refusal("must not call other objects")
+
+    def suspend(self, point: Point) -> Generator[Any, Any, Any]:
+        """Waiting is refused, and work outside too."""
+        raise self._refusal(f"must not await {point.kind}()")
 
     def send(self, call: Call) -> None:
         """Sending is refused."""

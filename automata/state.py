@@ -165,7 +165,7 @@ class ObjectState:
     def clear(self) -> None:
         """Drop all rows of the object with this step, and forget what was loaded."""
         self.drop_range((b"", b"\xff"))
-        self._unload_all()
+        self.unload()
         self.dirty = {}
         self.live = {}
         self.sizes_dirty = {}
@@ -225,7 +225,7 @@ class ObjectState:
         for subkey in self.sizes_dirty:
             self.sizes.pop(subkey, None)
         if self.overlay is not None and self.overlay.ranges:
-            self._unload_all()  # what was loaded after `clear` is that of the emptied object
+            self.unload()  # what was loaded after `clear` is that of the emptied object
         self.settle()
 
     def end_read(self) -> None:
@@ -234,11 +234,13 @@ class ObjectState:
         if self.live:
             self.live = {}
 
-    def unload(self, names: Sequence[str]) -> None:
-        """Forget loaded values: others may have changed them while this method waited."""
-        for name in names:
-            self.values.pop(name, None)
+    def unload(self) -> None:
+        """Forget loaded values: they may be others by now."""
+        values = self.values
+        for name in [name for name in values if name != "key" and not name.startswith("_automaton")]:
+            del values[name]
         self.sizes = {}
+        self.changes += 1
 
     def preserve(self, coming: Overlay) -> None:
         """For a snapshot: keep what `coming`, about to be committed, will change below it."""
@@ -262,9 +264,6 @@ class ObjectState:
         if self.sizes_dirty:
             self.sizes_dirty = {}
         self.changes += 1
-
-    def _unload_all(self) -> None:
-        self.unload([name for name in self.values if name != "key" and not name.startswith("_automaton")])
 
     def _layer(self) -> Overlay:
         self.changes += 1

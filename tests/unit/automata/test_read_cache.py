@@ -10,7 +10,23 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from automata import List, Map, Ref, Set, delete, gather, now, object_type, random, readonly, ref, send, uuid4
+from automata import (
+    List,
+    Map,
+    Ref,
+    Set,
+    delete,
+    effect,
+    gather,
+    now,
+    object_type,
+    random,
+    readonly,
+    ref,
+    send,
+    sleep,
+    uuid4,
+)
 from automata.errors import InvalidArgument, OutcomeUnknown, ReadOnlyError, StateError
 from automata.host import Options
 from automata.read_cache import print_of, print_of_rows
@@ -252,6 +268,8 @@ async def test_what_a_caller_does_to_its_result_no_other_sees(app: App) -> None:
         "await gather(other.titled())",
         "send(other.change('x'))",
         "delete()",
+        "await sleep(1)",
+        "await effect(print)",
         "await asyncio.sleep(0)",
         "await asyncio.create_task(asyncio.sleep(0))",
     ],
@@ -425,4 +443,4 @@ def test_values_and_rows_are_told_apart_by_their_prints() -> None:
     assert len({print_of_rows(each) for each in rows}) == len(rows)
 
 
-__all__ = ["delete", "gather", "now", "random", "uuid4"]  # used by the lines that methods run
+__all__ = ["delete", "effect", "gather", "now", "random", "sleep", "uuid4"]  # used by the lines that methods run
