@@ -157,6 +157,7 @@ class Stage:
         writes = sends = 0
         if overlay is not None:
             writes = len(overlay.writes)
+            entity.unchanged = None
             for snapshot in entity.snapshots:
                 snapshot.preserve(overlay)
             if turn.state is not entity.state:

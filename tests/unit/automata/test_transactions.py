@@ -11,7 +11,7 @@ import pytest
 from automata import Ref, call, effect, gather, object_type, readonly, ref, send, sleep, transaction
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from ssms.app import App
+from automata.app import App
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
