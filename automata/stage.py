@@ -48,6 +48,8 @@ class Stage:
             exists = self._note_existence(entity, step, turn.deleted)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
+        if turn.timing is not None:
+            turn.timing.stage(step)
         if work is not None:
             number = self._add_work(turn, work, outcome, step)
         if overlay is not None or step.sends or step.consumed or step.rows:
@@ -91,6 +93,7 @@ class Stage:
         """A part has committed, and the method goes on: what it did is not done again, what it read is stale."""
         turn.detached = [*turn.detached, *turn.state.detach()]
         turn.sends, turn.sent_bytes, turn.deleted = None, 0, False
+        turn.end_timing()
         if turn.work is not None:
             turn.work.message = None
 

@@ -116,6 +116,8 @@ async def stats(engine: Engine) -> dict[str, int]:
         "groups_durable": log.gate.durable,
         "objects_in_memory": len(host.entities),
         "messages_in_memory": log.inbox.pending_in_memory(),
+        "timers_ringing": log.timers.on_their_way(),
+        "timers_next_due_ms": log.timers.next_ms or 0,
         "calls_queued": host.queued,
         "disk_free_bytes": log.store.free_bytes(),
     }
