@@ -36,9 +36,11 @@ class When:
         if self.at_ms is not None:
             return self.at_ms
         if self.delay is None:
-            due_ms = next_due_ms(self.rule, math.ceil(now * 1000), math.ceil(now * 1000))
-            assert due_ms is not None, "a rule without a next time was refused"
-            return due_ms
+            now_ms = math.ceil(now * 1000)
+            first_ms = next_due_ms(self.rule, now_ms, now_ms)
+            if first_ms is None:
+                raise InvalidArgument(f"every={self.rule[1:].decode()!r} comes never again")
+            return first_ms
         due_ms = math.ceil((now + self.delay) * 1000)
         if due_ms > TIME_MAX_MS:
             raise InvalidArgument(f"a delay of {self.delay} s ends later than any clock will show")
@@ -83,7 +85,7 @@ def _time_ms(at: object) -> int:
 
 def _rule(every: object) -> bytes:
     if isinstance(every, str):
-        return _CRON + _cron(every).encode()
+        return _cron(every)
     if type(every) not in (int, float) or not PERIOD_SECONDS_MIN <= every < TIME_MAX_MS / 2000:  # type: ignore[operator]
         raise InvalidArgument(
             f"every= is a number of seconds, {PERIOD_SECONDS_MIN} or more, or a cron expression, not {every!r}"
@@ -91,12 +93,15 @@ def _rule(every: object) -> bytes:
     return _PERIOD + round(every * 1000).to_bytes(8, "big")  # type: ignore[operator]
 
 
-def _cron(expression: str) -> str:
+def _cron(expression: str) -> bytes:
     bad = f"every={expression[:CRON_CHARACTERS_MAX]!r} is no cron expression (minute hour day month weekday, in UTC)"
     if len(expression) > CRON_CHARACTERS_MAX or not expression.isascii():
         raise InvalidArgument(f"{bad}: it has at most {CRON_CHARACTERS_MAX} characters, all of them ASCII")
+    rule = _CRON + expression.encode()
     try:
-        CronSim(expression, datetime.fromtimestamp(0, UTC))
+        first_ms = next_due_ms(rule, 0, 0)
     except CronSimError as error:
         raise InvalidArgument(f"{bad}: {error}") from error
-    return expression
+    if first_ms is None:
+        raise InvalidArgument(f"{bad}: there is no such day")
+    return rule

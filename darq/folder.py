@@ -101,8 +101,7 @@ def write_format(folder: Path) -> bytes:
 
 
 def _write_format(folder: Path, identity: str) -> None:
-    fields = {"version": FORMAT_VERSION, "identity": identity, "crc32": _format_crc(FORMAT_VERSION, identity)}
-    _write_synced(folder / "FORMAT.new", json.dumps(fields).encode())
+    _write_synced(folder / "FORMAT.new", encode_format(FORMAT_VERSION, identity).encode())
     (folder / "FORMAT.new").rename(folder / "FORMAT")
     _sync_folder(folder)
 
@@ -112,6 +111,11 @@ def upgrade_format(folder: Path) -> None:
     fields = json.loads((folder / "FORMAT").read_bytes())
     if fields["version"] < FORMAT_VERSION:
         _write_format(folder, fields["identity"])
+
+
+def encode_format(version: int, identity: str) -> str:
+    """The content of a `FORMAT` file."""
+    return json.dumps({"version": version, "identity": identity, "crc32": _format_crc(version, identity)})
 
 
 def _format_crc(version: int, identity: str) -> int:

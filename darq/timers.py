@@ -1,8 +1,8 @@
 """Messages that are due later: rows in the order of their time, from which one store's inbox takes those that are due.
 
 A timer that is due goes through the inbox in its own row, which the step that consumes it drops: ringing writes no
-more. Nothing is kept in memory of those that are not due, and rows are looked for from a stored cursor, never from the first
-key of the kind.
+more. Nothing is kept in memory of those that are not due, and rows are looked for from a stored cursor, never from the
+first key of the kind.
 """
 
 from collections.abc import Callable
