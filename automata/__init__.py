@@ -7,6 +7,7 @@ from automata.delivery import Letter
 from automata.invocation import call, cancel, gather, send
 from automata.list import List
 from automata.map import Map
+from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.set import Set
@@ -22,6 +23,7 @@ __all__ = [
     "call",
     "cancel",
     "delete",
+    "effect",
     "errors",
     "gather",
     "logger",
@@ -31,5 +33,6 @@ __all__ = [
     "readonly",
     "ref",
     "send",
+    "sleep",
     "uuid4",
 ]

@@ -20,9 +20,9 @@ def ps(*, common: Common) -> None:
 
     Columns: objects; inbox: messages to deliver; timers: messages that are due later; retrying: messages whose step
     raised; type undefined: messages that wait until their type is defined; dead letters: messages that raised too
-    often; running and interrupted: methods that have committed a part and not finished, in the process that holds the
-    store and in earlier ones. Columns without an entry are left out. With --app, types that FILE defines are listed
-    too, and those it lacks are marked.
+    often; running: methods that have committed a part and not finished, which go on while the store is open;
+    interrupted: those that cannot go on by themselves (ssms dead says why). Columns without an entry are left out.
+    With --app, types that FILE defines are listed too, and those it lacks are marked.
     The store may be held by another process.
 
     Example: ssms ps --store ./data
