@@ -12,6 +12,7 @@ from automata import router
 from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.context import CURRENT
 from automata.errors import InvalidArgument
+from automata.timing import parse
 from automata.when import when
 
 T = TypeVar("T")
@@ -139,6 +140,8 @@ def cancel(message: str | Sent) -> Cancelled:
     message_id = message.id if isinstance(message, Sent) else message
     running = CURRENT.get()
     if running is None:
+        if parse(message_id) is None:
+            return Cancelled(False, None)
         return router.OPEN.that_keeps(message_id).cancel(message_id)
     return Cancelled(running.cancel(message_id), None)
 

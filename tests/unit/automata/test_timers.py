@@ -9,6 +9,8 @@ import pytest
 
 from automata import List, alarms, call, cancel, delete, object_type, readonly, ref, send
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
+from automata.host import Options
+from automata.types import Registry
 from darq import keys
 from darq.limits import Limits
 from darq.memory import MemoryStore
@@ -372,6 +374,7 @@ def test_of_several_apps_the_one_that_keeps_the_message_cancels_it() -> None:
             second = await send(two.ref(Bell, "b").ring("x"), delay=60)
             assert await cancel(first)
             assert await cancel(second)
+            assert not await cancel(await send(one.ref(Bell, "b").ring("x")))
             with pytest.raises(StateError, match="apps are open"):
                 cancel("0123abcd-1-1")
 
@@ -681,5 +684,97 @@ def test_a_closed_app_arms_nothing() -> None:
             engine = app._engine
             await send(bell().ring("x"), delay=HOUR)
         assert engine.delivery.alarms._armed is None
+
+    asyncio.run(scenario())
+
+
+# methods that resume
+
+
+@object_type
+class Planner:
+    """Sets and cancels timers before a commit point, and says after it what it was told."""
+
+    old: str = ""
+    new: str = ""
+    often: str = ""
+    answers: list[bool] = []
+
+    async def prepare(self) -> None:
+        self.old = await send(bell().ring("old"), delay=HOUR)
+
+    async def plan(self) -> None:
+        new = await send(bell().ring("new"), delay=HOUR)
+        often = await send(bell().ring("often"), every=HOUR)
+        answers = [await cancel(self.old), await cancel(self.old), await cancel("")]
+        await ref(Waiter, "w").wait()
+        self.new, self.often, self.answers = new, often, answers
+
+    @readonly
+    async def told(self) -> tuple[str, str, list[bool]]:
+        return self.new, self.often, self.answers
+
+
+@object_type
+class Waiter:
+    waited: int = 0
+
+    async def wait(self) -> None:
+        GATE.reached.set()
+        await GATE.opened.wait()
+        self.waited += 1
+
+
+def test_a_method_that_resumes_is_told_the_same_ids_and_answers_again() -> None:
+    async def scenario() -> None:
+        clock, store = Clock(), MemoryStore()
+        planner = ref(Planner, "p")
+        GATE.reset()
+        async with crashing(store, options=clock.options):
+            await planner.prepare()
+            running = asyncio.ensure_future(planner.plan())
+            await GATE.reached.wait()
+            await bell("third").ring("the group of the first part is durable")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        GATE.opened.set()
+        clock.now += 60
+        async with memory_app(store, options=clock.options) as app:
+
+            async def is_done() -> bool:
+                return bool((await planner.told())[0])
+
+            await until(is_done)
+            new, often, answers = await planner.told()
+            assert answers == [True, False, False]
+            clock.advance(HOUR - 60, app)
+            await settled(_sorted, ["new", "often"])
+            assert not await cancel(new)
+            assert await cancel(often)
+        assert rows(store) == 0
+
+    asyncio.run(scenario())
+
+
+# types that are not defined
+
+
+def test_a_timer_of_a_type_that_is_not_defined_waits_for_it() -> None:
+    async def scenario() -> None:
+        clock, store = Clock(), MemoryStore()
+        async with memory_app(store, options=clock.options):
+            await send(bell().ring("x"), delay=HOUR)
+        clock.now += HOUR
+        registry = Registry()
+        async with memory_app(store, options=Options(clock=clock, registry=registry)):
+
+            async def parked() -> int:
+                return len(store.scan(keys.PARKED, keys.after(keys.PARKED), 9))
+
+            await settled(parked, 1)
+            registry.add(Bell.__automaton__)  # type: ignore[attr-defined]
+            await settled(parked, 0)
+            await heard("x")
+        assert rows(store) == 0
 
     asyncio.run(scenario())
