@@ -77,6 +77,8 @@ class LocalRouter:
             return host.invoke_inside(call, packed, self._sent_lsn)
         if method.direct and not (method.readonly or entity.busy or entity.queue or host.log.inbox.waiting):
             return host.perform(entity, method, packed)
+        if method.readonly and not host.log.inbox.waiting:
+            return host.look(entity, method, packed)
         return host.invoke_inside(call, packed, self._sent_lsn)
 
     def post(self, call: Call) -> Sent:

@@ -141,6 +141,10 @@ async def stats(engine: Engine) -> dict[str, int]:
         "objects_in_memory": len(host.entities),
         "messages_in_memory": log.inbox.pending_in_memory(),
         "calls_queued": host.queued,
+        "cache_hits": host.read_cache.hits,
+        "cache_misses": host.read_cache.misses,
+        "cache_entries": len(host.read_cache),
+        "cache_bytes": host.read_cache.size_bytes,
         "disk_free_bytes": log.store.free_bytes(),
     }
 
