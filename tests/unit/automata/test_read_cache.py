@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from ssms.app import App
 
 from automata import (
     List,
@@ -31,7 +32,6 @@ from automata.errors import InvalidArgument, OutcomeUnknown, ReadOnlyError, Stat
 from automata.host import Options
 from automata.read_cache import print_of, print_of_rows
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app, settled
 
 RUNS: list[str] = []
