@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from ssms.app import App
 
 from automata import (
     List,
