@@ -29,6 +29,7 @@ from automata.read_cache import ReadCache
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
+from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
 from automata.waiting import HoldAgain, QueuedWork, outcome_of
@@ -79,6 +80,7 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
+        self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.queued = 0
 
@@ -239,6 +241,15 @@ class Host:
         """Run outside work in a task that ends when the app closes."""
         return self.tasks.run_beside(work)
 
+    def overtakes(self, entity: Entity, sender: Entity) -> bool:
+        """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
+        return bool(self.log.inbox.waiting) and self.order.early(entity, sender.sent_lsn)
+
+    def hand_over(self) -> None:
+        """Deliver messages that wait."""
+        self._run_messages(self.log.limits.group_work_seconds_max)
+        self.committer.touch()
+
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
         if group > self.log.gate.durable:
@@ -320,8 +331,7 @@ class Host:
     def _invoke_late(self, late: LateCall) -> Reply:
         """Hand over the messages before the call; if they are too many for now, the call waits for the rest."""
         waiting = self.order.wait(late)
-        self._run_messages(self.log.limits.group_work_seconds_max)
-        self.committer.touch()
+        self.hand_over()
         return waiting.result() if waiting.done() else waiting
 
     def _run_messages(self, seconds: float) -> bool:

@@ -55,6 +55,10 @@ class Anything:
         """The value again."""
         return decode_dynamic(data)
 
+    def take(self, value: object) -> object:
+        """The value by value. Raises InvalidArgument for what cannot be carried."""
+        return value if type(value) in _SCALARS else decode_dynamic(encode_dynamic(value))
+
 
 Kind = ValueType | Anything
 
@@ -180,7 +184,7 @@ class Method:
             return value
         kind = self.result
         if isinstance(kind, Anything):
-            return value if type(value) in _SCALARS else decode_dynamic(encode_dynamic(value))
+            return kind.take(value)
         try:
             value = kind.validate(value)
             return value if kind.immutable else kind.decode(kind.encode(value))

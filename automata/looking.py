@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from automata.delivery import Letter
+from automata.engine import Engine
 from automata.entity import load
 from automata.errors import StateError, UnknownType
 from automata.journal import Journal
@@ -19,7 +20,6 @@ from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
-from ssms.embedded import Engine
 
 _PAGE_ROWS = 512
 
