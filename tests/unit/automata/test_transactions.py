@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from automata import Ref, call, effect, gather, object_type, readonly, ref, send, sleep, transaction
+from automata.app import App
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from automata.app import App
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
