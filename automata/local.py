@@ -128,6 +128,8 @@ class LocalRouter:
         envelope, size = host.envelope(call)
         known = self._posted.find(call, envelope)
         if known is not None:
+            if when is None:  # calls made from now on must still not overtake it
+                self._sent_lsn = max(self._sent_lsn, int(known))
             return known, host.log.group.number if host.log.group.dirty else host.log.group.number - 1
         if when is not None:
             return self._set_timer(step, call, envelope, when)
