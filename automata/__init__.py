@@ -11,6 +11,7 @@ from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.set import Set
+from automata.transactions import transaction
 from automata.values.pickled import Pickled
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "ref",
     "send",
     "sleep",
+    "transaction",
     "uuid4",
 ]

@@ -76,19 +76,19 @@ class Sent:
 class Cancelled:
     """What became of cancelling a message. Awaiting it gives the answer; in a client, once that is durable."""
 
-    __slots__ = ("_durable", "_never_delivered")
+    __slots__ = ("durable", "never_delivered")
 
     def __init__(self, never_delivered: bool, durable: Awaitable[None] | None) -> None:
-        self._never_delivered = never_delivered
-        self._durable = durable
+        self.never_delivered = never_delivered
+        self.durable = durable
 
     def __await__(self) -> Generator[object, object, bool]:
-        if self._durable is not None:
-            yield from self._durable.__await__()
-        return self._never_delivered
+        if self.durable is not None:
+            yield from self.durable.__await__()
+        return self.never_delivered
 
     def __repr__(self) -> str:
-        return "<cancelled>" if self._never_delivered else "<too late to cancel>"
+        return "<cancelled>" if self.never_delivered else "<too late to cancel>"
 
 
 class Awaited:

@@ -12,6 +12,7 @@ from automata.envelope import Envelope
 from automata.errors import Overloaded
 from automata.host import Host
 from automata.methods import Packed
+from automata.posted import Posted
 from automata.timing import kept_by
 from automata.when import When
 from automata.work import Outcome, Reply
@@ -31,6 +32,7 @@ class LocalRouter:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._gate = host.log.gate
+        self._posted = Posted(host.log)
         self._unsuspended = 0
         self._sent_lsn = 0
         self._posting: set[asyncio.Future[Any]] = set()
@@ -80,19 +82,21 @@ class LocalRouter:
             return host.invoke_inside(call, packed, self._sent_lsn)
         if method.direct and not (method.readonly or entity.busy or entity.queue or host.log.inbox.waiting):
             return host.perform(entity, method, packed)
+        if method.readonly and not host.log.inbox.waiting:
+            return host.look(entity, method, packed)
         return host.invoke_inside(call, packed, self._sent_lsn)
 
     def post(self, call: Call, when: When | None = None) -> Sent:
         """Send a message: it is on its way at once, or when it is due, and durable when the result is awaited."""
         return Sent(*self._stage(lambda: self._store(call, when)))
 
-    def cancel(self, message_id: str) -> Cancelled:
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
         """Cancel a message that is due later, at once; durable when the result is awaited."""
-        return Cancelled(*self._stage(lambda: self._cancel(message_id)))
+        return Cancelled(*self._stage(lambda: self._cancel(message_id, request)))
 
     def keeps(self, message_id: str) -> bool:
         """Whether the message of this id is, or was, kept until it is due in this app."""
-        return kept_by(self._host.log, message_id)
+        return kept_by(self._host.log.store.identity(), message_id)
 
     async def drain(self) -> None:
         """Wait until all that was posted is durable."""
@@ -112,7 +116,7 @@ class LocalRouter:
         return value, _Elsewhere(self, written)
 
     def _store(self, call: Call, when: When | None) -> tuple[str, int]:
-        """Stage the message; its id, and the group that it is durable with."""
+        """Stage the message; its id, and the group that it is durable with. A request id makes repeats one."""
         host = self._host
         if self.closed:
             raise _closed()
@@ -122,31 +126,49 @@ class LocalRouter:
         host.admit()
         step = Step(b"", b"")
         envelope, size = host.envelope(call)
+        if call.request is not None:
+            known = self._posted.find(call, envelope)
+            if known is not None:
+                if when is None:
+                    self._sent_lsn = max(self._sent_lsn, int(known))
+                return known, self._staged()
         if when is not None:
-            return self._set_timer(step, envelope, when)
+            message_id = self._set_timer(step, envelope, when)
+            self._posted.record(call, envelope, step, message_id)
+            return message_id, self._commit(step)
+        if call.request is not None:
+            self._posted.record(call, envelope, step, str(host.log.next_lsn))
         step.send(envelope)
         group = self._commit(step, size)
         self._sent_lsn = envelope.lsn
         return str(envelope.lsn), group
 
-    def _set_timer(self, step: Step, envelope: Envelope, when: When) -> tuple[str, int]:
+    def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
         host, timing = self._host, self._host.timing()
         message_id = timing.add(envelope, when.due_ms(host.clock()), when.rule, host.take_lsn())
         timing.stage(step)
-        return message_id, self._commit(step)
+        return message_id
 
-    def _cancel(self, message_id: str) -> tuple[bool, int]:
+    def _staged(self) -> int:
+        """The group that all depends on which is known now."""
+        group = self._host.log.group
+        return group.number if group.dirty else group.number - 1
+
+    def _cancel(self, message_id: str, request: str | None) -> tuple[bool, int]:
         """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
         host, timing = self._host, self._host.timing()
         if self.closed:
             raise _closed()
+        if request is not None and self._posted.was_cancelled(request, message_id):
+            return True, self._staged()
         if not timing.is_pending(message_id):
-            group = host.log.group
-            return False, group.number if group.dirty else group.number - 1
+            return False, self._staged()
         host.admit()
         step = Step(b"", b"")
         timing.cancel(message_id, hold=False)
         timing.stage(step)
+        if request is not None:
+            self._posted.record_cancelled(request, message_id, step)
         return True, self._commit(step)
 
     def _commit(self, step: Step, size: int | None = None) -> int:

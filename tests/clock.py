@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from automata.app import App
 from automata.host import Options
-from ssms.app import App
 
 MONDAY = 1_767_571_200.0
 """2026-01-05 00:00 UTC."""

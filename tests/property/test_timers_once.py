@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automata import List, cancel, object_type, readonly, ref, send
+from automata.app import App
 from darq import keys
 from darq.limits import Limits
-from ssms.app import App
 from tests.clock import Clock
 from tests.memory_app import crashing, memory_app, seeded_store, settled
 
@@ -114,7 +114,8 @@ actions = st.one_of(
 
 
 @given(
-    lives=st.lists(st.tuples(st.lists(actions, max_size=12), st.booleans()), min_size=1, max_size=4),
+    # one more death, and a timer that was tried in three of them may rightly be a dead letter
+    lives=st.lists(st.tuples(st.lists(actions, max_size=12), st.booleans()), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
     window=st.sampled_from([2, 20_000]),
 )
