@@ -239,11 +239,11 @@ class Host:
 
     def let_go(self, turn: Durable) -> None:
         """The method waits for others: its object is free meanwhile, and its journal durable soon."""
+        if not self.log.group.dirty:
+            self.log.commit(Step(turn.entity.partition, turn.entity.prefix))  # if it raises, the object is still held
+            self.committer.touch()
         turn.held = False
         turn.entity.pins += 1
-        if not self.log.group.dirty:
-            self.log.commit(Step(turn.entity.partition, turn.entity.prefix))
-            self.committer.touch()
         self.release(turn.entity)
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:

@@ -37,8 +37,8 @@ class Changes(Protocol):
     method: Method
     state: ObjectState
     sends: list[Envelope] | None
-    timing: Timing | None
     sent_bytes: int
+    timing: Timing | None
     deleted: bool
 
 
