@@ -98,9 +98,9 @@ class Host:
         envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
         return envelope, self.check_size(call, envelope.packed)
 
-    def timing(self) -> Timing:
-        """What one step does about timers."""
-        return Timing(self.log)
+    def timing(self, under: Timing | None = None) -> Timing:
+        """What one step does about timers. under: of the whole that this is a part of."""
+        return Timing(self.log, under)
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""
