@@ -9,6 +9,7 @@ from automata.list import List
 from automata.map import Map
 from automata.reference import Ref
 from automata.refs import ref
+from automata.retry import Retry
 from automata.set import Set
 from automata.values.pickled import Pickled
 
@@ -18,6 +19,7 @@ __all__ = [
     "Map",
     "Pickled",
     "Ref",
+    "Retry",
     "Set",
     "call",
     "delete",

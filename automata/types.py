@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from automata.errors import DeclarationError, NotPublic, UnknownMethod, UnknownType
+from automata.type_options import TypeOptions
 
 if TYPE_CHECKING:
     from automata.fields import Field
@@ -21,11 +22,17 @@ class AutomatonType:
     """
 
     def __init__(
-        self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, Field]]
+        self,
+        name: str,
+        cls: type,
+        methods: dict[str, Method],
+        resolve: Callable[[], dict[str, Field]],
+        options: TypeOptions,
     ) -> None:
         self.name = name
         self.cls = cls
         self.methods = methods
+        self.options = options
         self.ref_class: type[ObjectRef]
         self.replaced_by: AutomatonType | None = None
         self.current = False
