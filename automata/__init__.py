@@ -3,8 +3,8 @@
 from automata import errors
 from automata.context import delete, logger, now, random, uuid4
 from automata.declare import object_type, readonly
-from automata.delivery import Letter
 from automata.invocation import call, gather, send
+from automata.letter_box import Letter
 from automata.list import List
 from automata.map import Map
 from automata.reference import Ref

@@ -91,9 +91,7 @@ def definition(
     checked = type_options(cls, options or {})
     annotations = _annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
-    made = AutomatonType(
-        name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults, frame), checked
-    )
+    made = AutomatonType(name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults, frame), checked)
     made.ref_class = ref_class(made)
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):

@@ -52,6 +52,10 @@ class TypeOptions:
     keys_kept_seconds: float | None = None
 
 
+DEFAULT_OPTIONS = TypeOptions()
+"""Of a type whose decorator was given none."""
+
+
 def check_names(decorator: str, given: Mapping[str, object]) -> None:
     """Raise DeclarationError for options that there are not."""
     known = {option.name for option in fields(TypeOptions)}

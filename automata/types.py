@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from automata.errors import DeclarationError, NotPublic, UnknownMethod, UnknownType
-from automata.type_options import TypeOptions
+from automata.type_options import DEFAULT_OPTIONS, TypeOptions
 
 if TYPE_CHECKING:
     from automata.fields import Field
@@ -27,7 +27,7 @@ class AutomatonType:
         cls: type,
         methods: dict[str, Method],
         resolve: Callable[[], dict[str, Field]],
-        options: TypeOptions,
+        options: TypeOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.name = name
         self.cls = cls

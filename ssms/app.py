@@ -12,9 +12,9 @@ from typing import Any, TypeVar, cast, overload
 
 from automata import refs
 from automata.context import RunningMethod
-from automata.delivery import Letter
 from automata.errors import InvalidArgument, StateError, UnknownType
 from automata.host import Options
+from automata.letter_box import Letter
 from automata.local import LocalRouter
 from automata.reference import ObjectRef
 from automata.turn import Turn

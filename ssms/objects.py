@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from automata.delivery import Letter
 from automata.entity import load
 from automata.errors import UnknownType
+from automata.letter_box import Letter
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.state import READ
@@ -77,7 +77,7 @@ async def delete(engine: Engine, ref: ObjectRef) -> None:
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
     """What has raised too often."""
-    letters = engine.delivery.dead_letters()
+    letters = engine.delivery.letters.letters()
     await _settled(engine)
     for letter in letters:
         yield letter
@@ -92,7 +92,8 @@ async def interrupted(engine: Engine) -> AsyncIterator[Letter]:
 
 async def retry(engine: Engine, letter_id: str) -> None:
     """Deliver a dead letter again."""
-    engine.delivery.retry(letter_id)
+    engine.delivery.letters.retry(letter_id)
+    engine.host.committer.touch()
     await _settled(engine)
 
 
@@ -105,7 +106,8 @@ async def discard(engine: Engine, letter_id: str) -> None:
         engine.log.commit(step)
         engine.host.committer.touch()
     else:
-        engine.delivery.discard(letter_id)
+        engine.delivery.letters.discard(letter_id)
+        engine.host.committer.touch()
     await _settled(engine)
 
 
