@@ -222,7 +222,11 @@ class Delivery:
         return reply
 
     def _hand_over(self, made: AutomatonType, key: str, envelope: Envelope) -> Reply:
-        entity = self._host.entities.get(made, key)
+        try:
+            entity = self._host.entities.get(made, key)
+        except Exception as error:  # noqa: BLE001 - its migration has failed, which is a failed try of the message
+            self._retries.failed_try(envelope, made.options.retry, error)
+            return Outcome(None, error, 0)
         return self._host.start(Work(entity, envelope.method, envelope.packed, envelope, one_way=True))
 
     def _ended(self, done: asyncio.Future[Outcome]) -> None:

@@ -21,6 +21,7 @@ from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
+from automata.migration import Migration
 from automata.open_invocations import OpenInvocations
 from automata.order import LateCall, Order
 from automata.stage import Stage
@@ -65,6 +66,7 @@ class Host:
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
         self.deliver: Callable[[float], bool] = lambda seconds: False

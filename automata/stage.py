@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from automata.directory import Header
 from automata.entity import Entity
 from automata.errors import InvalidArgument
 from automata.keyed import Keyed
@@ -18,8 +19,6 @@ from darq import keys
 from darq.committer import Committer
 from darq.log import Log
 from darq.step import Step
-
-HEADER = b"\x01"  # the directory row of an object: version 1 of its type
 
 
 class Stage:
@@ -43,9 +42,9 @@ class Stage:
         step = Step(entity.partition, entity.prefix, overlay)
         if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
             self._check_step(turn)
-        exists = entity.exists
-        if overlay is not None and (not exists or turn.deleted):
-            exists = self._note_existence(entity, step, turn.deleted)
+        header = entity.header
+        if overlay is not None and (not entity.listed or turn.deleted):
+            header = self._directory_row(entity, step, turn.deleted)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
         if work is not None:
@@ -55,7 +54,8 @@ class Stage:
             sends = len(step.sends) if step.sends is not None else 0
             step.note = (self._log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
             self._stage(entity, step, state.written_bytes + turn.sent_bytes)
-            entity.exists = exists
+            if header is not entity.header or not entity.listed:
+                entity.header, entity.listed = header, header is entity.made.header
             if sends:
                 entity.sent_lsn = self._log.next_lsn - 1
         if outcome is None:
@@ -123,17 +123,19 @@ class Stage:
             self._committer.close_full_group()
         self._committer.touch()
 
-    def _note_existence(self, entity: Entity, step: Step, deleted: bool) -> bool:
-        """Let the step make or drop the object's directory row; whether the object exists after it."""
+    def _directory_row(self, entity: Entity, step: Step, deleted: bool) -> Header | None:
+        """Let the step make, renew or drop the object's directory row, if that is due. Returns what it says then."""
         row = keys.partition_key(keys.DIRECTORY, entity.partition)
-        existed = entity.exists if entity.exists is not None else self._log.row(row) is not None
         written = step.overlay is not None and any(v is not None for v in step.overlay.writes.values())
         if deleted and not written:
             step.set_row(row, None)
-            return False
-        if written and not existed:
-            step.set_row(row, HEADER)
-        return written or existed
+            return None
+        if not written and entity.header is None:
+            return None
+        header = entity.made.header
+        if header != entity.header:
+            step.set_row(row, header.encode())
+        return header
 
     def _check_step(self, turn: Turn) -> None:
         limits, state, entity = self._log.limits, turn.state, turn.entity

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from automata.directory import Header
 from automata.errors import DeclarationError, NotPublic, UnknownMethod, UnknownType
 from automata.type_options import DEFAULT_OPTIONS, TypeOptions
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
+    header: what the directory rows of its objects say, if they keep no time.
     current: it is resolved and nothing has replaced it, so that calls need not look any further.
     """
 
@@ -33,6 +35,7 @@ class AutomatonType:
         self.cls = cls
         self.methods = methods
         self.options = options
+        self.header = Header(options.version)
         self.ref_class: type[ObjectRef]
         self.replaced_by: AutomatonType | None = None
         self.current = False

@@ -172,6 +172,7 @@ async def test_a_retried_message_keeps_its_row() -> None:
         await retried(app)
         assert app._engine is not None
         [(first, before)] = app._engine.delivery.parking.rows(Cause.RETRY)
+
         async def tried_again() -> bool:
             assert app._engine is not None
             [(row, now)] = app._engine.delivery.parking.rows(Cause.RETRY)
