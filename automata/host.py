@@ -97,6 +97,11 @@ class Host:
         """Raise Overloaded for a call from outside that would have to wait behind too many others."""
         if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
+        waiting_max = entity.made.options.calls_waiting_max
+        if waiting_max is not None and len(entity.queue) >= waiting_max:
+            waiting = sum(isinstance(waiter, QueuedWork) and not waiter.work.one_way for waiter in entity.queue)
+            if waiting >= waiting_max:
+                raise Overloaded(f"{waiting} calls wait for {entity.address} already: call again a little later")
 
     def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller.

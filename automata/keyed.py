@@ -76,7 +76,9 @@ class Keyed:
         else:
             data = _VALUE + work.method.result.encode(outcome.value)
         now_ms = int(self._log.clock() * 1000)
-        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+        kept = work.entity.made.options.keys_kept_seconds
+        kept_ms = None if kept is None else int(kept * 1000)
+        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
 
 
 def _check(request: Request, fingerprint: bytes) -> None:

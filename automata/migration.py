@@ -69,10 +69,7 @@ class Migration:
             assert made.options.migrate is not None, "only objects of a type that migrates come here"
             made.options.migrate(entity.instance, old, version)
             self._stage.commit(turn, Outcome(None, None, 0))
-        except BaseException:
-            state.rollback()
-            raise
-        finally:
+        finally:  # if it has raised, nobody gets this entity, and the next touch loads another
             turn.closed = True
             state.mode = IDLE
             CURRENT.reset(token)

@@ -17,7 +17,6 @@ from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
-from darq.step import Step
 from ssms.embedded import Engine
 
 _PAGE_ROWS = 512
@@ -101,13 +100,10 @@ async def discard(engine: Engine, letter_id: str) -> None:
     """Drop a dead letter or an interrupted method."""
     opened = engine.host.open_invocations
     if letter_id.isdecimal() and int(letter_id) in opened.interrupted:
-        step = Step(b"", b"")
-        opened.discard(int(letter_id), step)
-        engine.log.commit(step)
-        engine.host.committer.touch()
+        opened.discard_now(int(letter_id))
     else:
         engine.delivery.letters.discard(letter_id)
-        engine.host.committer.touch()
+    engine.host.committer.touch()
     await _settled(engine)
 
 

@@ -370,3 +370,30 @@ async def test_a_field_declared_otherwise_is_a_misfit_and_never_reads_as_empty(s
             await ref(shape, "s").look()
         with pytest.raises(StateError, match=r"Shape\.x was declared otherwise"):
             await app.inspect(ref(shape, "s"))
+
+
+@in_loop
+async def test_a_migration_that_changes_nothing_is_not_repeated() -> None:
+    def define(**options: Any) -> Any:
+        @object_type(**options)
+        class Still:
+            __qualname__ = "Still"
+            x: int = 0
+
+            async def set(self) -> None:
+                self.x = 1
+
+            @readonly
+            async def look(self) -> int:
+                return self.x
+
+        return Still
+
+    store = MemoryStore()
+    async with memory_app(store):
+        await ref(define(), "s").set()
+    still = define(version=2, migrate=lambda self, old, version: RUNS.append(version))
+    for _ in range(2):
+        async with memory_app(store):
+            assert await ref(still, "s").look() == 1
+    assert RUNS == [1]
