@@ -7,6 +7,7 @@ from automata.invocation import call, gather, send
 from automata.letter_box import Letter
 from automata.list import List
 from automata.map import Map
+from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.retry import Retry
@@ -23,6 +24,7 @@ __all__ = [
     "Set",
     "call",
     "delete",
+    "effect",
     "errors",
     "gather",
     "logger",
@@ -32,5 +34,6 @@ __all__ = [
     "readonly",
     "ref",
     "send",
+    "sleep",
     "uuid4",
 ]

@@ -32,7 +32,10 @@ _CLOCK_EVERY = 16  # messages between looks at the clock
 
 
 class Delivery:
-    """Takes messages off one host's inbox to their objects. letters: those that were given up."""
+    """Takes messages off one host's inbox to their objects.
+
+    letters: those that were given up. strict: which wait behind others.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -41,8 +44,8 @@ class Delivery:
         self._quarantine = Quarantine(self._log)
         self.parking = Parking(self._log, host.clock)
         self._absent = AbsentTypes(self.parking, self._log.inbox)
-        self._strict = StrictOrder(self._log.limits.inbox_window_messages_max, host.committer.touch)
-        self._retries = Retries(host, self.parking, self._absent, self._strict)
+        self.strict = StrictOrder(self._log.limits.inbox_window_messages_max, host.committer.touch)
+        self._retries = Retries(host, self.parking, self._absent, self.strict)
         self.failed = self._retries.failed
         self.letters = LetterBox(self._log, self.parking)
         self._resolving: set[str] = set()  # types that are looked at again in a while
@@ -75,7 +78,7 @@ class Delivery:
                 return bool(host.order)
             message = self._next(bounded)
             if message is None:
-                if bounded and self._strict.full:
+                if bounded and self.strict.full:
                     return bool(host.order)
                 if self._absent.recall():
                     return True
@@ -97,7 +100,7 @@ class Delivery:
 
     def _next(self, bounded: bool) -> Message | None:
         """The next message to take: one whose object has waited for it first."""
-        strict = self._strict
+        strict = self.strict
         if strict.ready:
             return strict.ready.popleft()
         if bounded and strict.full:
@@ -106,7 +109,7 @@ class Delivery:
 
     def _take(self, message: Message) -> None:
         """Do what is to be done now about the next message."""
-        strict = self._strict
+        strict = self.strict
         try:
             leads = bool(strict) and strict.leads(message)
             if self._absent.waiting and not leads and self._absent.before(message) and self._wait_behind(message):
@@ -144,17 +147,17 @@ class Delivery:
         """A message did not even come to its object: it needs a person."""
         self._quarantine.survived(message)
         self._retries.refuse(message, error)
-        self._strict.ended(message)
+        self.strict.ended(message)
 
     def _hold(self, message: Message) -> None:
         """Another message to its object is being tried: it waits behind that, in the row that it has."""
         self._absent.handed_over(message)
         self._quarantine.expect(message.lsn)
-        self._strict.hold(message)
+        self.strict.hold(message)
 
     def _first_again(self, message: Message) -> None:
-        if self._strict and self._strict.leads(message):
-            self._strict.ready.appendleft(message)
+        if self.strict and self.strict.leads(message):
+            self.strict.ready.appendleft(message)
         else:
             self._log.inbox.put_back(message)
 
@@ -175,7 +178,7 @@ class Delivery:
             payload = decode_payload(message.payload())
             died = StateError(f"the process died {TRIES_MAX} times while {payload.method} ran")
             self._retries.refuse(message, died)
-            self._strict.ended(message)
+            self.strict.ended(message)
             return
         self._first_again(message)
         # on a turn of the loop of its own: the gate may open inside another object's step
@@ -210,7 +213,7 @@ class Delivery:
             return None
         if self._absent.window:
             self._absent.handed_over(message)
-        strict = self._strict
+        strict = self.strict
         if made.options.strict_order:
             strict.begin(envelope)
         reply = self._hand_over(made, key, envelope)
@@ -258,7 +261,7 @@ class Delivery:
             parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, b"", message.partition, message.payload())
             self._retries.park(message, parked, "UnknownType")
             self._absent.parked(message.partition)
-        self._strict.ended(message)
+        self.strict.ended(message)
 
     def _resolve_later(self, name: str) -> None:
         if name not in self._resolving:

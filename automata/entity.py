@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automata.directory import decode_header
 from automata.fields import STATE
 from automata.partitions import partition_of
-from automata.state import ObjectState
+from automata.state import ObjectState, Reader
 from darq import keys
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Entity:
         return not (self.busy or self.pins or self.queue or self.snapshots)
 
 
-def load(made: AutomatonType, key: str, log: Log, prefix: bytes) -> tuple[ObjectState, Any]:
+def load(made: AutomatonType, key: str, log: Reader, prefix: bytes) -> tuple[ObjectState, Any]:
     """A fresh instance of an object, with nothing loaded yet."""
     instance: Any = object.__new__(made.cls)
     values = instance.__dict__

@@ -8,7 +8,7 @@ rows below the step's changes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from automata.collection import CollectionField
 from automata.context import CURRENT
@@ -17,7 +17,7 @@ from automata.fields import MutableField, PickledField, ValueField
 from automata.methods import Method
 from automata.state import IDLE, SIZE, VALUE, WRITE, Bounds
 from automata.stored_fields import LIST, SET, StoredFields
-from automata.turn import Turn
+from automata.turn import Steps, Turn
 from automata.values import ordered
 from automata.values.untyped import is_pickle
 from automata.work import Outcome
@@ -26,15 +26,21 @@ if TYPE_CHECKING:
     from automata.entity import Entity
     from automata.fields import Field
     from automata.stage import Stage
-    from automata.turn import Steps
     from automata.values.value_type import ValueType
     from darq.log import Log
+
+
+class MigrationSteps(Steps, Protocol):
+    """What a migration asks of its host."""
+
+    def admit(self) -> None:
+        """Raise what keeps steps from running now."""
 
 
 class Migration:
     """Migrates the objects of one host."""
 
-    def __init__(self, host: Steps, stage: Stage, log: Log) -> None:
+    def __init__(self, host: MigrationSteps, stage: Stage, log: Log) -> None:
         self._host = host
         self._stage = stage
         self._log = log

@@ -61,14 +61,8 @@ class Retries:
 
     def failed(self, work: Work, error: BaseException) -> None:
         """The step of a message has raised: try again later, or give it to a person. Raises nothing."""
-        message = work.message
-        if message is not None:
-            self.failed_try(message, work.entity.made.options.retry, error)
-            return
-        try:
-            self._give_up(work, error)
-        except Exception as fault:  # noqa: BLE001 - it shows and writes down what users have made
-            self._bury(None, work.entity.partition, work.method.name, error, fault)
+        assert work.message is not None, "a method that has committed a part has a journal"
+        self.failed_try(work.message, work.entity.made.options.retry, error)
 
     def failed_try(self, message: Envelope, retry: Retry, error: BaseException) -> None:
         """A message has failed, if that was no refusal: it is parked. Raises nothing."""
@@ -83,7 +77,7 @@ class Retries:
             else:
                 self._park_for_retry(message, payload, retry.pause_seconds(attempts), error)
         except Exception as fault:  # noqa: BLE001 - it shows and writes down what users have made
-            self._bury(message, message.partition, method.name, error, fault)
+            self._bury(message, method.name, error, fault)
 
     def refuse(self, message: Message, error: BaseException) -> None:
         """A message did not even come to its object, or must not: it needs a person. Raises nothing."""
@@ -91,7 +85,7 @@ class Retries:
             payload = message.payload()
             self._park(message, self._parked(Cause.DEAD, message, payload, error), error)
         except Exception as fault:  # noqa: BLE001 - its content cannot be read, or not be written down
-            self._bury(message, message.partition, letters.method_of(message), error, fault)
+            self._bury(message, letters.method_of(message), error, fault)
 
     def put_back(self, message: Message) -> None:
         """The disk is full: the message stays first, and is tried again in a while."""
@@ -149,27 +143,15 @@ class Retries:
         attempts = max(0, decode_payload(payload).attempts)
         return Parked(cause, due, attempts, letters.encode_reason(error), message.partition, payload)
 
-    def _give_up(self, work: Work, error: BaseException) -> None:
-        """A one-way method has raised after it had committed a part, which consumed its message: a person decides."""
-        method, partition = work.method, work.entity.partition
-        payload = encode_payload(Payload(method.name, method.encode_arguments(work.packed), letters.PARTLY_DONE))
-        reason = letters.encode_reason(error)
-        step = Step(_CLIENT, b"")
-        self._parking.add(step, Parked(Cause.DEAD, 0, 1, reason, partition, payload), failure.name_of(error))
-        self._commit(step)
-
-    def _bury(
-        self, message: Message | None, partition: bytes, method: str, error: BaseException, fault: BaseException
-    ) -> None:
+    def _bury(self, message: Message, method: str, error: BaseException, fault: BaseException) -> None:
         """A letter could not be written as it should be, because of `fault`: write one that says no more than that."""
         if self._log.gate.failure is not None:
             return
         step = Step(_CLIENT, b"")
         try:
-            if message is not None:
-                step.consume(message)
-                self._absent.handed_over(message)
-            parked = letters.short_letter(partition, method, error, fault)
+            step.consume(message)
+            self._absent.handed_over(message)
+            parked = letters.short_letter(message.partition, method, error, fault)
             self._parking.add(step, parked, failure.name_of(error))
             self._commit(step)
         except Exception as last:  # noqa: BLE001 - goes to the loop's handler; the message is there when the app opens again

@@ -53,7 +53,7 @@ class StrictOrder:
         self._lines.setdefault(message.partition, Line(message.lsn))
 
     def block(self, partition: bytes, number: int) -> None:
-        """An earlier life has left a message that is being retried: what else comes for its object waits behind it."""
+        """An earlier life has left a message that is retried, or a method unfinished: the others wait behind it."""
         self._lines.setdefault(partition, Line(number, waits=True))
 
     def leads(self, message: Message) -> bool:
@@ -75,6 +75,22 @@ class StrictOrder:
         """The first of a line has failed, and keeps its place."""
         self._lines[message.partition].waits = True
 
+    def keep(self, partition: bytes, number: int) -> None:
+        """The first of a line was consumed by a part of its method, which goes on later: the line waits for that.
+
+        number: of the method, as it is unfinished.
+        """
+        line = self._lines.get(partition)
+        if line is not None:
+            line.first, line.waits = number, True
+
+    def over(self, partition: bytes, number: int) -> None:
+        """An unfinished method has ended, or waits for a person."""
+        line = self._lines.get(partition)
+        if line is not None and line.first == number:
+            line.waits = False
+            self._advance(partition, line)
+
     def due(self, message: Message) -> None:
         """The first of a line is to be tried again now."""
         self._lines[message.partition].waits = False
@@ -93,6 +109,9 @@ class StrictOrder:
         line = self._lines.get(message.partition)
         if line is None or line.first != message.lsn or line.waits:
             return
+        self._advance(message.partition, line)
+
+    def _advance(self, partition: bytes, line: Line) -> None:
         if line.behind:
             following = line.behind.popleft()
             line.first = following.lsn
@@ -100,4 +119,4 @@ class StrictOrder:
             self.ready.append(following)
             self._wake()
         else:
-            del self._lines[message.partition]
+            del self._lines[partition]

@@ -20,8 +20,11 @@ class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
     header: what the directory rows of its objects say, if they keep no time.
-    current: it is resolved and nothing has replaced it, so that calls need not look any further.
+    current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
+    is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1).
     """
+
+    volatile = False
 
     def __init__(
         self,

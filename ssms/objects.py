@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from automata.entity import load
-from automata.errors import UnknownType
+from automata.errors import StateError, UnknownType
+from automata.journal import Journal
 from automata.letter_box import Letter
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
+from automata.resuming import Trouble
 from automata.state import READ
 from automata.work import Outcome
 from darq import keys
@@ -75,36 +77,62 @@ async def delete(engine: Engine, ref: ObjectRef) -> None:
 
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
-    """What has raised too often."""
+    """What has raised too often: messages, and methods that came as messages."""
     letters = engine.delivery.letters.letters()
+    letters += [_letter(j) for j in engine.resuming.interrupted.waiting() if j.row.trouble == Trouble.RAISED]
     await _settled(engine)
     for letter in letters:
         yield letter
 
 
 async def interrupted(engine: Engine) -> AsyncIterator[Letter]:
-    """Methods cut off between two parts."""
-    for number, row in sorted(engine.host.open_invocations.interrupted.items()):
-        ref = make_ref(*address_of(row.partition))
-        yield Letter(str(number), ref, row.method, "Interrupted: its process died after it had committed a part", "")
+    """Methods that stopped between two parts and cannot go on by themselves."""
+    letters = [_letter(j) for j in engine.resuming.interrupted.waiting() if j.row.trouble != Trouble.RAISED]
+    await _settled(engine)
+    for letter in letters:
+        yield letter
 
 
 async def retry(engine: Engine, letter_id: str) -> None:
-    """Deliver a dead letter again."""
-    engine.delivery.letters.retry(letter_id)
-    engine.host.committer.touch()
+    """Deliver a dead letter again, or resume a method."""
+    number = _number(engine, letter_id)
+    if number is None:
+        engine.delivery.letters.retry(letter_id)
+        engine.host.committer.touch()
+    else:
+        engine.resuming.retry(number)
+    await _settled(engine)
+
+
+async def restart(engine: Engine, letter_id: str) -> None:
+    """Run an interrupted method anew."""
+    number = _number(engine, letter_id)
+    if number is None:
+        raise StateError(f"there is no interrupted method {letter_id!r}: app.interrupted() lists them")
+    engine.resuming.restart(number)
     await _settled(engine)
 
 
 async def discard(engine: Engine, letter_id: str) -> None:
     """Drop a dead letter or an interrupted method."""
-    opened = engine.host.open_invocations
-    if letter_id.isdecimal() and int(letter_id) in opened.interrupted:
-        opened.discard_now(int(letter_id))
-    else:
+    number = _number(engine, letter_id)
+    if number is None:
         engine.delivery.letters.discard(letter_id)
-    engine.host.committer.touch()
+        engine.host.committer.touch()
+    else:
+        engine.resuming.discard(number)
     await _settled(engine)
+
+
+def _number(engine: Engine, letter_id: str) -> int | None:
+    """The number of the method that waits under this id, if one does."""
+    return int(letter_id) if letter_id.isdecimal() and engine.resuming.interrupted.is_waiting(int(letter_id)) else None
+
+
+def _letter(journal: Journal) -> Letter:
+    row = journal.row
+    ref = make_ref(*address_of(row.partition))
+    return Letter(str(journal.number), ref, row.method, row.error, row.traceback)
 
 
 async def stats(engine: Engine) -> dict[str, int]:

@@ -11,10 +11,14 @@ from rich.text import Text
 
 from automata.envelope import decode_open
 from automata.errors import AutomataError, StateError
+from automata.interrupted_box import InterruptedBox
+from automata.keyed import Keyed
 from automata.letter_box import LetterBox, letter_of
 from automata.open_invocations import OpenInvocations
 from automata.parking import Parking, row_key
 from automata.partitions import address_of
+from automata.resuming import Trouble
+from automata.work import Reply, Work
 from darq import RocksStore, keys
 from darq.codec import Cause, Parked
 from darq.log import Log
@@ -30,12 +34,10 @@ MaybeIdArgument = Annotated[str | None, _ID]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
 TracebackOption = Annotated[bool, typer.Option("--traceback", help="Also show where each was raised.")]
 
-INTERRUPTED = "Interrupted: its process died after it had committed a part"
-
 
 @dataclass(frozen=True)
 class Entry:
-    """What needs a person. interrupted: it is no message, but a method that has committed a part and not finished."""
+    """What needs a person. interrupted: it is a method that stopped between two parts and cannot go on."""
 
     id: str
     type: str
@@ -90,14 +92,24 @@ def show(identifier: IdArgument, *, common: Common) -> None:
 @app.command()
 @takes("store", "json")
 def retry(identifier: MaybeIdArgument = None, *, common: Common, all_: AllOption = False) -> None:
-    """Let a dead letter be delivered again, with all its tries. It needs the store for itself.
+    """Let a dead letter be delivered again, with all its tries, or a method go on. It needs the store for itself.
 
-    Nothing runs now: the message is delivered when an app opens the store next. With --all, what cannot be retried
+    Nothing runs now: that happens when an app opens the store next. With --all, what cannot be retried
     stays where it is.
 
     Example: ssms dead retry 17
     """
     _change(common, identifier, all_, _retry, "retried")
+
+
+@app.command()
+@takes("store", "json")
+def restart(identifier: IdArgument, *, common: Common) -> None:
+    """Let an interrupted method begin anew when an app opens the store next: what it has done is done again.
+
+    Example: ssms dead restart 17
+    """
+    _change(common, identifier, False, _restart, "restarted")
 
 
 @app.command()
@@ -116,12 +128,13 @@ def entries(reader: Reader) -> Iterator[Entry]:
         letter = letter_of(key, Parked.decode(data))
         ref = letter.ref
         yield Entry(letter.id, ref.type_name, ref.key, letter.method, letter.error, letter.traceback, interrupted=False)
-    since_ms = reader.holder.since_ms if reader.holder else None
     for key, data in rows_of(reader.store, keys.INVOCATION, keys.after(keys.INVOCATION)):
-        opened = decode_open(data)
-        if since_ms is None or opened.started_ms < since_ms:
-            address = address_of(opened.partition)
-            yield Entry(str(keys.number_of(key)), *address, opened.method, INTERRUPTED, "", interrupted=True)
+        row = decode_open(data)
+        if row.trouble:
+            address = address_of(row.partition)
+            raised = row.trouble == Trouble.RAISED
+            number = str(keys.number_of(key))
+            yield Entry(number, *address, row.method, row.error, row.traceback, interrupted=not raised)
 
 
 def _list(common: Common, traceback: bool) -> None:
@@ -157,20 +170,50 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-Change = Callable[[LetterBox, OpenInvocations, str], None]
+@dataclass(frozen=True)
+class Boxes:
+    """What needs a person in a store over which nothing runs."""
+
+    letters: LetterBox
+    interrupted: InterruptedBox
+
+    def ids(self) -> list[str]:
+        """All of them."""
+        return [
+            *(letter.id for letter in self.letters.letters()),
+            *(str(journal.number) for journal in self.interrupted.waiting()),
+        ]
+
+    def number(self, identifier: str) -> int | None:
+        """The number of the method of this id; None if it is a letter's."""
+        found = identifier.isdecimal() and self.interrupted.is_waiting(int(identifier))
+        return int(identifier) if found else None
 
 
-def _retry(box: LetterBox, opened: OpenInvocations, identifier: str) -> None:
-    if identifier.isdecimal() and int(identifier) in opened.interrupted:
-        raise StateError(f"{identifier} is an interrupted method, of which parts have happened: it can be discarded")
-    box.retry(identifier)
+Change = Callable[[Boxes, str], None]
 
 
-def _discard(box: LetterBox, opened: OpenInvocations, identifier: str) -> None:
-    if identifier.isdecimal() and int(identifier) in opened.interrupted:
-        opened.discard_now(int(identifier))
+def _retry(boxes: Boxes, identifier: str) -> None:
+    number = boxes.number(identifier)
+    if number is None:
+        boxes.letters.retry(identifier)
     else:
-        box.discard(identifier)
+        boxes.interrupted.release(boxes.interrupted.retry(number))
+
+
+def _restart(boxes: Boxes, identifier: str) -> None:
+    number = boxes.number(identifier)
+    if number is None:
+        raise StateError(f"there is no interrupted method {identifier!r}: ssms dead lists them")
+    boxes.interrupted.release(boxes.interrupted.restart(number))
+
+
+def _discard(boxes: Boxes, identifier: str) -> None:
+    number = boxes.number(identifier)
+    if number is None:
+        boxes.letters.discard(identifier)
+    else:
+        boxes.interrupted.discard(number)
 
 
 def _change(common: Common, identifier: str | None, all_: bool, change: Change, done: str) -> None:
@@ -180,13 +223,14 @@ def _change(common: Common, identifier: str | None, all_: bool, change: Change, 
     left: dict[str, str] = {}
     with reported(common.json):
         with _log(common.store) as log:
-            box, opened = LetterBox(log, Parking(log, log.clock)), OpenInvocations(log)
+            opened = OpenInvocations(log)
+            keyed = Keyed(log, opened, _never)
+            boxes = Boxes(LetterBox(log, Parking(log, log.clock)), InterruptedBox(log, opened, keyed))
             if identifier is not None:
-                change(box, opened, identifier)
+                change(boxes, identifier)
                 changed.append(identifier)
             else:
-                numbers = [letter.id for letter in box.letters()] + [str(n) for n in opened.interrupted]
-                changed, left = _change_each(numbers, lambda number: change(box, opened, number))
+                changed, left = _change_each(boxes, change)
         if common.json:
             print_json({done: changed, "left": left})
         else:
@@ -195,18 +239,22 @@ def _change(common: Common, identifier: str | None, all_: bool, change: Change, 
                 err().print(f"{number}: {why}")
 
 
-def _change_each(numbers: list[str], change: Callable[[str], None]) -> tuple[list[str], dict[str, str]]:
+def _change_each(boxes: Boxes, change: Change) -> tuple[list[str], dict[str, str]]:
     """(those that were changed, why each other was not)."""
     changed: list[str] = []
     left: dict[str, str] = {}
-    for number in numbers:
+    for identifier in boxes.ids():
         try:
-            change(number)
+            change(boxes, identifier)
         except AutomataError as error:
-            left[number] = str(error)
+            left[identifier] = str(error)
         else:
-            changed.append(number)
+            changed.append(identifier)
     return changed, left
+
+
+def _never(work: Work) -> Reply:
+    raise AssertionError("nothing runs over this store")
 
 
 @contextmanager

@@ -52,15 +52,15 @@ sys.stdin.read()
 """
 )
 
-DIE_BETWEEN_PARTS = """
-import asyncio, os
-from automata import object_type, ref
+STOPPING = """
+import asyncio
+from pathlib import Path
+from automata import object_type, readonly, ref, send
 
 @object_type
 class Other:
-    async def die(self) -> None:
-        await asyncio.sleep(0.1)
-        os._exit(1)
+    async def touch(self) -> None:
+        pass
 
 @object_type
 class Caller:
@@ -69,9 +69,15 @@ class Caller:
 
     async def call_other(self) -> None:
         self.steps += 1
-        await ref(Other, "o").die()
+        await ref(Other, "o").touch()
+        await asyncio.sleep(0.1)
+        if not Path("mended").exists():
+            __import__("os")._exit(1)
+        self.steps += 10
 
-asyncio.run(ref(Caller, "c").call_other())
+    @readonly
+    async def count(self) -> int:
+        return self.steps
 """
 
 
@@ -159,11 +165,50 @@ def test_a_store_that_another_process_holds_is_listed_and_not_changed(folder: Pa
     assert finish(holder).code == 0
 
 
-def test_interrupted_methods_are_listed_as_such_and_can_be_discarded(tmp_path: Path) -> None:
-    assert ssms("run", write(tmp_path, "die.py", DIE_BETWEEN_PARTS), cwd=tmp_path).code == 1
+def test_interrupted_methods_are_listed_as_such_and_go_on_when_retried(tmp_path: Path) -> None:
+    write(tmp_path, "stop.py", STOPPING)
+    calling = STOPPING + 'asyncio.run(asyncio.wait_for(ref(Caller, "c").call_other(), 5))'
+    assert ssms("run", write(tmp_path, "call.py", calling), cwd=tmp_path).code == 1
+    changed = STOPPING.replace('ref(Other, "o")', 'ref(Other, "another")')
+    ssms("call", "Caller/d", "count", "--app", write(tmp_path, "changed.py", changed), cwd=tmp_path)
     [found] = ssms("dead", "--json", cwd=tmp_path).json
     assert (found["type"], found["method"], found["interrupted"]) == ("Caller", "call_other", True)
     assert "interrupted method" in ssms("dead", cwd=tmp_path).out
-    assert "it can be discarded" in ssms("dead", "retry", found["id"], cwd=tmp_path).err
-    assert ssms("dead", "discard", found["id"], cwd=tmp_path).code == 0
+    write(tmp_path, "mended", "")
+    assert ssms("dead", "retry", found["id"], cwd=tmp_path).code == 0
     assert listed(tmp_path) == []
+    waiting = (
+        STOPPING
+        + """
+async def wait():
+    while await ref(Caller, "c").count() != 11:
+        await asyncio.sleep(0.01)
+
+asyncio.run(asyncio.wait_for(wait(), 20))
+"""
+    )
+    assert ssms("run", write(tmp_path, "wait.py", waiting), cwd=tmp_path).code == 0
+
+
+def test_an_interrupted_method_is_begun_anew_or_given_up(tmp_path: Path) -> None:
+    write(tmp_path, "stop.py", STOPPING)
+    calling = STOPPING + 'asyncio.run(asyncio.wait_for(ref(Caller, "c").call_other(), 5))'
+    assert ssms("run", write(tmp_path, "call.py", calling), cwd=tmp_path).code == 1
+    changed = write(tmp_path, "changed.py", STOPPING.replace('ref(Other, "o")', 'ref(Other, "another")'))
+    ssms("call", "Caller/d", "count", "--app", changed, cwd=tmp_path)
+    [found] = listed(tmp_path)
+    assert "no interrupted method '1000'" in ssms("dead", "restart", "1000", cwd=tmp_path).err
+    assert ssms("dead", "restart", found, "--json", cwd=tmp_path).json == {"restarted": [found], "left": {}}
+    assert listed(tmp_path) == []
+    assert ssms("ps", "--json", cwd=tmp_path).json["types"]["Caller"]["running"] == 1
+
+
+def test_an_interrupted_method_is_discarded(tmp_path: Path) -> None:
+    calling = STOPPING + 'asyncio.run(asyncio.wait_for(ref(Caller, "c").call_other(), 5))'
+    assert ssms("run", write(tmp_path, "call.py", calling), cwd=tmp_path).code == 1
+    changed = write(tmp_path, "changed.py", STOPPING.replace('ref(Other, "o")', 'ref(Other, "another")'))
+    ssms("call", "Caller/d", "count", "--app", changed, cwd=tmp_path)
+    [found] = listed(tmp_path)
+    assert ssms("dead", "discard", found, cwd=tmp_path).code == 0
+    assert listed(tmp_path) == []
+    assert ssms("ps", "--json", cwd=tmp_path).json["types"]["Caller"]["running"] == 0
