@@ -12,6 +12,7 @@ from automata.reference import Ref
 from automata.refs import ref
 from automata.retry import Retry
 from automata.set import Set
+from automata.transactions import transaction
 from automata.values.pickled import Pickled
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "ref",
     "send",
     "sleep",
+    "transaction",
     "uuid4",
 ]

@@ -20,6 +20,7 @@ from automata.retries import Retries
 from automata.strict_order import StrictOrder
 from automata.work import Outcome, Reply, Work
 from darq.codec import Cause, Parked
+from darq.errors import InvalidStep
 from darq.step import Message
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ class Delivery:
                 self._mark(message)
             else:
                 self._deliver_marked(message)
+        except InvalidStep:
+            self._quarantine.survived(message)
+            self.strict.ended(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message needs a person, and the next one its turn
             self._refuse(message, error)
 

@@ -23,6 +23,7 @@ from automata.strict_order import StrictOrder
 from automata.type_options import DEFAULT_OPTIONS
 from automata.waiting import answer_with
 from automata.work import Outcome, Request, Work
+from darq.errors import StoreClosed
 from darq.log import Log
 from darq.step import Step
 
@@ -55,6 +56,7 @@ class Resuming:
         self._keyed: Keyed = host.keyed
         self._suspects: deque[Journal] = deque()
         self._resumed: set[int] = set()
+        self._replies: dict[int, asyncio.Future[Outcome]] = {}
         self._stopped = False
         host.tasks.mismatched = self._mismatched
 
@@ -66,6 +68,7 @@ class Resuming:
         journals = [j for j in self._opened.all() if j.row.trouble in ("", Trouble.UNDEFINED)]
         for journal in journals:
             self._hold_line(journal)
+            self._expect(journal)
         if not self._log.was_killed:
             for journal in journals:
                 self._resume(journal)
@@ -76,6 +79,10 @@ class Resuming:
     def stop(self) -> None:
         """Resume no more: what is left goes on in the next life."""
         self._stopped = True
+        closed = StoreClosed("the method was not resumed: the app was closed before")
+        for reply in self._replies.values():
+            answer_with(reply, Outcome(None, closed, 0))
+        self._replies.clear()
 
     def type_defined(self, name: str) -> None:
         """A type is defined (again): resume the methods that waited for it."""
@@ -127,7 +134,11 @@ class Resuming:
             self._note(journal, trouble)
         if row.one_way:
             self._strict.over(row.partition, journal.number)
-        return Outcome(None, interrupted(journal), 0)
+        outcome = Outcome(None, interrupted(journal), 0)
+        reply = self._replies.pop(journal.number, None)
+        if reply is not None:
+            answer_with(reply, outcome)
+        return outcome
 
     def _note(self, journal: Journal, error: str) -> None:
         """Save its row, and what happened in the history."""
@@ -152,7 +163,7 @@ class Resuming:
 
     def _resume(self, journal: Journal) -> asyncio.Future[Outcome] | None:
         """Run it again over its journal. None if that cannot be."""
-        row, host = journal.row, self._host
+        row = journal.row
         try:
             self._load(journal)
             work = self._work(journal)
@@ -165,14 +176,23 @@ class Resuming:
         if row.trouble:
             row.trouble = row.error = row.traceback = ""
             self._note(journal, "")
-        reply: asyncio.Future[Outcome] = host.loop.create_future()
-        if work.request is not None:
-            self._keyed.join(row.partition, work.request, reply)
+        reply = self._expect(journal)
+        del self._replies[journal.number]
         running = self._run(work, journal)
         if row.one_way:
             self._resumed.add(journal.number)
             running.add_done_callback(lambda done: self._ended(journal))
         answer_with(reply, running)
+        return reply
+
+    def _expect(self, journal: Journal) -> asyncio.Future[Outcome]:
+        """The reply of a method that is about to be resumed: calls under its key wait for it from now on."""
+        reply = self._replies.get(journal.number)
+        if reply is None:
+            row = journal.row
+            reply = self._replies[journal.number] = self._host.loop.create_future()
+            if row.request:
+                self._keyed.join(row.partition, Request(row.request, row.fingerprint), reply)
         return reply
 
     def _hold_line(self, journal: Journal) -> None:

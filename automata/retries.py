@@ -18,6 +18,7 @@ from automata.strict_order import StrictOrder
 from automata.work import Work
 from darq import keys
 from darq.codec import Cause, Parked
+from darq.errors import InvalidStep
 from darq.step import Message, Step
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Retries:
 
     def failed(self, work: Work, error: BaseException) -> None:
         """The step of a message has raised: try again later, or give it to a person. Raises nothing."""
+        if isinstance(error, InvalidStep):
+            return  # it was handed over a second time, and refused
         assert work.message is not None, "a method that has committed a part has a journal"
         self.failed_try(work.message, work.entity.made.options.retry, error)
 

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from automata import List, Retry, object_type, readonly, ref, send
+from automata.app import App
 from automata.types import REGISTRY
 from darq.codec import Cause
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled, until
 
 FAILING: set[str] = set()
