@@ -28,6 +28,7 @@ from automata import (
     sleep,
     uuid4,
 )
+from automata.app import App
 from automata.errors import InvalidArgument, OutcomeUnknown, ReadOnlyError, StateError
 from automata.host import Options
 from automata.read_cache import print_of, print_of_rows
