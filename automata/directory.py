@@ -8,6 +8,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+GRAINS = 8
+"""The time of the last change is kept to this part of a time to live."""
+
 _long = struct.Struct(">IQ")
 _SHORT_MAX = 255
 
@@ -23,6 +26,10 @@ class Header(NamedTuple):
         if self.version <= _SHORT_MAX and not self.changed_ms:
             return bytes([self.version])
         return _long.pack(*self)
+
+    def over_ms(self, life_ms: int) -> int:
+        """When an object with a time to live is deleted: it was last changed within a grain after `changed_ms`."""
+        return self.changed_ms + life_ms + -(-life_ms // GRAINS)
 
 
 def decode_header(data: bytes) -> Header:

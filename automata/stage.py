@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from automata.directory import Header
+from automata.directory import GRAINS, Header
 from automata.durable import Durable
 from automata.entity import Entity
 from automata.envelope import Envelope
@@ -39,11 +39,22 @@ class Changes(Protocol):
     deleted: bool
 
 
+class Arms(Protocol):
+    """Who deletes objects whose time is over."""
+
+    def arm(self, step: Step, partition: bytes, due_ms: int) -> None:
+        """Let `step` note when an object that it makes is to be looked at."""
+
+
 class Stage:
-    """Stages the steps of one host's turns. failed: what is done about a message whose step has raised."""
+    """Stages the steps of one host's turns.
+
+    failed: what is done about a message whose step has raised. lifetimes: who deletes objects whose time is over.
+    """
 
     def __init__(self, log: Log, committer: Committer, opened: OpenInvocations, keyed: Keyed) -> None:
         self.failed: Callable[[Work, Journal | None, BaseException], None] = _no_messages
+        self.lifetimes: Arms = _Immortal()
         self._log = log
         self._committer = committer
         self._opened = opened
@@ -196,9 +207,23 @@ class Stage:
         if not written and entity.header is None:
             return None
         header = entity.made.header
+        if entity.made.options.time_to_live is not None:
+            header = self._touched(entity, step)
         if header != entity.header:
             step.set_row(row, header.encode())
         return header
+
+    def _touched(self, entity: Entity, step: Step) -> Header:
+        """The directory row of an object with a time to live, which `step` changes: as it is, if that is recent."""
+        options, header = entity.made.options, entity.header
+        life_ms, now_ms = options.life_ms, int(self._log.clock() * 1000)
+        assert life_ms is not None, "its type has a time to live"
+        touched = Header(options.version, now_ms)
+        if header is None or not header.changed_ms:
+            self.lifetimes.arm(step, entity.partition, touched.over_ms(life_ms))
+        elif header.version == options.version and 0 <= now_ms - header.changed_ms < life_ms // GRAINS:
+            return header
+        return touched
 
     def _check_step(self, turn: Changes) -> None:
         limits, state, entity = self._log.limits, turn.state, turn.entity
@@ -217,3 +242,10 @@ class Stage:
 
 def _no_messages(work: Work, journal: Journal | None, error: BaseException) -> None:
     """No delivery is attached yet, so there is no message that could fail."""
+
+
+class _Immortal:
+    """Nobody deletes objects yet."""
+
+    def arm(self, step: Step, partition: bytes, due_ms: int) -> None:
+        """Nothing is noted."""

@@ -51,6 +51,11 @@ class TypeOptions:
     calls_waiting_max: int | None = None
     keys_kept_seconds: float | None = None
 
+    @property
+    def life_ms(self) -> int | None:
+        """The time to live."""
+        return None if self.time_to_live is None else max(1, int(self.time_to_live * 1000))
+
 
 DEFAULT_OPTIONS = TypeOptions()
 """Of a type whose decorator was given none."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from ssms.app import App
 
 from automata import (
     List,
