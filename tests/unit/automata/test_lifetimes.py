@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, call, delete, object_type, readonly, ref, send
+from automata import List, Retry, call, delete, object_type, readonly, ref, send
 from automata.app import App
 from automata.host import Options
 from darq import keys
@@ -40,7 +40,7 @@ def _fresh() -> None:
     GATE.clear()
 
 
-@object_type(time_to_live=LIFE)
+@object_type(time_to_live=LIFE, retry=Retry(tries=1))
 class Session:
     key: str
     seen: int = 0
@@ -58,6 +58,11 @@ class Session:
     async def visit_another(self) -> None:
         self.seen += 1
         await ref(Session, "another").stay()
+
+    async def fail_after_a_part(self) -> None:
+        self.seen += 1
+        await ref(Session, "another").look()
+        raise LookupError
 
     async def leave(self) -> None:
         delete()
@@ -167,6 +172,25 @@ async def test_an_object_whose_method_has_not_finished_is_not_deleted(method: st
         await running
         assert await SESSION.look() == 2
         await clock.pass_on(2 * LIFE, app)
+        assert not await app.exists(SESSION)
+
+
+@in_loop
+async def test_an_object_whose_method_waits_for_a_person_is_not_deleted() -> None:
+    clock, store = Clock(), MemoryStore()
+    async with app_at(clock, store) as app:
+        send(SESSION.fail_after_a_part())
+
+        async def letters() -> int:
+            return len(await listed(app.dead_letters()))
+
+        await settled(letters, 1)
+    async with app_at(clock, store) as app:
+        await clock.pass_on(2 * LIFE, app)
+        assert await app.exists(SESSION)
+        [letter] = await listed(app.dead_letters())
+        await app.discard(letter.id)
+        await clock.pass_on(LIFE, app)
         assert not await app.exists(SESSION)
 
 
