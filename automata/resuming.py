@@ -88,6 +88,7 @@ class Resuming:
         """A type is defined (again): resume the methods that waited for it."""
         for journal in self._opened.all():
             if journal.row.trouble == Trouble.UNDEFINED and address_of(journal.row.partition)[0] == name:
+                self._hold_line(journal)
                 self._resume(journal)
 
     # what a person can do
@@ -199,7 +200,7 @@ class Resuming:
         """A method that came as a message goes on before later messages, if its object keeps them in strict order."""
         row = journal.row
         made = self._host.options.registry.find(address_of(row.partition)[0])
-        if row.one_way and not row.trouble and made is not None and made.options.strict_order:
+        if row.one_way and row.trouble in ("", Trouble.UNDEFINED) and made is not None and made.options.strict_order:
             self._strict.block(row.partition, journal.number)
 
     def _ended(self, journal: Journal) -> None:

@@ -1,9 +1,7 @@
 """`ssms dead`: messages that raised too often and methods that were interrupted; retry them, or drop them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,17 +9,13 @@ from rich.text import Text
 
 from automata.envelope import decode_open
 from automata.errors import AutomataError, StateError
-from automata.interrupted_box import InterruptedBox
-from automata.keyed import Keyed
-from automata.letter_box import LetterBox, letter_of
-from automata.open_invocations import OpenInvocations
-from automata.parking import Parking, row_key
+from automata.letter_box import letter_of
+from automata.parking import row_key
 from automata.partitions import address_of
 from automata.resuming import Trouble
-from automata.work import Reply, Work
-from darq import RocksStore, keys
+from darq import keys
 from darq.codec import Cause, Parked
-from darq.log import Log
+from ssms.cli.boxes import Boxes, opened
 from ssms.cli.options import Common, takes
 from ssms.cli.output import err, out, print_json, print_table, reported
 from ssms.cli.reading import Reader, reading, rows_of
@@ -170,26 +164,6 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-@dataclass(frozen=True)
-class Boxes:
-    """What needs a person in a store over which nothing runs."""
-
-    letters: LetterBox
-    interrupted: InterruptedBox
-
-    def ids(self) -> list[str]:
-        """All of them."""
-        return [
-            *(letter.id for letter in self.letters.letters()),
-            *(str(journal.number) for journal in self.interrupted.waiting()),
-        ]
-
-    def number(self, identifier: str) -> int | None:
-        """The number of the method of this id; None if it is a letter's."""
-        found = identifier.isdecimal() and self.interrupted.is_waiting(int(identifier))
-        return int(identifier) if found else None
-
-
 Change = Callable[[Boxes, str], None]
 
 
@@ -222,10 +196,7 @@ def _change(common: Common, identifier: str | None, all_: bool, change: Change, 
     changed: list[str] = []
     left: dict[str, str] = {}
     with reported(common.json):
-        with _log(common.store) as log:
-            opened = OpenInvocations(log)
-            keyed = Keyed(log, opened, _never)
-            boxes = Boxes(LetterBox(log, Parking(log, log.clock)), InterruptedBox(log, opened, keyed))
+        with opened(common.store) as boxes:
             if identifier is not None:
                 change(boxes, identifier)
                 changed.append(identifier)
@@ -251,26 +222,3 @@ def _change_each(boxes: Boxes, change: Change) -> tuple[list[str], dict[str, str
         else:
             changed.append(identifier)
     return changed, left
-
-
-def _never(work: Work) -> Reply:
-    raise AssertionError("nothing runs over this store")
-
-
-@contextmanager
-def _log(folder: Path) -> Iterator[Log]:
-    """The log of the store, with nothing running over it; what the block commits is durable behind it."""
-    with reading(folder):
-        pass  # it is there: opening it for changes would make one
-    store = RocksStore(folder)
-    try:
-        log = Log(store)
-        killed = log.was_killed
-        log.admit()
-        yield log
-        if log.group.dirty:
-            log.commit_now()
-        if not killed:
-            log.close()  # else the next life has to know that an earlier one was killed
-    finally:
-        store.close()

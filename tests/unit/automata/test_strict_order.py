@@ -178,6 +178,30 @@ async def test_a_message_whose_later_part_is_retried_holds_back_those_behind_it(
         assert await ref(Ledger, "other").all() == ["a"]
 
 
+@in_loop
+async def test_an_unfinished_method_goes_before_later_messages_when_its_type_is_defined_later() -> None:
+    store = MemoryStore()
+    FAILING.add("a")
+    async with crashing(store):
+        await send(LEDGER.put_in_parts("a"))
+        await send(LEDGER.put("b"))
+        await asyncio.sleep(0.005)
+    made = REGISTRY.get("Ledger")
+    REGISTRY._types.pop("Ledger")
+    REGISTRY.newest.pop("Ledger")
+    async with memory_app(store) as app:
+
+        async def waits() -> bool:
+            return parked(app, Cause.UNKNOWN_TYPE) == 1
+
+        await until(waits)
+        REGISTRY.add(made)
+        await asyncio.sleep(0.01)
+        assert await LEDGER.all() == ["a begins"]
+        FAILING.clear()
+        await settled(LEDGER.all, ["a begins", "a ends", "b"])
+
+
 @in_app
 async def test_behind_a_method_that_waits_for_a_person_the_next_goes_on(app: App) -> None:
     box = ref(Impatient, "i")
