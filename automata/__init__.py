@@ -3,7 +3,7 @@
 from automata import errors
 from automata.context import delete, logger, now, random, uuid4
 from automata.declare import object_type, readonly
-from automata.invocation import call, gather, send
+from automata.invocation import call, cancel, gather, send
 from automata.letter_box import Letter
 from automata.list import List
 from automata.map import Map
@@ -24,6 +24,7 @@ __all__ = [
     "Retry",
     "Set",
     "call",
+    "cancel",
     "delete",
     "effect",
     "errors",

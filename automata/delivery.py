@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from automata.absent_types import AbsentTypes
+from automata.alarms import Alarms
 from automata.envelope import Envelope, decode_payload
 from automata.errors import DeclarationError, StateError, StorageFull
 from automata.letter_box import LetterBox
@@ -49,6 +50,7 @@ class Delivery:
         self._retries = Retries(host, self.parking, self._absent, self.strict)
         self.failed = self._retries.failed
         self.letters = LetterBox(self._log, self.parking)
+        self.alarms = Alarms(host)
         self._resolving: set[str] = set()  # types that are looked at again in a while
         self._running = 0
         self._running_max = self._log.limits.deliveries_running_max
@@ -61,10 +63,12 @@ class Delivery:
             self._quarantine.expect(number)
         for name in self._absent.load():
             self.type_defined(name)
+        self.alarms.start()
 
     def stop(self) -> None:
         """Deliver no more; what is stored goes on in the next life."""
         self._stopped = self._retries.stopped = True
+        self.alarms.stop()
 
     def run(self, seconds: float) -> bool:
         """Deliver for at most `seconds`; whether something is left that can be delivered now."""
@@ -83,6 +87,8 @@ class Delivery:
                     return bool(host.order)
                 if self._absent.recall():
                     return True
+                if self.alarms.more:
+                    return self.alarms.ring()
                 self._quarantine.finish()
                 return False
             try:
