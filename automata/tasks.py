@@ -140,9 +140,10 @@ class Tasks:
             state.rollback()
             outcome = self._stage.fail(turn, ordinary(error, turn.name))
         finally:
-            turn.closed = True
-            turn.end_timing()
+            turn.close()
             state.mode = IDLE
+            if state is not entity.state:
+                state.values = {}  # as above: the instance's own values hold the state
             if turn.held:
                 host.release(entity)
             else:
@@ -179,7 +180,7 @@ class Tasks:
         except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return Outcome(None, ordinary(error, turn.name), turn.group)
         finally:
-            turn.closed = True
+            turn.close()
             entity.snapshots.remove(state)
 
     def _cancelled(self, turn: Suspending) -> Outcome:

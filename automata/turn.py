@@ -130,6 +130,12 @@ class Turn:
             self.timing = self.host.timing()
         return self.timing
 
+    def close(self) -> None:
+        """The method has ended: nothing can be done through this any more."""
+        self.closed = True
+        self.end_timing()
+        self.task = None  # its context holds this turn, and only the garbage collector would part the two
+
     def end_timing(self) -> None:
         """The part has committed, or was rolled back: what it has held may ring, unless its step has dropped it."""
         if self.timing is not None:
