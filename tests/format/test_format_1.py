@@ -43,7 +43,7 @@ def test_a_store_of_format_1_is_read(log: Log) -> None:
     assert log.group.number == 3
     assert log.lease.epoch == 2
     assert log.read(keys.partition_key(keys.STATE, b"a\x00b"), b"sub") == b"value"
-    assert log.replay(b"a\x00b") == [(3, b"recorded")]
+    assert list(log.replay(b"a\x00b")) == [(3, b"recorded")]
     message = log.inbox.next(log.group)
     assert message is not None
     assert (message.partition, message.body, message.lsn) == (b"other", b"second", 2)
