@@ -1,7 +1,9 @@
 """automata: define durable objects as plain Python classes (LambdaObjects). `ssms` runs them."""
 
 from automata import errors
-from automata.context import delete, logger, now, random, uuid4
+from automata.applies import apply
+from automata.automaton import automaton
+from automata.context import delete, logger, now, random, record, uuid4
 from automata.declare import object_type, readonly
 from automata.delivery import Letter
 from automata.invocation import call, gather, send
@@ -19,6 +21,8 @@ __all__ = [
     "Pickled",
     "Ref",
     "Set",
+    "apply",
+    "automaton",
     "call",
     "delete",
     "errors",
@@ -28,6 +32,7 @@ __all__ = [
     "object_type",
     "random",
     "readonly",
+    "record",
     "ref",
     "send",
     "uuid4",

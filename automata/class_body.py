@@ -72,8 +72,8 @@ def _declares_field(cls: type, field: str, annotation: object) -> bool:
         raise fault(
             cls,
             field,
-            f"typing.{alias} is ambiguous: write automata's {_TYPING_TWINS[alias]}[...] for entries stored one by one, "
-            f"or the builtin {alias.lower()}[...] for one value",
+            f"typing.{alias} is ambiguous: write automata's {_TYPING_TWINS[alias]}[...] for entries stored one by one "
+            f"(in objects), or the builtin {alias.lower()}[...] for one value",
         )
     return True
 

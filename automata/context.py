@@ -17,7 +17,12 @@ from automata.errors import StateError
 
 
 class RunningMethod(Protocol):
-    """What the code of a method can do besides touching its object's fields. `automata.turn.Turn` is it."""
+    """What the code of a method can do besides touching its object's fields. `automata.turn.Turn` is it.
+
+    replaying: what it does has been done before, so what it logs was logged.
+    """
+
+    replaying: bool
 
     @property
     def address(self) -> str:
@@ -34,6 +39,9 @@ class RunningMethod(Protocol):
 
     def send(self, call: Call) -> None:
         """Send a message with this part's step."""
+
+    def record(self, event: object) -> None:
+        """Add a self-message to the step, and apply it at once."""
 
     def delete(self) -> None:
         """Empty the object with this part's step."""
@@ -73,6 +81,19 @@ def delete() -> None:
     _running("delete()").delete()
 
 
+def record(event: object) -> None:
+    """Record a self-message of the automaton whose handler runs, with this step, and apply it at once (SSMS §2).
+
+    The `@apply` method for its class gets it now, and again whenever the state is rebuilt. Raises InvalidArgument if
+    there is none or the event does not fit its class, and StateError anywhere but in a handler of an `@automaton`.
+    """
+    running = CURRENT.get()
+    if running is None:
+        raise StateError("record() works inside a handler of an @automaton")
+    running.check_active()
+    running.record(event)
+
+
 def _running(what: str) -> RunningMethod:
     running = CURRENT.get()
     if running is None:
@@ -82,6 +103,10 @@ def _running(what: str) -> RunningMethod:
 
 
 class _AddressLogger(logging.LoggerAdapter[logging.Logger]):
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
+        running = CURRENT.get()
+        return not (running is not None and running.replaying) and super().isEnabledFor(level)
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         running = CURRENT.get()
         return (msg if running is None else f"{running.address}: {msg}"), kwargs

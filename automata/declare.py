@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, TypeVar, get_args, get_origin, overload
 
+from automata.applies import is_apply
 from automata.class_body import (
     COLLECTIONS,
     MISSING,
@@ -98,12 +100,21 @@ def definition(cls: type, name: str, frame: FrameType | None = None) -> Automato
     check_class(cls, name, "object_type")
     annotations = field_annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
+    _refuse_applies(cls)
     made = AutomatonType(name, cls, invocable_methods(cls, name), lambda: _resolve(made, annotations, defaults, frame))
     made.ref_class = ref_class(made)
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):
         made.resolve()  # now if possible, so that the fault is found where it is
     return made
+
+
+def _refuse_applies(cls: type) -> None:
+    for name in dir(cls):
+        if is_apply(inspect.getattr_static(cls, name)):
+            raise fault(
+                cls, name, "@apply methods belong to an @automaton: an object's methods change its fields themselves"
+            )
 
 
 def _take_default(cls: type, field: str, annotation: object) -> object:

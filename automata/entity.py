@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automata.fields import STATE
 from automata.partitions import partition_of
 from automata.state import ObjectState
+from automata.volatile import RecordReader, VolatileState
+from automata.volatile_type import VolatileType
 from darq import keys
 
 if TYPE_CHECKING:
@@ -74,11 +76,14 @@ class Entity:
         return not (self.busy or self.pins or self.queue or self.snapshots)
 
 
-def load(made: AutomatonType, key: str, log: Log, prefix: bytes) -> tuple[ObjectState, Any]:
+def load(made: AutomatonType, key: str, log: RecordReader, prefix: bytes) -> tuple[ObjectState, Any]:
     """A fresh instance of an object, with nothing loaded yet."""
     instance: Any = object.__new__(made.cls)
     values = instance.__dict__
-    state = ObjectState(log, prefix, values)
+    if isinstance(made, VolatileType):
+        state: ObjectState = VolatileState(log, prefix, made, instance)
+    else:
+        state = ObjectState(log, prefix, values)
     values["key"] = key
     values[STATE] = state
     return state, instance

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from automata.context import logger
 from automata.entity import Entity
 from automata.errors import InvalidArgument
 from automata.keyed import Keyed
 from automata.open_invocations import OpenInvocations
 from automata.turn import Turn
+from automata.volatile import VolatileState
 from automata.work import Outcome, Work
 from darq import keys
 from darq.committer import Committer
@@ -43,17 +45,20 @@ class Stage:
         step = Step(entity.partition, entity.prefix, overlay)
         if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
             self._check_step(turn)
-        exists = entity.exists
-        if overlay is not None and (not exists or turn.deleted):
+        exists, records = entity.exists, state.records
+        step.records = records
+        if (overlay is not None or records is not None) and (not exists or turn.deleted):
             exists = self._note_existence(entity, step, turn.deleted)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
         if work is not None:
             number = self._add_work(turn, work, outcome, step)
-        if overlay is not None or step.sends or step.consumed or step.rows:
+        if overlay is not None or records is not None or step.sends or step.consumed or step.rows:
             writes = len(overlay.writes) if overlay is not None else 0
             sends = len(step.sends) if step.sends is not None else 0
             step.note = (self._log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
+            if records is not None:
+                step.note = (*step.note, len(records))
             self._stage(entity, step, state.written_bytes + turn.sent_bytes)
             entity.exists = exists
             if sends:
@@ -62,6 +67,25 @@ class Stage:
             turn.lsn = number
             self._end_part(turn)
         state.settle()
+        if records is not None and isinstance(state, VolatileState) and state.checkpoint_due():
+            self._checkpoint(entity, state)
+
+    def _checkpoint(self, entity: Entity, state: VolatileState) -> None:
+        """Save an automaton, as a step of its own, so that what it has recorded need not be replayed."""
+        log = self._log
+        step = Step(entity.partition, entity.prefix)
+        try:
+            saved = state.checkpoint(log.next_lsn - 1)
+            step.overlay = state.rows_of(saved)
+            log.trim_records(step, saved.lsn)
+            step.note = (log.opened_ms, entity.partition, "checkpoint", len(step.overlay.writes), 0, "")
+            self._stage(entity, step)
+        except Exception:
+            if log.gate.failure is None:
+                logger.exception("%s could not be saved: its records are kept, and replayed instead", entity.address)
+            state.postpone_checkpoint()
+        else:
+            state.checkpointed(saved)
 
     def consume(self, work: Work, outcome: Outcome) -> None:
         """A message has been run outside of any step, because its method is readonly: take it off the inbox."""
@@ -128,6 +152,9 @@ class Stage:
         row = keys.partition_key(keys.DIRECTORY, entity.partition)
         existed = entity.exists if entity.exists is not None else self._log.row(row) is not None
         written = step.overlay is not None and any(v is not None for v in step.overlay.writes.values())
+        written = written or step.records is not None
+        if deleted and entity.made.volatile:
+            self._log.trim_records(step, self._log.next_lsn - 1)
         if deleted and not written:
             step.set_row(row, None)
             return False

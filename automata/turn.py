@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
+from automata.pure import impure
 from automata.state import READ
 from automata.work import Outcome, Reply
 from darq.errors import AutomataError
@@ -79,6 +80,7 @@ class Turn:
     foreign = False
     foreign_until = 0.0  # on the loop's clock: until when this part may hold its object for outside work
     lsn = 0
+    replaying = False
     sends: list[Envelope] | None = None
     sent_bytes = 0
     task: asyncio.Task[Outcome] | None = None
@@ -96,6 +98,8 @@ class Turn:
     def check_active(self) -> None:
         """Raise StateError after the end of the method, and in other tasks than its own."""
         if self.closed:
+            if self.state.applying:
+                raise impure(self.entity.address)
             raise StateError(f"{self.name} has ended: its object can be used no more by what it left behind")
         if self.task is not None and _current_task() is not self.task:
             raise StateError(f"{self.name} is used from another task: invoke and send from the method itself")
@@ -132,6 +136,14 @@ class Turn:
         if self.sends is None:
             self.sends = []
         self.sends.append(envelope)
+
+    def record(self, event: object) -> None:
+        """Add a self-message to the step, and apply it; what applies it must not use this turn."""
+        self.closed = True
+        try:
+            self.state.record(event)
+        finally:
+            self.closed = False
 
     def delete(self) -> None:
         """Empty the object with this part's step."""
@@ -171,6 +183,11 @@ class Turn:
 
     def _commit_and_call(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
         self.check_active()
+        if self.entity.made.volatile and not self.method.readonly:
+            raise StateError(
+                f"{self.name} must not await another object: handlers of an @automaton send(...). Let the other one "
+                "send its answer"
+            )
         if self.foreign:
             raise UnjournaledAwait(
                 f"{self.name} has awaited something that is no automaton before it awaits one: after a crash that "

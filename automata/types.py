@@ -18,7 +18,10 @@ class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
     current: it is resolved and nothing has replaced it, so that calls need not look any further.
+    volatile: its state is rebuilt from records (`VolatileType`), not kept in rows.
     """
+
+    volatile = False
 
     def __init__(
         self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, Field]]
