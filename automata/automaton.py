@@ -134,7 +134,7 @@ def _saving(cls: type) -> dict[str, Callable[..., object]]:
         raise fault(
             cls,
             next(iter(found)),
-            "checkpoint(self) and restore(self, snapshot) come together: what one saves, the other takes. Without both, "
+            "checkpoint(self) and restore(self, snapshot) come together: what one saves, the other takes. Without them "
             "the declared fields are saved",
         )
     return found
@@ -177,9 +177,8 @@ def _install(cls: type, made: VolatileType) -> None:
         field = made.volatile_fields.get(name) or field_of(name)
         values = self.__dict__
         state = values.get(STATE)
-        if state is not None:  # else it was made by hand, to be tested alone
-            if not state.applying:
-                state.check_assignable(name)
+        if state is not None and not state.applying:  # without state it was made by hand, to be tested alone
+            state.check_assignable(name)
         if type(value) is not field.exact:
             value = field.accept(value)
         values[name] = value

@@ -80,7 +80,7 @@ class Stage:
             log.trim_records(step, saved.lsn)
             step.note = (log.opened_ms, entity.partition, "checkpoint", len(step.overlay.writes), 0, "")
             self._stage(entity, step)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the class's own code may have raised; nothing is lost, and it is logged
             if log.gate.failure is None:
                 logger.exception("%s could not be saved: its records are kept, and replayed instead", entity.address)
             state.postpone_checkpoint()

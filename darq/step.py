@@ -30,7 +30,8 @@ class Step:
     """What one atomic unit of work consumes, changes, records and sends. Nothing happens before `Log.commit`.
 
     prefix: the state prefix of its partition (`keys.partition_key(STATE, partition)`); overlay: its state changes;
-    rows: other rows it sets or drops; drops: ranges of such rows, dropped before `rows` are set; outgoing: (receiving store, message) pairs that leave this store;
+    rows: other rows it sets or drops; drops: ranges of them, dropped before `rows` are set;
+    outgoing: (receiving store, message) pairs that leave this store;
     note: a short record for people, kept in the store's bounded history.
     """
 
