@@ -112,9 +112,7 @@ def definition(cls: type, name: str, frame: FrameType | None = None) -> Automato
 def _refuse_applies(cls: type) -> None:
     for name in dir(cls):
         if is_apply(inspect.getattr_static(cls, name)):
-            raise fault(
-                cls, name, "@apply methods belong to an @automaton: an object's methods change its fields themselves"
-            )
+            raise fault(cls, name, "@apply belongs to an @automaton: methods of an object change its fields themselves")
 
 
 def _take_default(cls: type, field: str, annotation: object) -> object:

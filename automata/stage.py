@@ -82,7 +82,7 @@ class Stage:
             self._stage(entity, step)
         except Exception:  # noqa: BLE001 - the class's own code may have raised; nothing is lost, and it is logged
             if log.gate.failure is None:
-                logger.exception("%s could not be saved: its records are kept, and replayed instead", entity.address)
+                logger.exception("no checkpoint could be made: what was recorded is kept, and replayed instead")
             state.postpone_checkpoint()
         else:
             state.checkpointed(saved)

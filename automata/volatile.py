@@ -54,6 +54,7 @@ class VolatileState(ObjectState):
         "_fault",
         "_loaded",
         "_made",
+        "_postponed_bytes",
         "_pure",
         "_saved",
         "_source",
@@ -73,6 +74,7 @@ class VolatileState(ObjectState):
         self.records_since = 0
         self.record_bytes = 0
         self.saved_bytes = 0
+        self._postponed_bytes = 0  # how large a snapshot has to be worth it, after one could not be made
         self._source = source
         self._made = made
         self._pure = Pure(self._address())
@@ -220,7 +222,7 @@ class VolatileState(ObjectState):
 
     def checkpoint_due(self) -> bool:
         """Whether what was recorded since the last checkpoint takes long enough to replay."""
-        return replay_cost.due(self.records_since, self.record_bytes, self.saved_bytes)
+        return replay_cost.due(self.records_since, self.record_bytes, max(self.saved_bytes, self._postponed_bytes))
 
     def checkpoint(self, lsn: int) -> Checkpoint:
         """The state as a checkpoint that covers all records up to `lsn`: they are all applied."""
@@ -235,6 +237,8 @@ class VolatileState(ObjectState):
                 for field in made.volatile_fields.values():
                     rows[field.subkey] = encode_field(field.name, field.kind, self.values[field.name])
         finally:
+            if self._changed_in_place():
+                self._loaded = False
             self.live = {}
             self.mode = mode
             CURRENT.reset(token)
@@ -247,11 +251,11 @@ class VolatileState(ObjectState):
     def checkpointed(self, saved: Checkpoint) -> None:
         """The checkpoint is committed."""
         self._saved, self.saved_bytes = frozenset(saved.rows), saved.size
-        self.records_since = self.record_bytes = 0
+        self.records_since = self.record_bytes = self._postponed_bytes = 0
 
     def postpone_checkpoint(self) -> None:
         """It could not be made: try again when twice as much is to be replayed."""
-        self.saved_bytes = replay_cost.snapshot_worth(2 * self.records_since, 2 * self.record_bytes)
+        self._postponed_bytes = replay_cost.snapshot_worth(2 * self.records_since, 2 * self.record_bytes)
 
     # inside
 

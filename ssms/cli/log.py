@@ -35,7 +35,7 @@ class StepTaken:
 
 @takes("store", "json")
 def log(address: AddressArgument, *, common: Common, last: LastOption = 50) -> None:
-    """Show the last steps of an object: method, rows written, messages sent, what automata recorded, errors of failed messages.
+    """Show the last steps of an object: method, rows written, messages sent, records made, errors of messages.
 
     The store keeps a bounded history of all its steps, so old ones are gone. It may be held by another process.
 
@@ -48,7 +48,7 @@ def log(address: AddressArgument, *, common: Common, last: LastOption = 50) -> N
             print_json([asdict(step) for step in steps])
         elif steps:
             rows = [
-                [s.time, f"{s.group}", s.method, f"{s.writes}", f"{s.sends}", f"{s.records}", s.error] for s in steps
+                [s.time, str(s.group), s.method, str(s.writes), str(s.sends), str(s.records), s.error] for s in steps
             ]
             print_table(f"{address}", ["time (UTC)", "group", "method", "writes", "sends", "records", "error"], rows)
         else:
