@@ -103,6 +103,15 @@ def test_a_mutable_value_is_applied_as_a_copy() -> None:
     given.items.append(2)
     assert value == Listed([1])
 
+    @dataclass
+    class Single:
+        n: int
+
+    single = Single(1)
+    value, _ = applies(Single).of(Single).take(single)
+    single.n = 2
+    assert value == Single(1)
+
 
 def test_apply_marks_a_method_and_leaves_it_as_it_is() -> None:
     assert apply(take) is take

@@ -174,6 +174,11 @@ class Ledger:
     async def change_in_readonly(self) -> None:
         self.sums["x"] = 1
 
+    @readonly
+    async def change_in_readonly_then_fail(self) -> None:
+        self.sums["x"] = 1
+        raise Boom
+
 
 class Waiting:
     begun = asyncio.Event()
@@ -345,6 +350,13 @@ async def test_apply_must_be_pure(app: App, what: str) -> None:
 
 
 # failing
+
+
+@in_app
+async def test_what_a_failed_readonly_method_has_changed_does_not_stay(app: App) -> None:
+    with pytest.raises(Boom):
+        await ref(Ledger, "k").change_in_readonly_then_fail()
+    assert await state() == EMPTY
 
 
 @in_app
