@@ -9,6 +9,7 @@ from automata.delivery import Letter
 from automata.invocation import call, gather, send
 from automata.list import List
 from automata.map import Map
+from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.set import Set
@@ -25,6 +26,7 @@ __all__ = [
     "automaton",
     "call",
     "delete",
+    "effect",
     "errors",
     "gather",
     "logger",
@@ -35,5 +37,6 @@ __all__ = [
     "record",
     "ref",
     "send",
+    "sleep",
     "uuid4",
 ]

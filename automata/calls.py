@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.errors import CallTimeout, StateError
 
@@ -45,6 +45,14 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<call {self.ref.type_name}/{self.ref.key} {self.method.name}>"
+
+
+class Point(Protocol):
+    """What a method awaits at a commit point: see `automata.commit_points`."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it."""
 
 
 class Sent:

@@ -12,17 +12,15 @@ from collections.abc import Generator, MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from automata.calls import Call
+from automata.calls import Call, Point
 from automata.errors import StateError
 
 
 class RunningMethod(Protocol):
-    """What the code of a method can do besides touching its object's fields. `automata.turn.Turn` is it.
-
-    replaying: what it does has been done before, so what it logs was logged.
-    """
+    """What the code of a method can do besides touching its object's fields. `automata.turn.Turn` is it."""
 
     replaying: bool
+    """Whether it does again what has happened already, after a crash."""
 
     @property
     def address(self) -> str:
@@ -36,6 +34,9 @@ class RunningMethod(Protocol):
 
     def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
         """Call several objects at one commit point."""
+
+    def suspend(self, point: Point) -> Generator[Any, Any, Any]:
+        """Await something else at a commit point."""
 
     def send(self, call: Call) -> None:
         """Send a message with this part's step."""
@@ -62,23 +63,23 @@ _FLOAT_BITS = 53
 
 def now() -> float:
     """The time in seconds since the epoch, as this method's step sees it."""
-    return _running("now()").now()
+    return running_method("now()").now()
 
 
 def uuid4() -> uuid.UUID:
     """A new random UUID."""
-    return uuid.UUID(int=_running("uuid4()").random_bits(128), version=4)
+    return uuid.UUID(int=running_method("uuid4()").random_bits(128), version=4)
 
 
 def random() -> float:
     """A random float in [0, 1)."""
-    return _running("random()").random_bits(_FLOAT_BITS) / (1 << _FLOAT_BITS)
+    return running_method("random()").random_bits(_FLOAT_BITS) / (1 << _FLOAT_BITS)
 
 
 def delete() -> None:
     """Delete the object whose method runs, with this step: a deleted object is an empty one, and later messages
     apply to it. What the method writes afterwards belongs to the new life."""
-    _running("delete()").delete()
+    running_method("delete()").delete()
 
 
 def record(event: object) -> None:
@@ -94,7 +95,8 @@ def record(event: object) -> None:
     running.record(event)
 
 
-def _running(what: str) -> RunningMethod:
+def running_method(what: str) -> RunningMethod:
+    """The method whose code runs now. Raises StateError outside of any. what: who asks, for the message."""
     running = CURRENT.get()
     if running is None:
         raise StateError(f"{what} works inside a method of an object: elsewhere use the standard library")
@@ -103,7 +105,7 @@ def _running(what: str) -> RunningMethod:
 
 
 class _AddressLogger(logging.LoggerAdapter[logging.Logger]):
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name that the standard library asks
         running = CURRENT.get()
         return not (running is not None and running.replaying) and super().isEnabledFor(level)
 
@@ -113,4 +115,4 @@ class _AddressLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 logger = _AddressLogger(logging.getLogger("automata"), {})
-"""Logs with the address of the object whose method runs."""
+"""Logs with the address of the object whose method runs, and does not repeat on replay."""

@@ -131,9 +131,7 @@ class Delivery:
             self._put_back(message)  # a refusal is no failed try
             return
         try:
-            if message is None:
-                self._give_up(work, error)
-                return
+            assert message is not None, "a method that has committed a part has a journal"
             attempts = message.attempts + 1
             payload = encode_payload(Payload(work.method.name, work.method.encode_arguments(message.packed), attempts))
             self._park(message, payload, attempts, error)
@@ -177,15 +175,6 @@ class Delivery:
         self._commit(step)
 
     # inside
-
-    def _give_up(self, work: Work, error: BaseException) -> None:
-        """A one-way method has raised after it had committed a part, which consumed its message: a person decides."""
-        method, partition = work.method, work.entity.partition
-        payload = encode_payload(Payload(method.name, method.encode_arguments(work.packed), letters.PARTLY_DONE))
-        reason = letters.encode_reason(error)
-        step = Step(_CLIENT, b"")
-        self._parking.add(step, Parked(Cause.DEAD, 0, 1, reason, partition, payload), failure.name_of(error))
-        self._commit(step)
 
     def _refuse(self, message: Message, error: Exception) -> None:
         """A message did not even come to its object: it needs a person."""

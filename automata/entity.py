@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automata.fields import STATE
 from automata.partitions import partition_of
-from automata.state import ObjectState
-from automata.volatile import RecordReader, VolatileState
+from automata.state import ObjectState, Reader
+from automata.volatile import VolatileState
 from automata.volatile_type import VolatileType
 from darq import keys
 
 if TYPE_CHECKING:
     from automata.types import AutomatonType
+    from automata.volatile import RecordReader
     from darq.log import Log
 
 
@@ -76,12 +77,12 @@ class Entity:
         return not (self.busy or self.pins or self.queue or self.snapshots)
 
 
-def load(made: AutomatonType, key: str, log: RecordReader, prefix: bytes) -> tuple[ObjectState, Any]:
-    """A fresh instance of an object, with nothing loaded yet."""
+def load(made: AutomatonType, key: str, log: Reader, prefix: bytes) -> tuple[ObjectState, Any]:
+    """A fresh instance of an object, with nothing loaded yet. log: for an automaton, a `RecordReader`."""
     instance: Any = object.__new__(made.cls)
     values = instance.__dict__
     if isinstance(made, VolatileType):
-        state: ObjectState = VolatileState(log, prefix, made, instance)
+        state: ObjectState = VolatileState(cast("RecordReader", log), prefix, made, instance)
     else:
         state = ObjectState(log, prefix, values)
     values["key"] = key

@@ -26,7 +26,12 @@ class Payload(msgspec.Struct, array_like=True):
 
 
 class OpenInvocation(msgspec.Struct, array_like=True):
-    """A method that has committed a part and has not finished: what it was asked, and by whom."""
+    """A method that has committed a part and has not finished: what it was asked, by whom, and what went wrong.
+
+    caller: number, part and index of the journal that waits for its outcome; one_way: it came as a message.
+    attempts: how often its last part has raised; deaths: how often the process died while it was resumed.
+    trouble: why it waits for a person ("" if it does not); error, traceback: what was raised last.
+    """
 
     partition: bytes
     method: str
@@ -34,6 +39,13 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     request: bytes = b""
     fingerprint: bytes = b""
     started_ms: int = 0
+    one_way: bool = False
+    caller: tuple[int, int, int] | None = None
+    attempts: int = 0
+    deaths: int = 0
+    trouble: str = ""
+    error: str = ""
+    traceback: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode

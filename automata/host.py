@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automata.context import CURRENT, delete
+from automata.durable import Durable
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
+from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
@@ -30,9 +32,11 @@ from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
 from automata.volatile import VolatileState
 from automata.waiting import HoldAgain, QueuedWork, outcome_of
-from automata.work import Outcome, Reply, Request, Work, ordinary
+from automata.work import Caller, Outcome, Reply, Work, ordinary
 from darq.committer import Committer
+from darq.lane import durable
 from darq.log import Log
+from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.calls import Call
@@ -97,25 +101,27 @@ class Host:
         if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
 
-    def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int) -> Reply:
+    def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None = None) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller.
 
-        sent_lsn: the last message of its sender, which the call must not overtake.
+        sent_lsn: the last message of its sender, which the call must not overtake; caller: who keeps its outcome.
         """
         entity = self.entity(call.ref.type_name, call.ref.key)
         self.check_size(call, packed)
         request = self.keyed.request(call, packed)
         if self.log.inbox.waiting and self.order.early(entity, sent_lsn):
-            late = LateCall(entity, call.method, packed, request, sent_lsn, self.loop.create_future())
-            return self._invoke_late(late)
-        return self.invoke_now(entity, call.method, packed, request)
+            return self._invoke_late(
+                LateCall(
+                    Work(entity, call.method, packed, None, request, False, caller), sent_lsn, self.loop.create_future()
+                )
+            )
+        return self.invoke_now(Work(entity, call.method, packed, None, request, False, caller))
 
-    def invoke_now(self, entity: Entity, method: Method, packed: Packed, request: Request | None) -> Reply:
+    def invoke_now(self, work: Work) -> Reply:
         """Run now what can run now; else queue it and give a future."""
-        if method.readonly:
-            return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
-        work = Work(entity, method, packed, None, request)
-        if request is not None:
+        if work.method.readonly:
+            return self._read(work)
+        if work.request is not None:
             return self.keyed.invoke(work)
         return self.start(work)
 
@@ -127,6 +133,10 @@ class Host:
         return self.run(work)
 
     # readonly
+
+    def _read(self, work: Work) -> Reply:
+        read = self.read if work.method.direct else self.tasks.read
+        return read(work.entity, work.method, work.packed)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even amid another method."""
@@ -198,31 +208,36 @@ class Host:
 
     # parts of methods that suspend
 
-    def commit_part(self, turn: Turn) -> None:
+    @property
+    def closing(self) -> bool:
+        """Whether the app closes: what runs is cut off, and resumed in the next life."""
+        return self.tasks.stopping
+
+    def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
         """The part of `turn` that ends at an await of another automaton becomes a step."""
-        if turn.state is not turn.entity.state:
-            turn.state.flush()  # a readonly method has no step; this finds what it changed in place
-            return
-        self.stage.commit(turn, None)
-        turn.group = max(turn.group, turn.entity.group)
-        turn.state.mode = IDLE
+        self.stage.commit_part(turn, awaited, always)
 
-    def begin_part(self, turn: Turn) -> None:
-        """The next part of `turn` begins: what was loaded before is loaded anew."""
-        if turn.state is turn.entity.state:
-            turn.state.begin(WRITE)
+    def let_go(self, turn: Durable) -> None:
+        """The method waits for others: its object is free meanwhile, and its journal durable soon."""
+        turn.held = False
+        turn.entity.pins += 1
+        if not self.log.group.dirty:
+            self.log.commit(Step(turn.entity.partition, turn.entity.prefix))
+            self.committer.touch()
+        self.release(turn.entity)
 
-    def let_go(self, turn: Turn) -> None:
-        """The method waits for others: its object is free meanwhile."""
-        if turn.state is turn.entity.state:
-            turn.entity.pins += 1
-            self.release(turn.entity)
+    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run outside work in a task that ends when the app closes."""
+        return self.tasks.run_beside(work)
 
-    def hold_again(self, turn: Turn) -> asyncio.Future[None] | None:
+    async def durable(self, group: int) -> None:
+        """Wait until a group is durable."""
+        if group > self.log.gate.durable:
+            await durable(self.log.gate, group)
+
+    def hold_again(self, turn: Durable) -> asyncio.Future[None] | None:
         """Take the object again, at once or when the future is done."""
         entity = turn.entity
-        if turn.state is not entity.state:
-            return None
         if not entity.busy and not entity.queue:
             entity.busy = True
             entity.pins -= 1
@@ -279,7 +294,7 @@ class Host:
 
     def _read_for_message(self, work: Work) -> Reply:
         """A message to a readonly method: its result is dropped, and an empty step consumes it."""
-        reply = self.invoke_now(work.entity, work.method, work.packed, None)
+        reply = self._read(work)
         if isinstance(reply, Outcome):
             self.stage.consume(work, reply)
         else:

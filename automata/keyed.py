@@ -11,25 +11,24 @@ from hashlib import blake2b
 
 from automata.calls import Call
 from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
-from automata.failure import encode as encode_error
-from automata.methods import Method, Packed
+from automata.journal import ANYTHING
+from automata.methods import Packed
 from automata.open_invocations import OpenInvocations
-from automata.values.exceptions import decode_exception
+from automata.outcomes import decode_outcome, encode_outcome
 from automata.work import Outcome, Reply, Request, Work
 from darq.errors import Fenced, OutcomeUnknown, StoreClosed
 from darq.log import Log
 from darq.step import Step
 
-_VALUE, _ERROR = b"\x00", b"\x01"
 _REFUSALS = (CallTimeout, Overloaded, StorageFull, OutcomeUnknown, Fenced, StoreClosed)  # no outcomes: ask again
 
 
 class Keyed:
     """The calls under a key of one host."""
 
-    def __init__(self, log: Log, unfinished: OpenInvocations, start: Callable[[Work], Reply]) -> None:
+    def __init__(self, log: Log, opened: OpenInvocations, start: Callable[[Work], Reply]) -> None:
         self._log = log
-        self._unfinished = unfinished
+        self._opened = opened
         self._start = start
         self._running: dict[tuple[bytes, bytes], tuple[bytes, asyncio.Future[Outcome]]] = {}
 
@@ -55,27 +54,33 @@ class Keyed:
         recorded = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group)
         if recorded is not None:
             _check(request, recorded.fingerprint)
-            return _decode(recorded.outcome, work.method, work.entity.group)
-        self._unfinished.check(partition, request.key)
+            return decode_outcome(recorded.outcome, work.method.result, work.entity.group)
+        self._opened.check(partition, request.key)
         started = self._start(work)
         if not isinstance(started, Outcome):
-            self._running[name] = (request.fingerprint, started)
-            started.add_done_callback(lambda done: self._running.pop(name))
+            self.join(partition, request, started)
         return started
+
+    def join(self, partition: bytes, request: Request, reply: asyncio.Future[Outcome]) -> None:
+        """Let further calls under the key wait for a reply that is under way."""
+        name = (partition, request.key)
+        self._running[name] = (request.fingerprint, reply)
+        reply.add_done_callback(lambda done: self._running.pop(name))
 
     def record(self, work: Work, outcome: Outcome, step: Step, final: bool = True) -> None:
         """Let the step that ends the method record its outcome. final: whether parts of it have happened already."""
         request = work.request
         if request is None or (isinstance(outcome.error, _REFUSALS) and not final):
             return
-        if outcome.error is not None:
-            data = _ERROR + encode_error(outcome.error)
-            if len(data) > self._log.limits.message_bytes_max:
-                size = f"the error of {work.method.type_name}.{work.method.name} takes {len(data)} bytes"
-                data = _ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded under a key"))
-        else:
-            data = _VALUE + work.method.result.encode(outcome.value)
+        method = work.method
+        what = f"{method.type_name}.{method.name}"
+        data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
         now_ms = int(self._log.clock() * 1000)
+        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+
+    def give_up(self, step: Step, request: Request, outcome: Outcome, now_ms: int) -> None:
+        """Let `step` record that a person has given the method up, so that the key is not a second run."""
+        data = encode_outcome(outcome, ANYTHING, self._log.limits.message_bytes_max, "an interrupted method")
         self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
 
 
@@ -85,9 +90,3 @@ def _check(request: Request, fingerprint: bytes) -> None:
             f"the idempotency key {request.key.decode()!r} was used for another call of this object: take a new key "
             "for new arguments"
         )
-
-
-def _decode(data: bytes, method: Method, group: int) -> Outcome:
-    if data[:1] == _ERROR:
-        return Outcome(None, decode_exception(data[1:]), group)
-    return Outcome(method.result.decode(data[1:]), None, group)

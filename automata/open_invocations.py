@@ -1,61 +1,230 @@
-"""Methods that have committed a part and have not finished. What is found here when a store opens was interrupted.
+"""Methods that have committed a part and have not finished, with their journals. A store that opens resumes them.
 
-The row is set by the first part's step and dropped by the last one's, so a method that suspends and ends within one
-group leaves nothing on disk. Its journal will lie below it.
+Their rows are made when a group is sealed, so a method that suspends and ends within one group leaves nothing on disk,
+and costs no encoding either.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
 from automata.envelope import OpenInvocation, decode_open, encode_open
 from automata.errors import Interrupted
+from automata.journal import ANYTHING, Answer, Journal, Part, decode_part, encode_part
+from automata.methods import Kind
 from automata.partitions import address_of
-from automata.work import Work
+from automata.work import Outcome, Work
 from darq import keys
+from darq.group import Group
 from darq.log import Log
-from darq.step import Step
+
+_PAGE_ROWS = 1024
+_PART_BYTES = 4
+
+Address = tuple[int, int, int]
+"""Where an answer goes: number of a journal, part, index."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCaller:
+    """The method that awaits a nested call, as the place where its answer goes."""
+
+    opened: OpenInvocations
+    address: Address
+
+    def answer(self, outcome: Outcome, kind: Kind) -> None:
+        """Keep the outcome in the caller's journal, if it is still open."""
+        self.opened.answer(self.address, Answer.of(outcome, kind))
 
 
 class OpenInvocations:
-    """The unfinished invocations of one store. interrupted: those of an earlier life, by number."""
+    """The unfinished invocations of one store, by number. Some wait for a person: their row says which trouble."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        rows = log.store.scan(keys.INVOCATION, keys.after(keys.INVOCATION), keys.ALL)
-        self.interrupted = {keys.number_of(key): decode_open(data) for key, data in rows}
-        self._by_request = {(row.partition, row.request): n for n, row in self.interrupted.items() if row.request}
+        self._journals: dict[int, Journal] = {}
+        self._callees: dict[Address, Journal] = {}
+        self._by_request: dict[tuple[bytes, bytes], Journal] = {}
+        self._unsaved: dict[int, Journal] = {}
+        self._expected: dict[Address, asyncio.Future[None]] = {}
+        for number, data in _rows(log):
+            self._add(Journal(number, decode_open(data), saved_row=data))
+        log.stagers.append(self._stage)
 
-    def add(self, work: Work, step: Step) -> int:
-        """The first part of `work` commits with `step`. Returns its number."""
-        number = self._log.take_lsn()
-        request = work.request
+    def all(self) -> list[Journal]:
+        """In order of their numbers."""
+        return [self._journals[number] for number in sorted(self._journals)]
+
+    def find(self, number: int) -> Journal | None:
+        """The journal of this number."""
+        return self._journals.get(number)
+
+    def callee(self, caller: Address) -> Journal | None:
+        """The unfinished method that was called from there."""
+        return self._callees.get(caller)
+
+    def caller(self, address: Address) -> JournalCaller:
+        """A place where an answer goes."""
+        return JournalCaller(self, address)
+
+    def load(self, journal: Journal) -> None:
+        """Read the parts and answers of a journal that an earlier life has left."""
+        begin = keys.numbered(keys.JOURNAL, journal.number)
+        end = keys.numbered(keys.JOURNAL, journal.number + 1)
+        prefix = len(begin)
+        while rows := self._log.store.scan(begin, end, _PAGE_ROWS):
+            for key, data in rows:
+                journal.saved[key] = None
+                journal.saved_bytes += len(data)
+                part = int.from_bytes(key[prefix : prefix + _PART_BYTES], "big")
+                if len(key) == prefix + _PART_BYTES:
+                    journal.parts.append(decode_part(data))
+                else:
+                    index = int.from_bytes(key[prefix + _PART_BYTES :], "big")
+                    journal.answers[part, index] = Answer(None, ANYTHING, data)
+            begin = rows[-1][0] + b"\x00"
+        journal.saved_parts = len(journal.parts)
+
+    def check(self, partition: bytes, request: bytes) -> None:
+        """Raise Interrupted for the key of a method that waits for a person: it must not run a second time."""
+        journal = self._by_request.get((partition, request))
+        if journal is not None and journal.row.trouble:
+            raise interrupted(journal)
+
+    # what happens to them
+
+    def open(self, work: Work) -> Journal:
+        """The first part of `work` is about to commit."""
+        request, caller = work.request, work.caller
         row = OpenInvocation(
             work.entity.partition,
             work.method.name,
-            work.method.encode_arguments(work.packed),
+            b"",
             request.key if request else b"",
             request.fingerprint if request else b"",
             int(self._log.clock() * 1000),
+            work.one_way,
+            caller.address if caller else None,
         )
-        step.set_row(keys.numbered(keys.INVOCATION, number), encode_open(row))
-        return number
+        journal = Journal(self._log.take_lsn(), row, partial(work.method.encode_arguments, work.packed))
+        self._add(journal)
+        return journal
 
-    def drop(self, number: int, step: Step) -> None:
-        """The method of this number ends with `step`."""
-        step.set_row(keys.numbered(keys.INVOCATION, number), None)
+    def add_part(self, journal: Journal, part: Part) -> None:
+        """A part commits with the step that is staged next."""
+        journal.parts.append(part)
+        if journal.row.attempts or journal.row.deaths:
+            journal.row.attempts = journal.row.deaths = 0
+        self._unsaved[journal.number] = journal
 
-    def check(self, partition: bytes, request: bytes) -> None:
-        """Raise Interrupted for the key of an interrupted method: it must not run a second time."""
-        number = self._by_request.get((partition, request))
-        if number is None:
-            return
-        type_name, key = address_of(partition)
-        raise Interrupted(
-            f"{type_name}/{key} {self.interrupted[number].method} was interrupted after it had committed a part "
-            f"(number {number} in app.interrupted()): its later parts did not happen, and it is not run again"
-        )
+    def end(self, journal: Journal) -> None:
+        """The method ends with the step that is staged next."""
+        journal.ended = True
+        self._unsaved[journal.number] = journal
+        del self._journals[journal.number]
+        row = journal.row
+        if row.caller is not None:
+            del self._callees[row.caller]
+        if row.request:
+            self._by_request.pop((row.partition, row.request), None)
 
-    def discard(self, number: int, step: Step) -> None:
-        """Forget an interrupted method with `step`."""
-        row = self.interrupted.pop(number)
-        self._by_request.pop((row.partition, row.request), None)
-        step.set_row(keys.numbered(keys.INVOCATION, number), None)
+    def answer(self, address: Address, answer: Answer) -> None:
+        """One of the things that a method awaits has an outcome."""
+        number, part, index = address
+        journal = self._journals.get(number)
+        if journal is not None:
+            journal.add_answer(part, index, answer)
+            self._unsaved[number] = journal
+        expected = self._expected.pop(address, None)
+        if expected is not None and not expected.done():
+            expected.set_result(None)
+
+    def give_up(self, address: Address, outcome: Outcome) -> None:
+        """A method that another awaits was given up by a person."""
+        self.answer(address, Answer.of(outcome, ANYTHING))
+
+    def expect(self, address: Address, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """A future that is done when the answer is there."""
+        return self._expected.setdefault(address, loop.create_future())
+
+    def cancel(self, journal: Journal, part: int) -> None:
+        """The method has given up to await what its last part awaits."""
+        journal.cancel(part)
+        self._unsaved[journal.number] = journal
+
+    def changed(self, journal: Journal) -> None:
+        """Its row was changed: save it with the open group."""
+        self._unsaved[journal.number] = journal
+
+    def restart(self, journal: Journal) -> None:
+        """Forget what its parts have seen: it begins anew."""
+        journal.parts, journal.answers, journal.unsaved = [], {}, []
+        journal.saved_parts = journal.saved_bytes = 0
+        self._unsaved[journal.number] = journal
+
+    # inside
+
+    def _add(self, journal: Journal) -> None:
+        row = journal.row
+        self._journals[journal.number] = journal
+        if row.caller is not None:
+            self._callees[row.caller] = journal
+        if row.request:
+            self._by_request[row.partition, row.request] = journal
+
+    def _stage(self, group: Group) -> None:
+        """The open group is about to be written: add the rows of all journals that have changed."""
+        for journal in self._unsaved.values():
+            if journal.ended or (journal.saved and not journal.saved_parts and not journal.parts):
+                for key in journal.saved:
+                    group.rows[key] = None
+                journal.saved.clear()
+            if journal.ended:
+                if journal.saved_row:
+                    group.rows[keys.numbered(keys.INVOCATION, journal.number)] = None
+            else:
+                self._save(journal, group.rows)
+        self._unsaved.clear()
+
+    def _save(self, journal: Journal, rows: dict[bytes, bytes | None]) -> None:
+        if journal.pack is not None:
+            journal.row.arguments, journal.pack = journal.pack(), None
+        data = encode_open(journal.row)
+        if data != journal.saved_row:
+            journal.saved_row = rows[keys.numbered(keys.INVOCATION, journal.number)] = data
+        prefix = keys.numbered(keys.JOURNAL, journal.number)
+        for number in range(journal.saved_parts, len(journal.parts)):
+            self._put(journal, rows, prefix + number.to_bytes(_PART_BYTES, "big"), encode_part(journal.parts[number]))
+        journal.saved_parts = len(journal.parts)
+        for part, index in journal.unsaved:
+            answer = journal.answers.get((part, index))
+            if answer is not None:
+                key = prefix + part.to_bytes(_PART_BYTES, "big") + index.to_bytes(4, "big")
+                data = answer.encode(self._log.limits.message_bytes_max, f"what {journal.row.method} awaits")
+                self._put(journal, rows, key, data)
+        journal.unsaved.clear()
+
+    def _put(self, journal: Journal, rows: dict[bytes, bytes | None], key: bytes, data: bytes) -> None:
+        rows[key] = data
+        journal.saved[key] = None
+        journal.saved_bytes += len(data)
+
+
+def interrupted(journal: Journal) -> Interrupted:
+    """The error for whoever waits for a method that waits for a person."""
+    type_name, key = address_of(journal.row.partition)
+    return Interrupted(
+        f"{type_name}/{key} {journal.row.method} stopped after {len(journal.parts)} committed parts: "
+        f"{journal.row.error} (number {journal.number} in app.interrupted()); it is not run a second time"
+    )
+
+
+def _rows(log: Log) -> Iterator[tuple[int, bytes]]:
+    begin, end = keys.INVOCATION, keys.after(keys.INVOCATION)
+    while rows := log.store.scan(begin, end, _PAGE_ROWS):
+        for key, data in rows:
+            yield keys.number_of(key), data
+        begin = rows[-1][0] + b"\x00"

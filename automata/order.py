@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from automata.entity import Entity
-from automata.methods import Method, Packed
 from automata.waiting import answer_with
-from automata.work import Outcome, Reply, Request
+from automata.work import Outcome, Reply, Work
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -23,10 +22,7 @@ from darq.log import Log
 class LateCall:
     """A call that waits for messages sent before it."""
 
-    entity: Entity
-    method: Method
-    packed: Packed
-    request: Request | None
+    work: Work
     sent_lsn: int
     reply: asyncio.Future[Outcome]
 
@@ -34,7 +30,7 @@ class LateCall:
 class Order:
     """The calls of one host that wait behind messages. invoke: makes a call whose turn has come."""
 
-    def __init__(self, log: Log, invoke: Callable[[Entity, Method, Packed, Request | None], Reply]) -> None:
+    def __init__(self, log: Log, invoke: Callable[[Work], Reply]) -> None:
         self._log = log
         self._invoke = invoke
         self._late: deque[LateCall] = deque()
@@ -52,7 +48,7 @@ class Order:
 
     def wait(self, call: LateCall) -> asyncio.Future[Outcome]:
         """Make the call when the messages before it were handed over."""
-        call.entity.pins += 1
+        call.work.entity.pins += 1
         self._late.append(call)
         return call.reply
 
@@ -60,7 +56,7 @@ class Order:
         """Messages were handed over: make the calls that waited for them, in order."""
         for _ in range(len(self._late)):
             call = self._late.popleft()
-            if self.early(call.entity, call.sent_lsn):
+            if self.early(call.work.entity, call.sent_lsn):
                 self._late.append(call)
             else:
                 self._make(call)
@@ -69,15 +65,17 @@ class Order:
         """The app closes: calls that still wait are not made."""
         while self._late:
             call = self._late.popleft()
-            closed = StoreClosed(f"{call.entity.address} {call.method.name} did not run: the app was closed before")
+            closed = StoreClosed(
+                f"{call.work.entity.address} {call.work.method.name} did not run: the app was closed before"
+            )
             answer_with(call.reply, Outcome(None, closed, 0))
 
     def __bool__(self) -> bool:
         return bool(self._late)
 
     def _make(self, call: LateCall) -> None:
-        call.entity.pins -= 1
+        call.work.entity.pins -= 1
         try:
-            answer_with(call.reply, self._invoke(call.entity, call.method, call.packed, call.request))
+            answer_with(call.reply, self._invoke(call.work))
         except Exception as error:  # noqa: BLE001 - a refusal is the call's outcome
             answer_with(call.reply, Outcome(None, error, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, Never
 
-from automata.calls import Call
+from automata.calls import Call, Point
 from automata.errors import StateError
 
 
@@ -35,6 +35,10 @@ class Pure:
         raise impure(self.address)
 
     def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
+        """Refuse."""
+        raise impure(self.address)
+
+    def suspend(self, point: Point) -> Generator[Any, Any, Any]:
         """Refuse."""
         raise impure(self.address)
 

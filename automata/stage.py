@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from automata.context import logger
+from automata.durable import Durable
 from automata.entity import Entity
 from automata.errors import InvalidArgument
+from automata.journal import Await, Journal, Part
 from automata.keyed import Keyed
 from automata.open_invocations import OpenInvocations
 from automata.turn import Turn
@@ -27,48 +29,55 @@ HEADER = b"\x01"  # the directory row of an object: version 1 of its type
 class Stage:
     """Stages the steps of one host's turns. failed: what is done about a message whose step has raised."""
 
-    def __init__(self, log: Log, committer: Committer, unfinished: OpenInvocations, keyed: Keyed) -> None:
-        self.failed: Callable[[Work, BaseException], None] = _no_messages
+    def __init__(self, log: Log, committer: Committer, opened: OpenInvocations, keyed: Keyed) -> None:
+        self.failed: Callable[[Work, Journal | None, BaseException], None] = _no_messages
         self._log = log
         self._committer = committer
-        self._unfinished = unfinished
+        self._opened = opened
         self._keyed = keyed
         self._small_step_bytes = min(log.limits.value_bytes_max, log.limits.step_bytes_max)
 
-    def commit(self, turn: Turn, outcome: Outcome | None) -> None:
-        """Make one step of what the part of `turn` that just ended has done. outcome: of the whole, if it ends here."""
-        state, entity, work = turn.state, turn.entity, turn.work
-        if turn.detached:
-            turn.check_detached()
+    def commit(self, turn: Turn, outcome: Outcome) -> None:
+        """Make one step of what a method has done since it began, or since its last commit point, and end it."""
+        state, work = turn.state, turn.work
         overlay = state.flush()
-        number = turn.lsn
-        step = Step(entity.partition, entity.prefix, overlay)
-        if state.written_bytes + turn.sent_bytes > self._small_step_bytes:
-            self._check_step(turn)
-        exists, records = entity.exists, state.records
-        step.records = records
-        if (overlay is not None or records is not None) and (not exists or turn.deleted):
-            exists = self._note_existence(entity, step, turn.deleted)
-        if turn.sends is not None:
-            step.sends = turn.sends  # type: ignore[assignment]
+        step = Step(turn.entity.partition, turn.entity.prefix, overlay)
+        exists = self._add_changes(turn, step)
         if work is not None:
-            number = self._add_work(turn, work, outcome, step)
-        if overlay is not None or records is not None or step.sends or step.consumed or step.rows:
-            writes = len(overlay.writes) if overlay is not None else 0
-            sends = len(step.sends) if step.sends is not None else 0
-            step.note = (self._log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
-            if records is not None:
-                step.note = (*step.note, len(records))
-            self._stage(entity, step, state.written_bytes + turn.sent_bytes)
-            entity.exists = exists
-            if sends:
-                entity.sent_lsn = self._log.next_lsn - 1
-        if outcome is None:
-            turn.lsn = number
-            self._end_part(turn)
+            if work.request is not None:
+                self._keyed.record(work, outcome, step)
+            if work.message is not None:
+                step.consume(work.message)
+        if overlay is not None or step.records or step.sends or step.consumed or step.rows:
+            self._commit_changes(turn, step, exists)
+        if work is not None and work.caller is not None:
+            work.caller.answer(outcome, work.method.result)
+        if turn.journal is not None:
+            self._end_journal(turn.entity, turn.journal)
+        if self._log.full:
+            self._committer.close_full_group()
         state.settle()
-        if records is not None and isinstance(state, VolatileState) and state.checkpoint_due():
-            self._checkpoint(entity, state)
+        if step.records is not None and isinstance(state, VolatileState) and state.checkpoint_due():
+            self._checkpoint(turn.entity, state)
+
+    def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
+        """Make one step of a part that ends at a commit point. always: even if it has done nothing."""
+        entity, work = turn.entity, turn.work
+        assert work is not None, "a method that can resume runs as work"
+        step = Step(entity.partition, entity.prefix, turn.state.flush())
+        exists = self._add_changes(turn, step)
+        if work.message is not None:
+            step.consume(work.message)
+        if step.overlay is not None or step.sends or step.consumed or step.rows or always:
+            self._commit_changes(turn, step, exists)
+        if turn.journal is None:
+            turn.journal = self._opened.open(work)
+        self._opened.add_part(turn.journal, Part(*turn.take_seen(), awaited))
+        work.message = None
+        turn.end_part()
+        if self._log.full:
+            self._committer.close_full_group()
+        turn.group = max(turn.group, entity.group)
 
     def _checkpoint(self, entity: Entity, state: VolatileState) -> None:
         """Save an automaton, as a step of its own, so that what it has recorded need not be replayed."""
@@ -79,73 +88,94 @@ class Stage:
             step.overlay = state.rows_of(saved)
             log.trim_records(step, saved.lsn)
             step.note = (log.opened_ms, entity.partition, "checkpoint", len(step.overlay.writes), 0, "")
-            self._stage(entity, step)
+            entity.group = log.commit(step)
         except Exception:  # noqa: BLE001 - the class's own code may have raised; nothing is lost, and it is logged
             if log.gate.failure is None:
                 logger.exception("no checkpoint could be made: what was recorded is kept, and replayed instead")
             state.postpone_checkpoint()
-        else:
-            state.checkpointed(saved)
+            return
+        state.checkpointed(saved)
+        self._committer.touch()
+        if log.full:
+            self._committer.close_full_group()
 
     def consume(self, work: Work, outcome: Outcome) -> None:
         """A message has been run outside of any step, because its method is readonly: take it off the inbox."""
         if outcome.error is not None:
-            self.failed(work, outcome.error)
+            self.failed(work, None, outcome.error)
         elif work.message is not None and self._log.gate.failure is None:
             step = Step(work.entity.partition, work.entity.prefix)
             step.consume(work.message)
             self._log.commit(step)
             self._committer.touch()
 
-    def _add_work(self, turn: Turn, work: Work, outcome: Outcome | None, step: Step) -> int:
-        """What belongs to the step besides the object's own changes. Returns the number of the unfinished method."""
-        number = turn.lsn
-        if outcome is None:
-            number = number or self._unfinished.add(work, step)
-        else:
-            if turn.lsn:
-                self._unfinished.drop(turn.lsn, step)
-            if work.request is not None:
-                self._keyed.record(work, outcome, step)
-        if work.message is not None:
-            step.consume(work.message)
-        return number
-
-    def _end_part(self, turn: Turn) -> None:
-        """A part has committed, and the method goes on: what it did is not done again, what it read is stale."""
-        turn.detached = [*turn.detached, *turn.state.detach()]
-        turn.sends, turn.sent_bytes, turn.deleted = None, 0, False
-        if turn.work is not None:
-            turn.work.message = None
-
     def fail(self, turn: Turn, error: Exception) -> Outcome:
         """A method raised, and its last part was rolled back: the error is its outcome, or its message's failed try."""
-        work, entity = turn.work, turn.entity
+        work, entity, journal = turn.work, turn.entity, turn.journal
         outcome = Outcome(None, error, max(entity.group, turn.group))
         if work is None or self._log.gate.failure is not None:
             return outcome
-        assert work.message is None or not turn.lsn, "the first part's commit consumes the message"
-        step = Step(entity.partition, entity.prefix)
-        if turn.lsn:
-            self._unfinished.drop(turn.lsn, step)
-        if work.request is not None:
-            self._keyed.record(work, outcome, step, final=turn.lsn > 0)
-        if step.rows:
-            self._stage(entity, step)
-            outcome.group = entity.group
         if work.one_way:
-            self.failed(work, error)
+            self.failed(work, journal, error)
+            return outcome
+        step = Step(entity.partition, entity.prefix)
+        if work.request is not None:
+            self._keyed.record(work, outcome, step, final=journal is not None)
+        if step.rows:
+            entity.group = outcome.group = self._log.commit(step)
+            self._committer.touch()
+        if work.caller is not None:
+            work.caller.answer(outcome, work.method.result)
+        if journal is not None:
+            outcome.group = max(outcome.group, self._end_journal(entity, journal))
         return outcome
 
-    def _stage(self, entity: Entity, step: Step, written: int | None = None) -> None:
-        if entity.snapshots and step.overlay is not None:
+    def _add_changes(self, turn: Turn, step: Step) -> bool | None:
+        """Let the step hold what the part has changed and sent. Returns whether the object exists after it."""
+        entity, overlay = turn.entity, step.overlay
+        if turn.state.written_bytes + turn.sent_bytes > self._small_step_bytes:
+            self._check_step(turn)
+        if turn.sends is not None:
+            step.sends = turn.sends  # type: ignore[assignment]
+        records = step.records = turn.state.records
+        if (overlay is not None or records is not None) and (not entity.exists or turn.deleted):
+            return self._note_existence(entity, step, turn.deleted)
+        return entity.exists
+
+    def _commit_changes(self, turn: Turn, step: Step, exists: bool | None) -> None:
+        entity, overlay, log = turn.entity, step.overlay, self._log
+        writes = sends = 0
+        if overlay is not None:
+            writes = len(overlay.writes)
             for snapshot in entity.snapshots:
-                snapshot.preserve(step.overlay)
-        log = self._log
-        entity.group = log.commit(step, written if step.rows is None else None)
-        if log.full:
-            self._committer.close_full_group()
+                snapshot.preserve(overlay)
+            if turn.state is not entity.state:
+                entity.state.unload()
+        if step.sends is not None:
+            sends = len(step.sends)
+        step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
+        if step.records is not None:
+            step.note = (*step.note, len(step.records))
+        size = turn.state.written_bytes + turn.sent_bytes if step.rows is None else None
+        entity.group = log.commit(step, size)
+        entity.exists = exists
+        if sends:
+            entity.sent_lsn = log.next_lsn - 1
         self._committer.touch()
+
+    def _end_journal(self, entity: Entity, journal: Journal) -> int:
+        """Drop the journal with the open group. Returns the group that this is durable with, 0 if it was never saved.
+
+        An answer must wait for that: else a crash would do the last part again, though its outcome was seen.
+        """
+        self._opened.end(journal)
+        if not journal.saved_row:
+            return 0
+        if not self._log.group.dirty:
+            self._log.commit(Step(entity.partition, entity.prefix))
+        self._committer.touch()
+        entity.group = self._log.group.number
+        return entity.group
 
     def _note_existence(self, entity: Entity, step: Step, deleted: bool) -> bool:
         """Let the step make or drop the object's directory row; whether the object exists after it."""
@@ -177,5 +207,5 @@ class Stage:
             )
 
 
-def _no_messages(work: Work, error: BaseException) -> None:
+def _no_messages(work: Work, journal: Journal | None, error: BaseException) -> None:
     """No delivery is attached yet, so there is no message that could fail."""

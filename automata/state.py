@@ -168,7 +168,7 @@ class ObjectState:
     def clear(self) -> None:
         """Drop all rows of the object with this step, and forget what was loaded."""
         self.drop_range((b"", b"\xff"))
-        self.unload([name for name in self.values if name != "key" and not name.startswith("_automaton")])
+        self.unload()
         self.dirty = {}
         self.live = {}
         self.sizes_dirty = {}
@@ -239,11 +239,13 @@ class ObjectState:
         if self.live:
             self.live = {}
 
-    def unload(self, names: Sequence[str]) -> None:
-        """Forget loaded values: others may have changed them while this method waited."""
-        for name in names:
-            self.values.pop(name, None)
+    def unload(self) -> None:
+        """Forget loaded values: they may be others by now."""
+        values = self.values
+        for name in [name for name in values if name != "key" and not name.startswith("_automaton")]:
+            del values[name]
         self.sizes = {}
+        self.changes += 1
 
     def preserve(self, coming: Overlay) -> None:
         """For a snapshot: keep what `coming`, about to be committed, will change below it."""

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from automata.context import CURRENT
+from automata.durable import Durable, DurableSteps
 from automata.entity import Entity, load
 from automata.errors import CallTimeout, StateError
+from automata.journal import Journal, JournalMismatch
 from automata.methods import Method, Packed
+from automata.reads import Recorder
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
-from automata.turn import Steps, Turn, drive
+from automata.suspending import Handling, Reading, Suspending, drive
 from automata.work import Outcome, Reply, Work, ordinary
 from darq.errors import StoreClosed
 from darq.log import Log
 
 
-class Tasks:
-    """The running tasks of one host."""
+class Holder(DurableSteps, Protocol):
+    """What running methods in tasks asks of the host."""
 
-    def __init__(self, host: Steps, stage: Stage, log: Log) -> None:
+    def release(self, entity: Entity) -> None:
+        """The object is free: give it to who waits longest."""
+
+    def admit(self) -> None:
+        """Raise what keeps steps from running now."""
+
+
+class Tasks:
+    """The running tasks of one host. mismatched: what is done about a method that no longer fits its journal."""
+
+    def __init__(self, host: Holder, stage: Stage, log: Log) -> None:
+        self.mismatched: Callable[[Journal | None, JournalMismatch], Outcome] = _nobody
         self._host = host
         self._stage = stage
         self._log = log
@@ -33,7 +47,8 @@ class Tasks:
         if self.stopping:
             return self.refuse(work)
         work.entity.busy = True
-        return self._start(self._run(work))
+        turn, instance = self._turn(work)
+        return self._start(self._run(turn, instance, work))
 
     def refuse(self, work: Work) -> Outcome:
         """What comes of work whose turn has come while the app closes."""
@@ -43,7 +58,7 @@ class Tasks:
     def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
         """Run a readonly method on a snapshot of committed state, beside whatever else runs."""
         state, instance = load(entity.made, entity.key, self._log, entity.prefix)
-        turn = Turn(self._host, entity, method, state)
+        turn = Reading(self._host, entity, method, state)
         entity.snapshots.append(state)  # before the task begins: it also keeps the object in memory
         return self._start(self._read(turn, instance, packed))
 
@@ -64,17 +79,42 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _run(self, work: Work) -> Outcome:
-        host, entity, method, state = self._host, work.entity, work.method, work.entity.state
-        turn = Turn(host, entity, method, state)
+    def resume(self, work: Work, journal: Journal, group: int) -> asyncio.Future[Outcome]:
+        """Run a method again over its journal, and go on. group: the highest that the journal may depend on."""
+        turn, instance = self._durable(work)
+        turn.resume(journal, group)
+        work.entity.pins += 1
+        return self._start(self._run(turn, instance, work))
+
+    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run what a method awaits outside of any object."""
+        return self._start(work)
+
+    def _durable(self, work: Work) -> tuple[Durable, object]:
+        """A turn with an instance of its own: others may use the object between its parts."""
+        entity = work.entity
+        recorder = Recorder(self._log)
+        state, instance = load(entity.made, entity.key, recorder, entity.prefix)
+        return Durable(self._host, entity, work.method, state, recorder), instance
+
+    def _turn(self, work: Work) -> tuple[Suspending, object]:
+        entity = work.entity
+        if entity.made.volatile:
+            return Handling(self._host, entity, work.method, entity.state), entity.instance
+        return self._durable(work)
+
+    async def _run(self, turn: Suspending, instance: object, work: Work) -> Outcome:
+        host, entity, state = self._host, turn.entity, turn.state
         turn.work, turn.task = work, asyncio.current_task()
         CURRENT.set(turn)
         try:
-            host.admit()
+            if not turn.replaying:
+                host.admit()
             state.begin(WRITE)
-            result = method.take_result(await drive(method.fn(entity.instance, *method.unpack(work.packed)), turn))
-            self._stage.commit(turn, Outcome(result, None, 0))
-            outcome = Outcome(result, None, max(turn.group, entity.group))
+            outcome = await self._call(turn, instance, work)
+        except JournalMismatch as error:
+            state.rollback()
+            outcome = self.mismatched(turn.journal, error)
         except KeyboardInterrupt:
             state.rollback()
             raise
@@ -87,10 +127,27 @@ class Tasks:
         finally:
             turn.closed = True
             state.mode = IDLE
-            host.release(entity)
+            if turn.held:
+                host.release(entity)
+            else:
+                entity.pins -= 1
         return outcome
 
-    async def _read(self, turn: Turn, instance: object, packed: Packed) -> Outcome:
+    async def _call(self, turn: Suspending, instance: object, work: Work) -> Outcome:
+        """Run the code to its end, and commit its last part."""
+        method = work.method
+        try:
+            returned = await drive(method.fn(instance, *method.unpack(work.packed)), turn)
+        except Exception as error:
+            turn.check_replayed(f"raises {type(error).__name__}")
+            raise
+        turn.check_replayed("ends")
+        turn.check_end()
+        result = method.take_result(returned)
+        self._stage.commit(turn, Outcome(result, None, 0))
+        return Outcome(result, None, max(turn.group, turn.entity.group))
+
+    async def _read(self, turn: Suspending, instance: object, packed: Packed) -> Outcome:
         entity, method, state = turn.entity, turn.method, turn.state
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
@@ -109,7 +166,7 @@ class Tasks:
             turn.closed = True
             entity.snapshots.remove(state)
 
-    def _cancelled(self, turn: Turn) -> Outcome:
+    def _cancelled(self, turn: Suspending) -> Outcome:
         """The task was cancelled: by the limit of foreign awaits, which is a failure, or because the app closes.
 
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
@@ -117,7 +174,7 @@ class Tasks:
         error = self._why_cancelled(turn)
         return Outcome(None, error, turn.group) if self.stopping else self._stage.fail(turn, error)
 
-    def _why_cancelled(self, turn: Turn) -> Exception:
+    def _why_cancelled(self, turn: Suspending) -> Exception:
         if turn.expired:
             return CallTimeout(
                 f"{turn.name} awaited what is no object for more than {turn.host.foreign_await_seconds_max} s, which "
@@ -126,3 +183,8 @@ class Tasks:
         if self.stopping:
             return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
         return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")
+
+
+def _nobody(journal: Journal | None, error: JournalMismatch) -> Outcome:
+    """Nothing resumes methods yet, so that none can differ from its journal."""
+    raise AssertionError(f"{error} while nothing resumes methods")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
-    current: it is resolved and nothing has replaced it, so that calls need not look any further.
-    volatile: its state is rebuilt from records (`VolatileType`), not kept in rows.
+    current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
+    is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1).
     """
 
     volatile = False

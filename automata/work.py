@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from automata.failure import portable
 
 if TYPE_CHECKING:
     from automata.entity import Entity
     from automata.envelope import Envelope
-    from automata.methods import Method, Packed
+    from automata.methods import Kind, Method, Packed
 
 
 class Outcome:
@@ -50,9 +50,23 @@ class Request:
     fingerprint: bytes
 
 
+class Caller(Protocol):
+    """The journal of a method that awaits this one."""
+
+    @property
+    def address(self) -> tuple[int, int, int]:
+        """Number, part and index: where the answer goes."""
+
+    def answer(self, outcome: Outcome, kind: Kind) -> None:
+        """Keep the outcome with the step that gave it."""
+
+
 @dataclass(slots=True)
 class Work:
-    """One invocation to run on one object. message: what its first step consumes; one_way: it came as one."""
+    """One invocation to run on one object. message: what its first step consumes; one_way: it came as one.
+
+    caller: the journal of the method that awaits it, if it has commit points.
+    """
 
     entity: Entity
     method: Method
@@ -60,3 +74,4 @@ class Work:
     message: Envelope | None = None
     request: Request | None = None
     one_way: bool = False
+    caller: Caller | None = None

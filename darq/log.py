@@ -57,6 +57,7 @@ class Log:
         self._full = False
         self.refusing = False
         self.opened_ms = 0
+        self.stagers: list[Callable[[Group], None]] = []  # each adds rows that are only made when the group is sealed
 
     # reading
 
@@ -185,6 +186,8 @@ class Log:
             if self._written_bytes > self.limits.wal_bytes_max:
                 self._rotate()
             batch = self.store.batch()
+            for stage in self.stagers:
+                stage(group)
             self.requests.expire(group, int(self.clock() * 1000))
             self.outbox.stage(group)
             self.history.added(group.number, group.write_to(batch), batch)

@@ -159,13 +159,17 @@ class App:
             yield letter
 
     async def interrupted(self) -> AsyncIterator[Letter]:
-        """Methods that had committed a part when their process died, and were not finished."""
+        """Methods that stopped between two parts and cannot go on by themselves: their error says why."""
         async for letter in self._iterate(objects.interrupted):
             yield letter
 
     async def retry(self, letter_id: str) -> None:
-        """Deliver a dead letter again. StateError if there is none of this id."""
+        """Deliver a dead letter again, or resume an interrupted method. StateError if there is none of this id."""
         await self._here(lambda engine: objects.retry(engine, letter_id))
+
+    async def restart(self, letter_id: str) -> None:
+        """Run an interrupted method anew from its beginning. What its parts have done stays, and is done again."""
+        await self._here(lambda engine: objects.restart(engine, letter_id))
 
     async def discard(self, letter_id: str) -> None:
         """Drop a dead letter or an interrupted method. StateError if there is none of this id."""

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from automata import router
 from automata.delivery import Delivery
 from automata.host import Host, Options
+from automata.journal import Journal
 from automata.local import LocalRouter
+from automata.resuming import Resuming
 from automata.types import AutomatonType
+from automata.work import Work
 from darq.limits import Limits
 from darq.log import Log
 from darq.store import Store
@@ -23,6 +26,7 @@ class Engine:
     log: Log
     host: Host
     delivery: Delivery
+    resuming: Resuming
     router: LocalRouter
     unlisten: Callable[[], None]
 
@@ -40,15 +44,25 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
         raise
     host = Host(log, loop, options)
     delivery = Delivery(host)
-    host.deliver, host.stage.failed = delivery.run, delivery.failed
+    resuming = Resuming(host)
+
+    def failed(work: Work, journal: Journal | None, error: BaseException) -> None:
+        if journal is None:
+            delivery.failed(work, error)
+        else:
+            resuming.part_failed(journal, error)
+
+    host.deliver, host.stage.failed = delivery.run, failed
+    resuming.start()
     delivery.start()
     local = LocalRouter(host)
     router.OPEN.add(local)
 
     def defined(made: AutomatonType) -> None:
-        loop.call_soon_threadsafe(_redefined, host, delivery, made)
+        loop.call_soon_threadsafe(_redefined, engine, made)
 
-    return Engine(log, host, delivery, local, options.registry.listen(defined))
+    engine = Engine(log, host, delivery, resuming, local, options.registry.listen(defined))
+    return engine
 
 
 async def stop(engine: Engine) -> None:
@@ -57,6 +71,7 @@ async def stop(engine: Engine) -> None:
     router.OPEN.remove(engine.router)
     engine.router.closed = True
     engine.delivery.stop()
+    engine.resuming.stop()
     engine.host.order.close()
     try:
         await engine.host.tasks.stop(engine.host.options.closing_seconds_max)
@@ -67,6 +82,7 @@ async def stop(engine: Engine) -> None:
         engine.log.close()
 
 
-def _redefined(host: Host, delivery: Delivery, made: AutomatonType) -> None:
-    host.entities.forget(made)
-    delivery.type_defined(made.name)
+def _redefined(engine: Engine, made: AutomatonType) -> None:
+    engine.host.entities.forget(made)
+    engine.delivery.type_defined(made.name)
+    engine.resuming.type_defined(made.name)

@@ -10,14 +10,15 @@ from typing import Any
 
 from automata.delivery import Letter
 from automata.entity import load
-from automata.errors import UnknownType
+from automata.errors import StateError, UnknownType
+from automata.journal import Journal
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
+from automata.resuming import Trouble
 from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
-from darq.step import Step
 from ssms.embedded import Engine
 
 _PAGE_ROWS = 512
@@ -76,37 +77,60 @@ async def delete(engine: Engine, ref: ObjectRef) -> None:
 
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
-    """What has raised too often."""
+    """What has raised too often: messages, and methods that came as messages."""
     letters = engine.delivery.dead_letters()
+    letters += [_letter(j) for j in engine.resuming.waiting() if j.row.trouble == Trouble.RAISED]
     await _settled(engine)
     for letter in letters:
         yield letter
 
 
 async def interrupted(engine: Engine) -> AsyncIterator[Letter]:
-    """Methods cut off between two parts."""
-    for number, row in sorted(engine.host.open_invocations.interrupted.items()):
-        ref = make_ref(*address_of(row.partition))
-        yield Letter(str(number), ref, row.method, "Interrupted: its process died after it had committed a part", "")
+    """Methods that stopped between two parts and cannot go on by themselves."""
+    letters = [_letter(j) for j in engine.resuming.waiting() if j.row.trouble != Trouble.RAISED]
+    await _settled(engine)
+    for letter in letters:
+        yield letter
 
 
 async def retry(engine: Engine, letter_id: str) -> None:
-    """Deliver a dead letter again."""
-    engine.delivery.retry(letter_id)
+    """Deliver a dead letter again, or resume a method."""
+    number = _number(engine, letter_id)
+    if number is None:
+        engine.delivery.retry(letter_id)
+    else:
+        engine.resuming.retry(number)
+    await _settled(engine)
+
+
+async def restart(engine: Engine, letter_id: str) -> None:
+    """Run an interrupted method anew."""
+    number = _number(engine, letter_id)
+    if number is None:
+        raise StateError(f"there is no interrupted method {letter_id!r}: app.interrupted() lists them")
+    engine.resuming.restart(number)
     await _settled(engine)
 
 
 async def discard(engine: Engine, letter_id: str) -> None:
     """Drop a dead letter or an interrupted method."""
-    opened = engine.host.open_invocations
-    if letter_id.isdecimal() and int(letter_id) in opened.interrupted:
-        step = Step(b"", b"")
-        opened.discard(int(letter_id), step)
-        engine.log.commit(step)
-        engine.host.committer.touch()
-    else:
+    number = _number(engine, letter_id)
+    if number is None:
         engine.delivery.discard(letter_id)
+    else:
+        engine.resuming.discard(number)
     await _settled(engine)
+
+
+def _number(engine: Engine, letter_id: str) -> int | None:
+    """The number of the method that waits under this id, if one does."""
+    return int(letter_id) if letter_id.isdecimal() and engine.resuming.is_waiting(int(letter_id)) else None
+
+
+def _letter(journal: Journal) -> Letter:
+    row = journal.row
+    ref = make_ref(*address_of(row.partition))
+    return Letter(str(journal.number), ref, row.method, row.error, row.traceback)
 
 
 async def stats(engine: Engine) -> dict[str, int]:

@@ -19,8 +19,8 @@ class Counts:
     """Of one type.
 
     inbox: messages to be delivered; retrying: those whose step raised; undefined: those whose type the holder does
-    not define; dead: those that raised too often; running, interrupted: methods between two of their parts, of the
-    process that holds the store and of earlier ones.
+    not define; dead: those that raised too often; running: methods between two of their parts, which go on
+    when the store is open; interrupted: those of them that wait for a person.
     """
 
     objects: int = 0
@@ -52,14 +52,13 @@ def census(reader: Reader) -> dict[str, Counts]:
     for _, data in _rows(store, keys.PARKED, keys.PARKED):
         parked = Parked.decode(data)
         counts[_type(parked.partition)].add(parked.cause)
-    since_ms = reader.holder.since_ms if reader.holder else None
     for _, data in _rows(store, keys.INVOCATION, keys.INVOCATION):
         opened = decode_open(data)
         here = counts[_type(opened.partition)]
-        if since_ms is not None and opened.started_ms >= since_ms:
-            here.running += 1
-        else:
+        if opened.trouble:
             here.interrupted += 1
+        else:
+            here.running += 1
     return dict(sorted(counts.items()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from automata import Ref, call, object_type, readonly, ref
-from automata.errors import CallTimeout, Interrupted, InvalidArgument
+from automata.errors import CallTimeout, InvalidArgument
 from automata.host import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
@@ -221,7 +221,7 @@ async def test_a_long_key_of_any_characters(app: App) -> None:
 
 
 @in_loop
-async def test_a_method_cut_off_between_its_parts_is_interrupted_and_its_key_says_so() -> None:
+async def test_a_method_cut_off_between_its_parts_goes_on_and_its_key_joins_it() -> None:
     store = MemoryStore()
     GATES["g"] = asyncio.Event()
     async with crashing(store):
@@ -231,24 +231,18 @@ async def test_a_method_cut_off_between_its_parts_is_interrupted_and_its_key_say
         await settled(ref(Shop, "c").get, 1)
     await asyncio.gather(running, other, return_exceptions=True)
     async with memory_app(store) as app:
-        letters = await listed(app.interrupted())
-        assert sorted(letter.ref for letter in letters) == [A, ref(Shop, "c")]
-        assert {letter.method for letter in letters} == {"two_parts"}
-        for _ in range(2):
-            with pytest.raises(Interrupted, match="two_parts"):
-                await call(A.two_parts(B, "g"), idempotency_key="k")
-        assert await A.get() == 1
-        assert await A.buy(1) == 2
-    async with memory_app(store) as app:
-        letters = await listed(app.interrupted())
-        assert len(letters) == 2
-        for letter in letters:
-            await app.discard(letter.id)
         assert await listed(app.interrupted()) == []
-    async with memory_app(store) as app:
-        assert await listed(app.interrupted()) == []
+        joined = asyncio.create_task(call(A.two_parts(B, "g"), idempotency_key="k"))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidArgument, match="another call"):
+            await call(A.two_parts(A, "g"), idempotency_key="k")
         GATES["g"].set()
-        assert await call(A.two_parts(B, "g"), idempotency_key="k") == 13
+        assert await joined == 11
+        await settled(ref(Shop, "c").get, 11)
+        assert await B.get() == 2
+    async with memory_app(store) as app:
+        assert await call(A.two_parts(B, "g"), idempotency_key="k") == 11
+        assert await A.get() == 11
 
 
 @in_loop

@@ -393,7 +393,7 @@ async def test_a_message_that_fails_is_retried_and_becomes_a_dead_letter(app: Ap
 @pytest.mark.parametrize("how", ["await", "gather"])
 @in_app
 async def test_a_handler_does_not_await_others(app: App, how: str) -> None:
-    with pytest.raises(errors.StateError, match="must not await another object: handlers of an @automaton send"):
+    with pytest.raises(errors.StateError, match="a handler of an automaton is one step and awaits no other automaton"):
         await ref(Ledger, "k").call_another(how)
     assert await state("other") == EMPTY
 

@@ -1,0 +1,197 @@
+"""What a method can await at a commit point: calls, effects, sleeps, transactions (LambdaObjects §3.1).
+
+Each says what it is, for the journal, and starts its things, each of which gives an outcome now or later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from automata.calls import Call
+from automata.context import CURRENT
+from automata.errors import InvalidArgument
+from automata.journal import ANYTHING
+from automata.methods import Anything, Kind
+from automata.values.classes import class_name
+from automata.work import Caller, Outcome, Reply, ordinary
+
+if TYPE_CHECKING:
+    from automata.entity import Entity
+    from automata.methods import Packed
+
+
+class Outside(Protocol):
+    """What awaiting asks of the host."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Callable[[], float]
+
+    def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None) -> Reply:
+        """Make a call from a method, behind what its object has sent up to `sent_lsn`."""
+
+    def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
+        """The reply, for one waiter who may give up, with the call's own timeout."""
+
+    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run outside work in a task that ends when the app closes."""
+
+    async def durable(self, group: int) -> None:
+        """Wait until a group is durable."""
+
+
+class Awaiting(Protocol):
+    """The method that awaits."""
+
+    entity: Entity
+    group: int
+
+    @property
+    def host(self) -> Outside:
+        """Who starts what is awaited."""
+
+
+class CommitPoint(Protocol):
+    """One kind of await."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it."""
+
+    @property
+    def targets(self) -> list[str]:
+        """What is awaited, one entry for each outcome."""
+
+    @property
+    def due(self) -> float:
+        """When a sleep ends, in seconds since the epoch; else 0."""
+
+    @property
+    def needs_durable(self) -> bool:
+        """Whether it starts only when all that its method has seen is durable."""
+
+    def result(self, index: int) -> Kind:
+        """The declared type of one of its outcomes."""
+
+    def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
+        """Start one of its things."""
+
+
+class Calls:
+    """`await ref(...).method()` and `gather`: calls of other objects."""
+
+    due = 0.0
+    needs_durable = False
+
+    def __init__(self, kind: str, calls: Sequence[Call]) -> None:
+        self.kind = kind
+        self.calls = calls
+        self._packed = [call.pack() for call in calls]
+
+    @property
+    def targets(self) -> list[str]:
+        """Whom it calls."""
+        return [f"{call.ref.type_name}/{call.ref.key} {call.method.name}" for call in self.calls]
+
+    def result(self, index: int) -> Kind:
+        """The declared type of what the method returns."""
+        return self.calls[index].method.result
+
+    def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
+        """Make one call. A refusal is its outcome, which the method gets like any other, in its next part."""
+        call, host = self.calls[index], turn.host
+        try:
+            reply = host.invoke_inside(call, self._packed[index], turn.entity.sent_lsn, caller)
+        except Exception as error:  # noqa: BLE001 - whatever refuses the call, its caller has to know
+            return Outcome(None, error, 0)
+        return reply if isinstance(reply, Outcome) else host.follow(reply, call)
+
+
+class Sleep:
+    """`await sleep(seconds)`: durable, so that the pause goes on across restarts."""
+
+    kind = "sleep"
+    needs_durable = False
+
+    def __init__(self, seconds: float, now: float) -> None:
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise InvalidArgument("sleep() takes a number of seconds, 0 or more")
+        self.due = now + seconds
+        self.targets = [""]
+
+    def result(self, index: int) -> Kind:
+        """Nothing comes of it."""
+        return ANYTHING
+
+    def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
+        """Wait until it is due."""
+        host = turn.host
+        rung: asyncio.Future[Outcome] = host.loop.create_future()
+
+        def ring() -> None:
+            left = self.due - host.clock()
+            if rung.done():
+                return
+            if left > 0:
+                host.loop.call_later(min(left, _CLOCK_CHECK_SECONDS), ring)
+            else:
+                rung.set_result(Outcome(None, None, 0))
+
+        ring()
+        return rung
+
+
+class Effect:
+    """`await effect(fn, *args)`: outside work, once what its invocation has seen is durable; its outcome is kept."""
+
+    kind = "effect"
+    due = 0.0
+    needs_durable = True
+
+    def __init__(self, fn: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        if not callable(fn):
+            raise InvalidArgument("effect() takes a function and its arguments: effect(fn, *args), not a call of it")
+        self._fn = partial(fn, *args, **kwargs)
+        self._asynchronous = inspect.iscoroutinefunction(fn)
+        self.targets = [getattr(fn, "__qualname__", class_name(type(fn)))]
+
+    def result(self, index: int) -> Kind:
+        """Whatever it gives."""
+        return ANYTHING
+
+    def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
+        """Run it in a task of its own, outside of any method."""
+        context = contextvars.copy_context()
+        context.run(CURRENT.set, None)
+        return context.run(turn.host.run_beside, self._run(turn, context))
+
+    async def _run(self, turn: Awaiting, context: contextvars.Context) -> Outcome:
+        await turn.host.durable(turn.group)
+        try:
+            if self._asynchronous:
+                value = self._fn()
+            else:
+                value = await turn.host.loop.run_in_executor(None, context.run, self._fn)
+            if inspect.isawaitable(value):
+                value = await value
+            return Outcome(_checked(self.targets[0], value), None, 0)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the outside work raises is its outcome
+            return Outcome(None, ordinary(error, self.targets[0]), 0)
+
+
+def _checked(name: str, value: object) -> object:
+    """The value in the form in which it is kept, so that the first run sees what a resumed one would."""
+    try:
+        return Anything().decode(Anything().encode(value))
+    except InvalidArgument as error:
+        raise InvalidArgument(f"effect {name} has run, but what it gave cannot be kept: {error}") from None
+
+
+_CLOCK_CHECK_SECONDS = 3600.0  # a wall clock that is set moves what is due

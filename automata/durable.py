@@ -1,0 +1,222 @@
+"""A method that survives the death of its process between its parts: it commits at each await, and resumes there.
+
+Its first part begins like any method's. At the first commit point it gets a journal (`automata.journal`), which holds
+what each part has seen; a resumed method does its parts again over that (`automata.replay`), and goes on live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from automata.commit_points import CommitPoint
+from automata.errors import CallTimeout
+from automata.journal import Answer, Await, Draw, Journal, fingerprint_of
+from automata.open_invocations import OpenInvocations
+from automata.reads import ReadSet, Recorder
+from automata.replay import Replay
+from automata.state import IDLE, WRITE, Reader
+from automata.suspending import Detached, Suspending, TaskSteps, unjournaled
+from automata.work import Outcome, Reply
+from darq.errors import StoreClosed
+
+if TYPE_CHECKING:
+    from automata.entity import Entity
+    from automata.methods import Method
+    from automata.state import ObjectState
+
+
+class DurableSteps(TaskSteps, Protocol):
+    """What a durable turn asks of its host."""
+
+    open_invocations: OpenInvocations
+
+    @property
+    def closing(self) -> bool:
+        """Whether the app closes: what runs is cut off, and resumed in the next life."""
+
+    def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
+        """What the turn has done so far becomes a step. always: even if it is nothing."""
+
+    def let_go(self, turn: Durable) -> None:
+        """The turn waits: its object is free meanwhile."""
+
+    def hold_again(self, turn: Durable) -> asyncio.Future[None] | None:
+        """Take the object again, at once or when the future is done."""
+
+
+class Durable(Suspending):
+    """The turn of a method that can resume. held: whether it holds its object now."""
+
+    host: DurableSteps
+    replay: Replay | None = None
+
+    def __init__(
+        self, host: DurableSteps, entity: Entity, method: Method, state: ObjectState, recorder: Recorder
+    ) -> None:
+        super().__init__(host, entity, method, state)
+        self.held = True
+        self.detached = Detached()
+        self._recorder = recorder
+        self._draws: list[Draw] = []
+
+    def resume(self, journal: Journal, group: int) -> None:
+        """Begin with what the journal holds. group: the highest that anything in it may depend on."""
+        self.journal = journal
+        self.group = group
+        self.held = False
+        self.replay = Replay(journal, self.name)
+        self.replaying = True
+        self.state.log = self.replay.reader()
+
+    # what is drawn
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return float(self._draw("now", self.host.clock))
+
+    def random_bits(self, count: int) -> int:
+        """An integer of `count` random bits."""
+        return int(self._draw("random", lambda: self.host.random.getrandbits(count)))
+
+    def _draw(self, what: str, make: Any) -> float | int | bool:
+        if self.replay is not None:
+            return self.replay.draw(what)
+        value: float | int | bool = make()
+        self._draws.append((what, value))
+        return value
+
+    def check_replayed(self, how: str) -> None:
+        """The code has ended: it must not do so amid its journal."""
+        if self.replay is not None:
+            raise self.replay.failed or self.replay.ended(how)
+
+    def check_end(self) -> None:
+        """The code has given a result: it must not have changed an old value."""
+        self.detached.check(self.name)
+
+    def refuse_foreign(self) -> BaseException | None:
+        """In the parts that have committed there is no foreign await."""
+        return self.replay.mismatch("awaits what is no automaton") if self.replay is not None else None
+
+    # commit points
+
+    def take_seen(self) -> tuple[ReadSet, list[Draw], int]:
+        """What the part that ends has read and drawn, and the fingerprint of what it has done."""
+        seen, self._recorder.seen = self._recorder.seen, ReadSet()
+        draws, self._draws = self._draws, []
+        return seen, draws, fingerprint_of(self.state.overlay, self.sends or ())
+
+    def end_part(self) -> None:
+        """A part has ended, and the method goes on: what it did is not done again, what it read is stale."""
+        self.detached.add(self.state.detach())
+        self.sends, self.sent_bytes, self.deleted = None, 0, False
+        self.state.settle()
+        self.state.mode = IDLE
+
+    def _await(self, point: CommitPoint) -> Generator[Any, Any, list[Outcome]]:
+        self.check_active()
+        if self.replay is not None and self.replay.failed is not None:
+            raise self.replay.failed
+        if self.foreign:
+            raise unjournaled(self.name)
+        part = self._end_part(point)
+        try:
+            outcomes = yield from self._outcomes(point, part)
+            yield from self._go_on()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and not self.host.closing:
+                assert self.journal is not None, "a part has committed"
+                self.host.open_invocations.cancel(self.journal, part)
+            yield from self._go_on()
+            raise
+        self.group = max([self.group, *(outcome.group for outcome in outcomes)])
+        return outcomes
+
+    def _end_part(self, point: CommitPoint) -> int:
+        """Commit the part that ends, or find it in the journal. Returns its number."""
+        awaited = Await(point.kind, point.targets, point.due)
+        self.detached.check(self.name)
+        if self.replay is not None:
+            self.state.flush()
+            part = self.replay.finish_part(awaited, fingerprint_of(self.state.overlay, self.sends or ()))
+            self.end_part()
+            return part
+        self.host.commit_part(self, awaited, point.needs_durable)
+        assert self.journal is not None, "the commit of a part gives a journal"
+        return len(self.journal.parts) - 1
+
+    def _outcomes(self, point: CommitPoint, part: int) -> Generator[Any, Any, list[Outcome]]:
+        journal = self.journal
+        assert journal is not None, "a part has committed"
+        if self.replay is not None and journal.cancelled(part):
+            yield from self._await_own(self.host.loop.create_future())  # what cancelled it then does so again
+        replies = [self._reply(point, part, index) for index in range(len(point.targets))]
+        if self.held and not all(isinstance(reply, Outcome) for reply in replies):
+            self.host.let_go(self)
+        outcomes = []
+        for index, reply in enumerate(replies):
+            outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
+            if self.host.closing and outcome is not None and isinstance(outcome.error, StoreClosed):
+                yield from self._await_own(self.host.loop.create_future())  # no outcome: it is cut off like this method
+            outcomes.append(self._keep(point, (journal.number, part, index), outcome))
+        return outcomes
+
+    def _reply(self, point: CommitPoint, part: int, index: int) -> Reply | asyncio.Future[None]:
+        """The outcome if the journal has it; else what gives it."""
+        journal, opened = self.journal, self.host.open_invocations
+        assert journal is not None, "a part has committed"
+        address = (journal.number, part, index)
+        if self.replay is not None:
+            answer = journal.answers.get((part, index))
+            if answer is not None:
+                return answer.outcome(point.result(index), self.group)
+            if opened.callee(address) is not None:
+                return opened.expect(address, self.host.loop)
+        return point.start(self, index, opened.caller(address))
+
+    def _keep(self, point: CommitPoint, address: tuple[int, int, int], outcome: Outcome | None) -> Outcome:
+        """What the method gets: the answer that its journal has, which may have come before a time-out did."""
+        opened, kind = self.host.open_invocations, point.result(address[2])
+        assert self.journal is not None, "a part has committed"
+        known = self.journal.answers.get(address[1:])
+        if known is None:
+            assert outcome is not None, "what was expected is in the journal"
+            opened.answer(address, Answer.of(outcome, kind))
+            return outcome
+        if outcome is None or isinstance(outcome.error, CallTimeout):
+            return known.outcome(kind, self.group)
+        return outcome
+
+    # going on
+
+    def _go_on(self) -> Generator[Any, Any, None]:
+        """The next part begins: over the journal, or live once the object is held again."""
+        if self.replay is not None and not self.replay.over:
+            self._begin(self.replay.reader())
+            return
+        self.replay, self.replaying = None, False
+        yield from self._hold_again()
+        self._begin(self._recorder)
+
+    def _begin(self, reader: Reader) -> None:
+        self.state.log = reader
+        self.state.unload()
+        self.state.begin(WRITE)
+
+    def _hold_again(self) -> Generator[Any, Any, None]:
+        """Have the object again, whatever comes; then raise the cancellation that came meanwhile."""
+        cancelled = None
+        while not self.held and (turn_up := self.host.hold_again(self)) is not None:
+            try:
+                yield from self._await_own(turn_up)
+                self.held = True
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.held = not turn_up.cancelled()
+        self.held = True
+        if cancelled is not None:
+            raise cancelled

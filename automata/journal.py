@@ -1,0 +1,180 @@
+"""The journal of one method with commit points: what each part has seen, so that the method can be run again to there.
+
+A part reads its object as it was when the part began, and nobody else changes the object meanwhile: so what it read,
+the time and chance that it drew, and the outcomes of what it awaited decide all that it did (LambdaObjects §3.1; the
+reply of a nested call is a message to the caller's journal). docs/FORMAT.md has the rows:
+
+    part    = msgpack [rows, ranges, draws, fingerprint, kind of await, targets, due]
+    answer  = outcome of one of the things awaited, or 02 if the await was cancelled
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from automata.methods import Anything, Kind
+from automata.outcomes import decode_outcome, encode_outcome
+from automata.reads import ReadSet
+from automata.work import Outcome
+
+if TYPE_CHECKING:
+    from automata.envelope import Envelope, OpenInvocation
+    from darq.overlay import Overlay
+
+Draw = tuple[str, float | int | bool]
+"""What was drawn ("now", "random", ...) and what it gave."""
+
+CANCELLED = b"\x02"
+CANCELLATION = (1 << 32) - 1
+"""In place of the index of an answer: the await as a whole was cancelled."""
+
+ANYTHING = Anything()
+_INT_MAX = (1 << 63) - 1
+_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+
+
+class JournalMismatch(BaseException):
+    """The code does something else than its journal says that it did. No error for methods to catch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """What a part ends with: kind of await (call, gather, effect, sleep, transaction), and what was awaited."""
+
+    kind: str
+    targets: list[str]
+    due: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.kind}({', '.join(self.targets)})"
+
+
+@dataclass(slots=True)
+class Part:
+    """What one part has read, drawn, changed (as a fingerprint) and awaited."""
+
+    reads: ReadSet
+    draws: list[Draw]
+    fingerprint: int
+    awaited: Await
+
+
+class _StoredPart(msgspec.Struct, array_like=True):
+    rows: list[tuple[bytes, bytes | None]]
+    ranges: list[tuple[bytes, bytes]]
+    draws: list[tuple[str, float | int | bool | bytes]]
+    fingerprint: int
+    kind: str
+    targets: list[str]
+    due: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_StoredPart).decode
+
+
+def encode_part(part: Part) -> bytes:
+    """A part as a row."""
+    draws: list[tuple[str, float | int | bool | bytes]] = [(what, _wire(value)) for what, value in part.draws]
+    reads, awaited = part.reads, part.awaited
+    rows = list(reads.rows.items())
+    stored = _StoredPart(rows, reads.ranges, draws, part.fingerprint, awaited.kind, awaited.targets, awaited.due)
+    return _encode(stored)
+
+
+def decode_part(data: bytes) -> Part:
+    """The part in a row."""
+    stored = _decode(data)
+    draws = [(what, int.from_bytes(v, "big") if isinstance(v, bytes) else v) for what, v in stored.draws]
+    reads = ReadSet(dict(stored.rows), stored.ranges)
+    return Part(reads, draws, stored.fingerprint, Await(stored.kind, stored.targets, stored.due))
+
+
+def _wire(value: float | int | bool) -> float | int | bool | bytes:
+    """A drawn value as MessagePack has it: integers beyond 64 bits as bytes."""
+    return value.to_bytes((value.bit_length() + 7) // 8, "big") if type(value) is int and value > _INT_MAX else value
+
+
+def fingerprint_of(overlay: Overlay | None, sends: Iterable[Envelope]) -> int:
+    """A number that tells whether a part run again has changed and sent the same as the first time.
+
+    It covers which rows and whom, not the values: those may differ in what Python leaves open, as the order of a set.
+    """
+    names = sorted(b"%b\x00%b\x00%b" % (m.partition, m.method.name.encode(), b"") for m in sends)
+    if overlay is not None:
+        names += sorted(overlay.writes)
+        names += [begin + end for begin, end in sorted(overlay.ranges)]
+    return zlib.crc32(b"\x00".join(names)) if names else 0
+
+
+class Answer:
+    """The outcome of one thing that was awaited. It is encoded only if it has to be stored."""
+
+    __slots__ = ("_data", "_kind", "_outcome")
+
+    def __init__(self, outcome: Outcome | None, kind: Kind, data: bytes | None = None) -> None:
+        self._outcome = outcome
+        self._kind = kind
+        self._data = data
+
+    @staticmethod
+    def of(outcome: Outcome, kind: Kind) -> Answer:
+        """The answer to keep. A mutable value is encoded at once: the method that gets it may change it."""
+        value = outcome.value
+        if kind.immutable or outcome.error is not None or type(value) in _SCALARS:
+            return Answer(outcome, kind)
+        return Answer(outcome, kind, encode_outcome(outcome, kind, 0, ""))
+
+    def encode(self, bytes_max: int, what: str) -> bytes:
+        """The answer as a row."""
+        if self._data is None:
+            assert self._outcome is not None, "an answer has an outcome or its bytes"
+            self._data = encode_outcome(self._outcome, self._kind, bytes_max, what)
+        return self._data
+
+    def outcome(self, kind: Kind, group: int) -> Outcome:
+        """The outcome for the method that awaits it."""
+        if self._outcome is not None:
+            return self._outcome
+        assert self._data is not None, "an answer has an outcome or its bytes"
+        return decode_outcome(self._data, kind, group)
+
+
+@dataclass(slots=True, eq=False)
+class Journal:
+    """One unfinished method: what it was asked, its parts that have committed, and the answers that have arrived.
+
+    number: of its rows. saved: the keys of those of its rows that are on disk; unsaved: answers that are not;
+    saved_parts: how many parts are; saved_bytes: what the rows take. pack: gives the arguments when they are needed.
+    """
+
+    number: int
+    row: OpenInvocation
+    pack: Callable[[], bytes] | None = None
+    parts: list[Part] = field(default_factory=list)
+    answers: dict[tuple[int, int], Answer] = field(default_factory=dict)
+    saved: dict[bytes, None] = field(default_factory=dict)
+    saved_row: bytes = b""
+    saved_parts: int = 0
+    saved_bytes: int = 0
+    unsaved: list[tuple[int, int]] = field(default_factory=list)
+    ended: bool = False
+
+    def add_answer(self, part: int, index: int, answer: Answer) -> None:
+        """One of the things awaited at the end of a part has an outcome. The first one counts."""
+        if (part, index) not in self.answers:
+            self.answers[part, index] = answer
+            self.unsaved.append((part, index))
+
+    def cancel(self, part: int) -> None:
+        """The await at the end of a part was cancelled: whatever answers come count for nothing."""
+        self.add_answer(part, CANCELLATION, Answer(None, ANYTHING, CANCELLED))
+
+    def cancelled(self, part: int) -> bool:
+        """Whether the await at the end of a part was cancelled."""
+        return (part, CANCELLATION) in self.answers

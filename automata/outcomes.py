@@ -1,0 +1,32 @@
+"""Outcomes as bytes: how an idempotency key and a journal keep what a method gave.
+
+outcome = 00 value in the encoding of its kind | 01 exception with its traceback
+"""
+
+from __future__ import annotations
+
+from automata.errors import InvalidArgument
+from automata.failure import encode as encode_error
+from automata.methods import Kind
+from automata.values.exceptions import decode_exception
+from automata.work import Outcome
+
+_VALUE, _ERROR = b"\x00", b"\x01"
+
+
+def encode_outcome(outcome: Outcome, kind: Kind, bytes_max: int, what: str) -> bytes:
+    """The outcome as bytes; an error larger than `bytes_max` becomes one that says so. what: whose outcome it is."""
+    if outcome.error is None:
+        return _VALUE + kind.encode(outcome.value)
+    data = _ERROR + encode_error(outcome.error)
+    if len(data) > bytes_max:
+        size = f"the error of {what} takes {len(data)} bytes"
+        data = _ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded"))
+    return data
+
+
+def decode_outcome(data: bytes, kind: Kind, group: int) -> Outcome:
+    """The outcome in `data`. group: what it depends on being durable."""
+    if data[:1] == _ERROR:
+        return Outcome(None, decode_exception(data[1:]), group)
+    return Outcome(kind.decode(data[1:]), None, group)

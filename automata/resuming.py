@@ -1,0 +1,270 @@
+"""Methods that an earlier life, or a failed part, has left unfinished: they are run again over their journals.
+
+One that cannot go on waits for a person, who has it resumed, restarted or discarded: its code differs from its journal,
+its type or method is gone, its last part has raised too often, or the process died too often while it ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from automata import failure
+from automata.errors import AutomataError, DeclarationError, StateError, StorageFull
+from automata.journal import Journal, JournalMismatch
+from automata.keyed import Keyed
+from automata.open_invocations import OpenInvocations, interrupted
+from automata.partitions import address_of
+from automata.waiting import answer_with
+from automata.work import Outcome, Request, Work
+from darq.log import Log
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.host import Host
+
+TRIES_MAX = 5
+BACKOFF_FIRST_SECONDS = 0.05
+DEATHS_MAX = 3
+_FULL_PAUSE_SECONDS = 0.25
+_SURVIVED_SECONDS = 0.25  # a resumed method has not killed the process if its loop still runs after so long
+
+
+class Trouble(StrEnum):
+    """Why an unfinished method waits for a person."""
+
+    MISMATCH = "mismatch"
+    UNDEFINED = "undefined"
+    RAISED = "raised"
+    DIED = "died"
+
+
+class Resuming:
+    """Resumes the unfinished methods of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._log: Log = host.log
+        self._opened: OpenInvocations = host.open_invocations
+        self._keyed: Keyed = host.keyed
+        self._suspects: deque[Journal] = deque()
+        self._stopped = False
+        host.tasks.mismatched = self._mismatched
+
+    def start(self) -> None:
+        """Resume what earlier lives have left. After a kill, under a durable mark: it may have been what killed them.
+
+        What died under its mark before is resumed alone, one after the other.
+        """
+        journals = [j for j in self._opened.all() if j.row.trouble in ("", Trouble.UNDEFINED)]
+        if not self._log.was_killed:
+            for journal in journals:
+                self._resume(journal)
+            return
+        self._suspects.extend(j for j in journals if j.row.deaths)
+        self._try([j for j in journals if not j.row.deaths])
+
+    def stop(self) -> None:
+        """Resume no more: what is left goes on in the next life."""
+        self._stopped = True
+
+    def type_defined(self, name: str) -> None:
+        """A type is defined (again): resume the methods that waited for it."""
+        for journal in self._opened.all():
+            if journal.row.trouble == Trouble.UNDEFINED and address_of(journal.row.partition)[0] == name:
+                self._resume(journal)
+
+    # what a person can do
+
+    def waiting(self) -> Iterator[Journal]:
+        """Methods that wait for a person."""
+        return (journal for journal in self._opened.all() if journal.row.trouble)
+
+    def retry(self, number: int) -> None:
+        """Resume a method where it stopped. StateError if there is none of this number that waits."""
+        journal = self._find(number)
+        journal.row.attempts = journal.row.deaths = 0
+        self._resume(journal)
+
+    def restart(self, number: int) -> None:
+        """Run a method anew from its beginning: what its parts have done stays done, and is done again."""
+        journal = self._find(number)
+        journal.row.attempts = journal.row.deaths = 0
+        self._load(journal)
+        self._opened.restart(journal)
+        self._resume(journal)
+
+    def discard(self, number: int) -> None:
+        """Give a method up: what its parts have done stays, and whoever waits for it gets Interrupted."""
+        journal = self._find(number)
+        self._load(journal)
+        row, outcome = journal.row, Outcome(None, interrupted(journal), 0)
+        step = Step(row.partition, b"")
+        if row.request:
+            now_ms = int(self._log.clock() * 1000)
+            self._keyed.give_up(step, Request(row.request, row.fingerprint), outcome, now_ms)
+        self._log.commit(step)
+        if row.caller is not None:
+            self._opened.give_up(row.caller, outcome)
+        self._opened.end(journal)
+        self._host.committer.touch()
+
+    def is_waiting(self, number: int) -> bool:
+        """Whether a method of this number waits for a person."""
+        journal = self._opened.find(number)
+        return journal is not None and bool(journal.row.trouble)
+
+    # what happens to them
+
+    def part_failed(self, journal: Journal, error: BaseException) -> None:
+        """A part of a method that came as a message has raised: run it again in a while, or leave it to a person."""
+        if isinstance(error, StorageFull):
+            self._again_in(_FULL_PAUSE_SECONDS, journal)
+            return
+        row = journal.row
+        row.attempts += 1
+        row.error, row.traceback = failure.text_of(error), failure.trace(error)
+        if row.attempts >= TRIES_MAX:
+            row.trouble = Trouble.RAISED
+        else:
+            self._again_in(BACKOFF_FIRST_SECONDS * 2 ** (row.attempts - 1), journal)
+        self._note(journal, failure.name_of(error))
+
+    def _mismatched(self, journal: Journal | None, error: JournalMismatch) -> Outcome:
+        assert journal is not None, "only what has a journal can differ from it"
+        return self._park(journal, Trouble.MISMATCH, str(error))
+
+    def _park(self, journal: Journal, trouble: Trouble, error: str) -> Outcome:
+        row = journal.row
+        if (row.trouble, row.error) != (trouble, error):
+            row.trouble, row.error, row.traceback = trouble, error, ""
+            self._note(journal, trouble)
+        return Outcome(None, interrupted(journal), 0)
+
+    def _note(self, journal: Journal, error: str) -> None:
+        """Save its row, and what happened in the history."""
+        row = journal.row
+        self._opened.changed(journal)
+        step = Step(row.partition, b"")
+        step.note = (int(self._log.clock() * 1000), row.partition, row.method, 0, 0, error)
+        self._log.commit(step)
+        self._host.committer.touch()
+
+    def _again_in(self, seconds: float, journal: Journal) -> None:
+        def again() -> None:
+            if not self._stopped and not journal.ended and self._log.gate.failure is None:
+                self._resume(journal)
+
+        self._host.loop.call_later(seconds, again)
+
+    # resuming
+
+    def _resume(self, journal: Journal) -> asyncio.Future[Outcome] | None:
+        """Run it again over its journal. None if that cannot be."""
+        row, host = journal.row, self._host
+        try:
+            self._load(journal)
+            work = self._work(journal)
+        except AutomataError as error:
+            self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
+            return None
+        if not journal.parts and journal.saved_row and not journal.saved:
+            self._park(journal, Trouble.MISMATCH, "it has no journal: an earlier release has left it")
+            return None
+        if row.trouble:
+            row.trouble = row.error = row.traceback = ""
+            self._note(journal, "")
+        reply: asyncio.Future[Outcome] = host.loop.create_future()
+        if work.request is not None:
+            self._keyed.join(row.partition, work.request, reply)
+        answer_with(reply, self._run(work, journal))
+        return reply
+
+    def _run(self, work: Work, journal: Journal) -> asyncio.Future[Outcome]:
+        group = self._log.group
+        return self._host.tasks.resume(work, journal, group.number if group.dirty else group.number - 1)
+
+    def _load(self, journal: Journal) -> None:
+        if not journal.parts:
+            self._opened.load(journal)
+
+    def _work(self, journal: Journal) -> Work:
+        row, host = journal.row, self._host
+        type_name, key = address_of(row.partition)
+        made = host.options.registry.get(type_name)
+        method = made.method(row.method)
+        if method.readonly or method.direct:
+            raise DeclarationError(f"{type_name}.{row.method} awaits nothing any more, or is readonly now")
+        packed = method.decode_arguments(row.arguments if journal.pack is None else journal.pack())
+        request = Request(row.request, row.fingerprint) if row.request else None
+        caller = self._opened.caller(row.caller) if row.caller is not None else None
+        return Work(host.entities.get(made, key), method, packed, None, request, row.one_way, caller)
+
+    def _find(self, number: int) -> Journal:
+        journal = self._opened.find(number)
+        if journal is None or not journal.row.trouble:
+            raise StateError(f"there is no interrupted method {number}: it was resumed or discarded before")
+        return journal
+
+    # after a kill
+
+    def _try(self, journals: list[Journal]) -> None:
+        """Resume these once it is durable that they are being tried; then the next suspect, alone."""
+        for journal in journals:
+            journal.row.deaths += 1
+            self._opened.changed(journal)
+
+        def marked(error: BaseException | None) -> None:
+            if error is None and not self._stopped:
+                self._host.loop.call_soon(self._resume_marked, journals)
+
+        self._log.gate.release(self._log.commit(Step(b"", b"")), marked)
+        self._host.committer.touch()
+
+    def _resume_marked(self, journals: list[Journal]) -> None:
+        replies = [reply for reply in map(self._resume, journals) if reply is not None]
+        survived = _once(lambda: self._survived(journals))
+        self._host.loop.call_later(_SURVIVED_SECONDS, survived)
+        left = len(replies)
+
+        def ended(done: asyncio.Future[Outcome]) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                survived()
+
+        for reply in replies:
+            reply.add_done_callback(ended)
+        if not replies:
+            survived()
+
+    def _survived(self, journals: list[Journal]) -> None:
+        if self._stopped or self._log.gate.failure is not None:
+            return
+        for journal in journals:
+            if journal.row.deaths and not journal.ended:
+                journal.row.deaths = 0
+                self._opened.changed(journal)
+        while self._suspects:
+            journal = self._suspects.popleft()
+            if journal.row.deaths < DEATHS_MAX:
+                self._try([journal])
+                return
+            died = f"the process died {DEATHS_MAX} times while it was resumed"
+            self._park(journal, Trouble.DIED, died)
+        self._log.commit(Step(b"", b""))
+        self._host.committer.touch()
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    """`action`, which happens at the first call alone."""
+    calls = iter([action])
+
+    def act() -> None:
+        for first in calls:
+            first()
+
+    return act
