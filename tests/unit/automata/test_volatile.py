@@ -16,6 +16,7 @@ from automata import (
     call,
     delete,
     delivery,
+    effect,
     errors,
     gather,
     logger,
@@ -25,6 +26,7 @@ from automata import (
     record,
     ref,
     send,
+    sleep,
 )
 from automata.applies import Applies
 from darq.memory import MemoryStore
@@ -121,6 +123,10 @@ class Ledger:
     async def call_another(self, how: str) -> None:
         if how == "await":
             await ref(Ledger, "other").add("a")
+        elif how == "effect":
+            await effect(int)
+        elif how == "sleep":
+            await sleep(0)
         else:
             await gather(ref(Ledger, "other").add("a"))
 
@@ -390,7 +396,7 @@ async def test_a_message_that_fails_is_retried_and_becomes_a_dead_letter(app: Ap
 # awaiting
 
 
-@pytest.mark.parametrize("how", ["await", "gather"])
+@pytest.mark.parametrize("how", ["await", "gather", "effect", "sleep"])
 @in_app
 async def test_a_handler_does_not_await_others(app: App, how: str) -> None:
     with pytest.raises(errors.StateError, match="a handler of an automaton is one step and awaits no other automaton"):
