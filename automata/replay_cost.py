@@ -7,7 +7,7 @@ of reading the snapshot, and some times as much. The rates were measured with `b
 RECORD_US = 3.0
 RECORD_BYTES_PER_US = 100.0
 SNAPSHOT_BYTES_PER_US = 50.0
-REPLAY_US_MIN = 30_000.0
+REPLAY_US_MIN = 3_000.0
 SNAPSHOTS = 2.0
 
 

@@ -86,7 +86,7 @@ class Stage:
         try:
             saved = state.checkpoint(log.next_lsn - 1)
             step.overlay = state.rows_of(saved)
-            log.trim_records(step, saved.lsn)
+            log.trim_records(step, saved.lsn, state.saved_lsn)
             step.note = (log.opened_ms, entity.partition, "checkpoint", len(step.overlay.writes), 0, "")
             entity.group = log.commit(step)
         except Exception:  # noqa: BLE001 - the class's own code may have raised; nothing is lost, and it is logged

@@ -45,7 +45,8 @@ class VolatileState(ObjectState):
     """The fields of one automaton, and what its current step has recorded.
 
     applying: an `@apply` method (or `restore`) runs, which alone may change fields. records: of this step; None if it
-    has none. records_since, record_bytes: since the last checkpoint, which has saved_bytes.
+    has none. records_since, record_bytes: since the last checkpoint, which has
+    saved_bytes and covers the records up to saved_lsn.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class VolatileState(ObjectState):
         "records",
         "records_since",
         "saved_bytes",
+        "saved_lsn",
     )
 
     def __init__(self, source: RecordReader, prefix: bytes, made: VolatileType, instance: Any) -> None:
@@ -73,7 +75,7 @@ class VolatileState(ObjectState):
         self.records: list[bytes] | None = None
         self.records_since = 0
         self.record_bytes = 0
-        self.saved_bytes = 0
+        self.saved_bytes = self.saved_lsn = 0
         self._postponed_bytes = 0  # how large a snapshot has to be worth it, after one could not be made
         self._source = source
         self._made = made
@@ -206,7 +208,7 @@ class VolatileState(ObjectState):
             self._start_anew()
             found = checkpoint.read(self._source, self.prefix)
             self._restore(found)
-            self._saved, self.saved_bytes = frozenset(found.rows), found.size
+            self._keep(found)
             self._replay(found.lsn)
             self._loaded = True
         finally:
@@ -250,7 +252,7 @@ class VolatileState(ObjectState):
 
     def checkpointed(self, saved: Checkpoint) -> None:
         """The checkpoint is committed."""
-        self._saved, self.saved_bytes = frozenset(saved.rows), saved.size
+        self._keep(saved)
         self.records_since = self.record_bytes = self._postponed_bytes = 0
 
     def postpone_checkpoint(self) -> None:
@@ -293,6 +295,9 @@ class VolatileState(ObjectState):
             size += len(record)
         self.records_since, self.record_bytes = count, size
 
+    def _keep(self, saved: Checkpoint) -> None:
+        self._saved, self.saved_bytes, self.saved_lsn = frozenset(saved.rows), saved.size, saved.lsn
+
     def _ruined(self, what: str) -> StateError:
         self._fault = (
             f"{self._address()} cannot be rebuilt: {what}. Nothing is lost: mend the class, and open the app again"
@@ -305,7 +310,7 @@ class VolatileState(ObjectState):
         self._encoded = {}
         self.live = {}
         self._saved = frozenset()
-        self.saved_bytes = self.records_since = self.record_bytes = 0
+        self.saved_bytes = self.saved_lsn = self.records_since = self.record_bytes = 0
 
     def _end_step(self) -> None:
         self.overlay = self.records = None

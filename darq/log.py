@@ -95,7 +95,7 @@ class Log:
         """
         prefix = keys.partition_key(keys.RECORD, partition)
         for begin, end in self.group.drops:
-            if begin == prefix:  # trimmed in the open group
+            if begin.startswith(prefix):  # trimmed in the open group, as was what lies below
                 after_lsn = max(after_lsn, keys.number_of(end) - 1)
         yield from records.stored(self.store, partition, after_lsn)
         rows = self.group.rows
@@ -163,10 +163,13 @@ class Log:
         self.next_lsn += 1
         return lsn
 
-    def trim_records(self, step: Step, up_to_lsn: int) -> None:
-        """Let `step` drop its partition's self-messages up to and with `up_to_lsn` (a checkpoint covers them)."""
+    def trim_records(self, step: Step, up_to_lsn: int, after_lsn: int = 0) -> None:
+        """Let `step` drop its partition's self-messages up to and with `up_to_lsn` (a checkpoint covers them).
+
+        after_lsn: up to where they were trimmed before, so that dropped ranges lie side by side in the store.
+        """
         prefix = keys.partition_key(keys.RECORD, step.partition)
-        step.drop_rows(prefix, prefix + keys.number(up_to_lsn + 1))
+        step.drop_rows(prefix + keys.number(after_lsn + 1), prefix + keys.number(up_to_lsn + 1))
 
     # groups
 
