@@ -13,6 +13,7 @@ from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
 from automata.set import Set
+from automata.transactions import transaction
 from automata.values.pickled import Pickled
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "ref",
     "send",
     "sleep",
+    "transaction",
     "uuid4",
 ]

@@ -17,7 +17,7 @@ from automata.calls import Call
 from automata.context import CURRENT
 from automata.errors import InvalidArgument
 from automata.journal import ANYTHING
-from automata.methods import Anything, Kind
+from automata.methods import Kind
 from automata.values.classes import class_name
 from automata.work import Caller, Outcome, Reply, ordinary
 
@@ -40,6 +40,9 @@ class Outside(Protocol):
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run outside work in a task that ends when the app closes."""
+
+    def transact(self, body: Callable[[], Coroutine[Any, Any, object]], sender: Entity, caller: Caller | None) -> Reply:
+        """Run a transaction."""
 
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
@@ -75,6 +78,10 @@ class CommitPoint(Protocol):
     def needs_durable(self) -> bool:
         """Whether it starts only when all that its method has seen is durable."""
 
+    @property
+    def frees(self) -> bool:
+        """Whether the method lets go of its object before it starts."""
+
     def result(self, index: int) -> Kind:
         """The declared type of one of its outcomes."""
 
@@ -87,6 +94,7 @@ class Calls:
 
     due = 0.0
     needs_durable = False
+    frees = False
 
     def __init__(self, kind: str, calls: Sequence[Call]) -> None:
         self.kind = kind
@@ -117,6 +125,7 @@ class Sleep:
 
     kind = "sleep"
     needs_durable = False
+    frees = False
 
     def __init__(self, seconds: float, now: float) -> None:
         if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
@@ -152,6 +161,7 @@ class Effect:
     kind = "effect"
     due = 0.0
     needs_durable = True
+    frees = False
 
     def __init__(self, fn: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         if not callable(fn):
@@ -189,7 +199,7 @@ class Effect:
 def _checked(name: str, value: object) -> object:
     """The value in the form in which it is kept, so that the first run sees what a resumed one would."""
     try:
-        return Anything().decode(Anything().encode(value))
+        return ANYTHING.take(value)
     except InvalidArgument as error:
         raise InvalidArgument(f"effect {name} has run, but what it gave cannot be kept: {error}") from None
 

@@ -54,8 +54,9 @@ def readonly(*, cache: bool = False) -> Callable[[F], F]: ...
 def readonly(fn: F | None = None, /, *, cache: bool = False) -> F | Callable[[F], F]:
     """Declare a method that neither writes nor sends: it sees one snapshot of committed state (LambdaObjects §4.2.1).
 
-    cache: it is deterministic, calls nothing and uses no clock or randomness, so its result may be reused while all
-    that it read is unchanged (LambdaObjects §4.2.2).
+    cache: it is deterministic, calls nothing and uses no clock or randomness, so its result is reused while all that it
+    read of its object is unchanged (LambdaObjects §4.2.2). `now()`, `uuid4()`, `random()`, calls and whatever waits
+    raise ReadOnlyError in it; what else varies (the standard library's clock, globals) is not noticed.
     """
 
     def mark(method: F) -> F:

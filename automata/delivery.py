@@ -23,6 +23,7 @@ from automata.reference import ObjectRef, make_ref
 from automata.work import Outcome, Reply, Work
 from darq import keys
 from darq.codec import Cause, Parked
+from darq.errors import InvalidStep
 from darq.step import Message, Step
 
 if TYPE_CHECKING:
@@ -121,12 +122,16 @@ class Delivery:
                 self._mark(message)
             else:
                 self._deliver_marked(message)
+        except InvalidStep:
+            self._quarantine.survived(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message needs a person, and the next one its turn
             self._refuse(message, error)
 
     def failed(self, work: Work, error: BaseException) -> None:
         """The step of a message has raised: try again later, or give it to a person. Raises nothing."""
         message = work.message
+        if isinstance(error, InvalidStep):
+            return  # it was handed over a second time, and refused
         if message is not None and isinstance(error, StorageFull):
             self._put_back(message)  # a refusal is no failed try
             return

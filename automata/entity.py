@@ -31,7 +31,8 @@ class Entity:
 
     group: the last group that changed it, as far as known: what an answer about it depends on. busy: a method that
     can suspend holds it; queue: what waits for it. exists: None until looked up. snapshots: open readonly views.
-    sent_lsn: the number of the last message that it has sent in this life.
+    sent_lsn: the number of the last message that it has sent in this life. unchanged: what stands for its present
+    committed state while a kept result relies on it; a step that changes the state takes it away.
     pins: methods that have let go of it while they wait for others.
     """
 
@@ -49,6 +50,7 @@ class Entity:
         "sent_lsn",
         "snapshots",
         "state",
+        "unchanged",
     )
 
     def __init__(self, made: AutomatonType, key: str, log: Log, group: int) -> None:
@@ -61,6 +63,7 @@ class Entity:
         self.exists: bool | None = None
         self.pins = 0
         self.sent_lsn = 0
+        self.unchanged: object | None = None
         self.queue: deque[Waiter] = deque()
         self.snapshots: list[ObjectState] = []
         loaded: tuple[ObjectState, Any] = load(made, key, log, self.prefix)

@@ -22,6 +22,7 @@ __all__ = [
     "RemoteError",
     "StateError",
     "StorageFull",
+    "TransactionConflict",
     "UnjournaledAwait",
     "UnknownMethod",
     "UnknownType",
@@ -68,6 +69,14 @@ class StateError(AutomataError):
     and changed after it, volatile state changed outside `@apply`, or stored state that no longer fits its class.
 
     The author of the class is at fault: the message names the attribute and what to do instead.
+    """
+
+
+class TransactionConflict(AutomataError):
+    """A transaction met objects that other methods held, again and again, and was undone each time.
+
+    Nobody's fault: call again a little later. If it happens often, let methods hold the objects for a shorter time:
+    do outside work through `effect(...)`, which holds nothing.
     """
 
 

@@ -25,9 +25,11 @@ from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.order import LateCall, Order
+from automata.read_cache import ReadCache
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
+from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
 from automata.volatile import VolatileState
@@ -44,9 +46,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a host runs. foreign_await_seconds_max: how long a method may hold its object for outside work."""
+    """How a host runs.
+
+    foreign_await_seconds_max: how long a method may hold its object for outside work. cached_results_max and
+    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept.
+    """
 
     entities_max: int = 20_000
+    cached_results_max: int = 10_000
+    cached_bytes_max: int = 32 << 20
     foreign_await_seconds_max: float = 60.0
     closing_seconds_max: float = 0.5
     clock: Callable[[], float] = time.time
@@ -65,6 +73,7 @@ class Host:
         self.random = options.random
         self._types = options.registry.newest
         self.entities = EntityCache(log, options.entities_max)
+        self.read_cache = ReadCache(log, options.cached_results_max, options.cached_bytes_max)
         self.committer = Committer(log, loop, self._run_messages)
         self.foreign_await_seconds_max = options.foreign_await_seconds_max
         self.open_invocations = OpenInvocations(log)
@@ -72,6 +81,7 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
+        self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.queued = 0
 
@@ -120,7 +130,7 @@ class Host:
     def invoke_now(self, work: Work) -> Reply:
         """Run now what can run now; else queue it and give a future."""
         if work.method.readonly:
-            return self._read(work)
+            return self.look(work.entity, work.method, work.packed)
         if work.request is not None:
             return self.keyed.invoke(work)
         return self.start(work)
@@ -134,9 +144,11 @@ class Host:
 
     # readonly
 
-    def _read(self, work: Work) -> Reply:
-        read = self.read if work.method.direct else self.tasks.read
-        return read(work.entity, work.method, work.packed)
+    def look(self, entity: Entity, method: Method, packed: Packed) -> Reply:
+        """Run a readonly method, or answer with the result that is kept of it."""
+        if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
+            return self.read_cache.read(entity, method, packed)
+        return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even amid another method."""
@@ -230,6 +242,15 @@ class Host:
         """Run outside work in a task that ends when the app closes."""
         return self.tasks.run_beside(work)
 
+    def overtakes(self, entity: Entity, sender: Entity) -> bool:
+        """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
+        return bool(self.log.inbox.waiting) and self.order.early(entity, sender.sent_lsn)
+
+    def hand_over(self) -> None:
+        """Deliver messages that wait."""
+        self._run_messages(self.log.limits.group_work_seconds_max)
+        self.committer.touch()
+
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
         if group > self.log.gate.durable:
@@ -294,7 +315,7 @@ class Host:
 
     def _read_for_message(self, work: Work) -> Reply:
         """A message to a readonly method: its result is dropped, and an empty step consumes it."""
-        reply = self._read(work)
+        reply = self.look(work.entity, work.method, work.packed)
         if isinstance(reply, Outcome):
             self.stage.consume(work, reply)
         else:
@@ -317,8 +338,7 @@ class Host:
     def _invoke_late(self, late: LateCall) -> Reply:
         """Hand over the messages before the call; if they are too many for now, the call waits for the rest."""
         waiting = self.order.wait(late)
-        self._run_messages(self.log.limits.group_work_seconds_max)
-        self.committer.touch()
+        self.hand_over()
         return waiting.result() if waiting.done() else waiting
 
     def _run_messages(self, seconds: float) -> bool:

@@ -11,6 +11,7 @@ from automata.entity import Entity
 from automata.errors import Overloaded
 from automata.host import Host
 from automata.methods import Packed
+from automata.posted import Posted
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
@@ -26,6 +27,7 @@ class LocalRouter:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._gate = host.log.gate
+        self._posted = Posted(host.log)
         self._unsuspended = 0
         self._sent_lsn = 0
         self._posting: set[asyncio.Future[Any]] = set()
@@ -75,6 +77,8 @@ class LocalRouter:
             return host.invoke_inside(call, packed, self._sent_lsn)
         if method.direct and not (method.readonly or entity.busy or entity.queue or host.log.inbox.waiting):
             return host.perform(entity, method, packed)
+        if method.readonly and not host.log.inbox.waiting:
+            return host.look(entity, method, packed)
         return host.invoke_inside(call, packed, self._sent_lsn)
 
     def post(self, call: Call) -> Sent:
@@ -97,7 +101,7 @@ class LocalRouter:
             await asyncio.wait(self._posting)
 
     def _store(self, call: Call) -> tuple[int, int]:
-        """Stage the message; its number, and the group that it is durable with."""
+        """Stage the message; its number, and the group that it is durable with. A request id makes repeats one."""
         host = self._host
         if self.closed:
             raise _closed()
@@ -107,6 +111,12 @@ class LocalRouter:
         host.admit()
         step = Step(b"", b"")
         envelope, size = host.envelope(call)
+        if call.request is not None:
+            known = self._posted.find(call, envelope)
+            if known is not None:
+                self._sent_lsn = max(self._sent_lsn, known)
+                return known, host.log.group.number if host.log.group.dirty else host.log.group.number - 1
+            self._posted.record(call, envelope, step)
         step.send(envelope)
         group = host.log.commit(step, size)
         if host.log.full:

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -23,6 +23,8 @@ READONLY = "__automata_readonly__"
 _AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"})
 _SMALL = frozenset({int, float, bool, type(None)})
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+_EQUAL_IS_SAME = frozenset({int, str, bytes, bool})  # unlike 0.0 and -0.0; None counts as no class of its own
+_OBJECTS_TO_BYTES = 6  # what Python objects take, in lengths of their encoding: measured for models of short fields
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 _REQUIRED = inspect.Parameter.empty
@@ -53,8 +55,23 @@ class Anything:
         """The value again."""
         return decode_dynamic(data)
 
+    def take(self, value: object) -> object:
+        """The value by value. Raises InvalidArgument for what cannot be carried."""
+        return value if type(value) in _SCALARS else decode_dynamic(encode_dynamic(value))
+
 
 Kind = ValueType | Anything
+
+
+class Kept(NamedTuple):
+    """A result that many callers get.
+
+    give: makes each one's own of `value`; None if it can be shared as it is. size_bytes: about what it takes in memory.
+    """
+
+    value: object
+    give: Callable[[Any], object] | None
+    size_bytes: int
 
 
 class Parameter:
@@ -74,7 +91,8 @@ class Method:
     """One invocable method of a type.
 
     direct: its code awaits nothing, so that it is stepped without a task. simple: all its
-    parameters are immutable values, so that packed arguments are the arguments. sized: they may be large.
+    parameters are immutable values, so that packed arguments are the arguments. sized: they may be large. plain:
+    packed arguments that are equal are the same.
     """
 
     def __init__(self, type_name: str, name: str, fn: Callable[..., Coroutine[object, object, object]]) -> None:
@@ -95,6 +113,7 @@ class Method:
         self.exacts: tuple[type | None, ...] | None = ()
         self.result_exact: type | None = None
         self.sized = True
+        self.plain = False
 
     def resolve(self, hints: Mapping[str, object]) -> None:
         """Compile the annotations, which `typing.get_type_hints` has made real."""
@@ -104,6 +123,7 @@ class Method:
         ]
         self.result = self._kind("return", hints)
         self.simple = all(p.immutable for p in self.parameters)
+        self.plain = all(p.exact in _EQUAL_IS_SAME for p in self.parameters)
         self.texts = str in (p.exact for p in self.parameters)
         self.sized = not all(p.exact in _SMALL for p in self.parameters)
         self.exacts = None if self.fn is not self.declared else tuple(p.exact for p in self.parameters)
@@ -164,12 +184,31 @@ class Method:
             return value
         kind = self.result
         if isinstance(kind, Anything):
-            return value if type(value) in _SCALARS else decode_dynamic(encode_dynamic(value))
+            return kind.take(value)
         try:
             value = kind.validate(value)
             return value if kind.immutable else kind.decode(kind.encode(value))
         except InvalidArgument as error:
-            raise InvalidArgument(f"the result of {self.type_name}.{self.name}: {error}") from None
+            raise self._misfit(error) from None
+
+    def keep_result(self, value: object) -> Kept:
+        """The result as something to keep. Raises InvalidArgument if it does not fit the declared return type."""
+        kind = self.result
+        try:
+            value = kind.validate(value)
+            data = kind.encode(value)
+        except InvalidArgument as error:
+            raise self._misfit(error) from None
+        if type(value) in _SCALARS:
+            return Kept(value, None, len(data))
+        if kind.immutable:
+            return Kept(value, None, len(data) * _OBJECTS_TO_BYTES)
+        if isinstance(kind, ValueType) and kind.shallow is not None:
+            return Kept(kind.decode(data), kind.shallow, len(data) * _OBJECTS_TO_BYTES)
+        return Kept(data, kind.decode, len(data))
+
+    def _misfit(self, error: InvalidArgument) -> InvalidArgument:
+        return InvalidArgument(f"the result of {self.type_name}.{self.name}: {error}")
 
     def _no_unicode(self, args: Packed) -> InvalidArgument:
         name = next(p.name for p, value in zip(self.parameters, args, strict=True) if not _is_unicode(value))

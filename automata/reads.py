@@ -8,7 +8,7 @@ noticed.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,18 +36,17 @@ class ReadSet:
 
     def covers(self, begin: bytes, end: bytes) -> bool:
         """Whether every row of [begin, end) was seen."""
-        merged = merge(self.ranges)
-        at = bisect_right(merged, begin, key=lambda bounds: bounds[0]) - 1
-        return begin >= end or (at >= 0 and merged[at][1] >= end)
+        return _covers(merge(self.ranges), begin, end)
 
     def add_scan(self, bounds: Bounds, limit: int, reverse: bool, rows: Rows) -> None:
         """A scan of `bounds` gave these rows: what of the range was seen depends on where it stopped."""
-        self.rows.update(rows)
-        self.ranges.append(seen_of(bounds, limit, reverse, rows))
+        if bounds[0] < bounds[1] and limit > 0:
+            self.rows.update(rows)
+            self.ranges.append(seen_of(bounds, limit, reverse, rows))
 
 
 def seen_of(bounds: Bounds, limit: int, reverse: bool, rows: Rows) -> Bounds:
-    """The part of `bounds` that a scan has looked at, from the rows that it gave."""
+    """The part of `bounds` that a scan for `limit` rows, at least one, has looked at, from the rows that it gave."""
     if len(rows) < limit:
         return bounds
     last = rows[-1][0]
@@ -63,6 +62,15 @@ def merge(ranges: Sequence[Bounds]) -> list[Bounds]:
         else:
             merged.append((begin, end))
     return merged
+
+
+def _covers(merged: list[Bounds], begin: bytes, end: bytes) -> bool:
+    at = bisect_right(merged, begin, key=_begin_of) - 1
+    return begin >= end or (at >= 0 and merged[at][1] >= end)
+
+
+def _begin_of(bounds: Bounds) -> bytes:
+    return bounds[0]
 
 
 class Recorder:
@@ -98,20 +106,21 @@ class Recorder:
 
 
 class Replayed:
-    """A `Reader` that answers from a read set. missing: makes the error for a read that is not in it."""
+    """A `Reader` that answers from a read set, which is complete. missing: makes the error for a read not in it."""
 
-    __slots__ = ("_missing", "_rows", "_seen")
+    __slots__ = ("_keys", "_missing", "_ranges", "_seen")
 
     def __init__(self, seen: ReadSet, missing: Callable[[bytes], BaseException]) -> None:
-        self._seen = seen
-        self._rows = sorted((key, data) for key, data in seen.rows.items() if data is not None)
+        self._seen = seen.rows
+        self._ranges = merge(seen.ranges)
+        self._keys = sorted(key for key, data in seen.rows.items() if data is not None)
         self._missing = missing
 
     def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
         """One value as it was."""
-        if subkey in self._seen.rows:
-            return self._seen.rows[subkey]
-        if self._seen.covers(subkey, subkey + b"\x00"):
+        if subkey in self._seen:
+            return self._seen[subkey]
+        if _covers(self._ranges, subkey, subkey + b"\x00"):
             return None
         raise self._missing(subkey)
 
@@ -122,9 +131,10 @@ class Replayed:
         return scan_overlays(_Below(self._scan_below), b"", over, bounds, limit, reverse)
 
     def _scan_below(self, begin: bytes, end: bytes, limit: int, reverse: bool) -> Rows:
-        rows = [(key, data) for key, data in self._rows if begin <= key < end]
-        rows = rows[::-1][:limit] if reverse else rows[:limit]
-        if not self._seen.covers(*seen_of((begin, end), limit, reverse, rows)):
+        first, behind = bisect_left(self._keys, begin), bisect_left(self._keys, end)
+        keys = self._keys[max(first, behind - limit) : behind][::-1] if reverse else self._keys[first:behind][:limit]
+        rows = [(key, data) for key in keys if (data := self._seen[key]) is not None]
+        if not _covers(self._ranges, *seen_of((begin, end), limit, reverse, rows)):
             raise self._missing(begin)
         return rows
 

@@ -20,6 +20,7 @@ from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
 from automata.waiting import answer_with
 from automata.work import Outcome, Request, Work
+from darq.errors import StoreClosed
 from darq.log import Log
 from darq.step import Step
 
@@ -51,6 +52,7 @@ class Resuming:
         self._opened: OpenInvocations = host.open_invocations
         self._keyed: Keyed = host.keyed
         self._suspects: deque[Journal] = deque()
+        self._replies: dict[int, asyncio.Future[Outcome]] = {}
         self._stopped = False
         host.tasks.mismatched = self._mismatched
 
@@ -60,6 +62,8 @@ class Resuming:
         What died under its mark before is resumed alone, one after the other.
         """
         journals = [j for j in self._opened.all() if j.row.trouble in ("", Trouble.UNDEFINED)]
+        for journal in journals:
+            self._expect(journal)
         if not self._log.was_killed:
             for journal in journals:
                 self._resume(journal)
@@ -70,6 +74,10 @@ class Resuming:
     def stop(self) -> None:
         """Resume no more: what is left goes on in the next life."""
         self._stopped = True
+        closed = StoreClosed("the method was not resumed: the app was closed before")
+        for reply in self._replies.values():
+            answer_with(reply, Outcome(None, closed, 0))
+        self._replies.clear()
 
     def type_defined(self, name: str) -> None:
         """A type is defined (again): resume the methods that waited for it."""
@@ -142,7 +150,11 @@ class Resuming:
         if (row.trouble, row.error) != (trouble, error):
             row.trouble, row.error, row.traceback = trouble, error, ""
             self._note(journal, trouble)
-        return Outcome(None, interrupted(journal), 0)
+        outcome = Outcome(None, interrupted(journal), 0)
+        reply = self._replies.pop(journal.number, None)
+        if reply is not None:
+            answer_with(reply, outcome)
+        return outcome
 
     def _note(self, journal: Journal, error: str) -> None:
         """Save its row, and what happened in the history."""
@@ -164,7 +176,7 @@ class Resuming:
 
     def _resume(self, journal: Journal) -> asyncio.Future[Outcome] | None:
         """Run it again over its journal. None if that cannot be."""
-        row, host = journal.row, self._host
+        row = journal.row
         try:
             self._load(journal)
             work = self._work(journal)
@@ -177,10 +189,19 @@ class Resuming:
         if row.trouble:
             row.trouble = row.error = row.traceback = ""
             self._note(journal, "")
-        reply: asyncio.Future[Outcome] = host.loop.create_future()
-        if work.request is not None:
-            self._keyed.join(row.partition, work.request, reply)
+        reply = self._expect(journal)
+        del self._replies[journal.number]
         answer_with(reply, self._run(work, journal))
+        return reply
+
+    def _expect(self, journal: Journal) -> asyncio.Future[Outcome]:
+        """The reply of a method that is about to be resumed: calls under its key wait for it from now on."""
+        reply = self._replies.get(journal.number)
+        if reply is None:
+            row = journal.row
+            reply = self._replies[journal.number] = self._host.loop.create_future()
+            if row.request:
+                self._keyed.join(row.partition, Request(row.request, row.fingerprint), reply)
         return reply
 
     def _run(self, work: Work, journal: Journal) -> asyncio.Future[Outcome]:

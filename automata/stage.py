@@ -7,23 +7,39 @@ and the recorded outcome of a request all go into the one step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from automata.context import logger
 from automata.durable import Durable
 from automata.entity import Entity
+from automata.envelope import Envelope
 from automata.errors import InvalidArgument
-from automata.journal import Await, Journal, Part
+from automata.journal import ANYTHING, Await, Journal, Part
 from automata.keyed import Keyed
+from automata.methods import Method
 from automata.open_invocations import OpenInvocations
+from automata.state import ObjectState
+from automata.transaction import Transaction
 from automata.turn import Turn
 from automata.volatile import VolatileState
-from automata.work import Outcome, Work
+from automata.work import Caller, Outcome, Work
 from darq import keys
 from darq.committer import Committer
 from darq.log import Log
 from darq.step import Step
 
 HEADER = b"\x01"  # the directory row of an object: version 1 of its type
+
+
+class Changes(Protocol):
+    """What one object has changed and sent, to be made a step: of a turn, or of an object in a transaction."""
+
+    entity: Entity
+    method: Method
+    state: ObjectState
+    sends: list[Envelope] | None
+    sent_bytes: int
+    deleted: bool
 
 
 class Stage:
@@ -79,6 +95,25 @@ class Stage:
             self._committer.close_full_group()
         turn.group = max(turn.group, entity.group)
 
+    def commit_together(self, run: Transaction, caller: Caller | None, outcome: Outcome) -> int:
+        """Make the changes of all objects of a transaction steps of the open group, with its outcome for `caller`.
+
+        Returns the group, 0 if there was no change. Raises InvalidArgument if it is too much, before any is staged.
+        """
+        steps = []
+        for changes in run.changes():
+            overlay = changes.overlay
+            step = Step(changes.entity.partition, changes.entity.prefix, overlay)
+            steps.append((changes, step, self._add_changes(changes, step)))
+        for changes, step, exists in steps:
+            self._commit_changes(changes, step, exists)
+        if caller is not None:
+            caller.answer(outcome, ANYTHING)
+        group = self._log.group.number if steps else 0
+        if self._log.full:
+            self._committer.close_full_group()
+        return group
+
     def _checkpoint(self, entity: Entity, state: VolatileState) -> None:
         """Save an automaton, as a step of its own, so that what it has recorded need not be replayed."""
         log = self._log
@@ -130,7 +165,7 @@ class Stage:
             outcome.group = max(outcome.group, self._end_journal(entity, journal))
         return outcome
 
-    def _add_changes(self, turn: Turn, step: Step) -> bool | None:
+    def _add_changes(self, turn: Changes, step: Step) -> bool | None:
         """Let the step hold what the part has changed and sent. Returns whether the object exists after it."""
         entity, overlay = turn.entity, step.overlay
         if turn.state.written_bytes + turn.sent_bytes > self._small_step_bytes:
@@ -142,11 +177,12 @@ class Stage:
             return self._note_existence(entity, step, turn.deleted)
         return entity.exists
 
-    def _commit_changes(self, turn: Turn, step: Step, exists: bool | None) -> None:
+    def _commit_changes(self, turn: Changes, step: Step, exists: bool | None) -> None:
         entity, overlay, log = turn.entity, step.overlay, self._log
         writes = sends = 0
         if overlay is not None:
             writes = len(overlay.writes)
+            entity.unchanged = None
             for snapshot in entity.snapshots:
                 snapshot.preserve(overlay)
             if turn.state is not entity.state:
@@ -192,7 +228,7 @@ class Stage:
             step.set_row(row, HEADER)
         return written or existed
 
-    def _check_step(self, turn: Turn) -> None:
+    def _check_step(self, turn: Changes) -> None:
         limits, state, entity = self._log.limits, turn.state, turn.entity
         size = state.written_bytes + turn.sent_bytes
         if size > limits.step_bytes_max:

@@ -231,6 +231,8 @@ class ObjectState:
             self.values.pop(name, None)
         for subkey in self.sizes_dirty:
             self.sizes.pop(subkey, None)
+        if self.overlay is not None and self.overlay.ranges:
+            self.unload()  # what was loaded after `clear` is that of the emptied object
         self.settle()
 
     def end_read(self) -> None:

@@ -73,6 +73,15 @@ class Tasks:
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
 
+    async def abandon(self) -> None:
+        """The process dies, as far as those outside can tell: cancel whatever runs, and wait until it is gone."""
+        self.stopping = True
+        await asyncio.sleep(0)  # as in `stop`
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _start(self, coroutine: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         task = self._host.loop.create_task(coroutine)
         self._running.add(task)

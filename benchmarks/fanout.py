@@ -12,11 +12,11 @@ from statistics import median
 from typing import ClassVar
 
 from automata import List, Ref, Set, object_type, ref, send
+from automata.app import App
 from automata.host import Options
 from benchmarks.results import Result, absolute, print_json, told
 from darq import Limits, RocksStore
 from darq.store import Batch
-from ssms.app import App
 
 FOLLOWERS = 200
 

@@ -59,7 +59,7 @@ class MemoryStore:
         """Lose what was not flushed, but for a prefix of the batches chosen by the random source."""
         kept = self._random.randint(0, len(self._unflushed)) if self._random else 0
         for batch in self._unflushed[:kept]:
-            _apply(self._durable, batch)
+            self._harden(batch)
         self._unflushed = []
         self._rows = self._durable.copy()
         self._open = True
@@ -103,7 +103,7 @@ class MemoryStore:
             raise self.fail_next_flush
         with self._lock:
             for batch in self._unflushed:
-                _apply(self._durable, batch)
+                self._harden(batch)
             self._unflushed = []
             self.flushes += 1
 
@@ -134,6 +134,10 @@ class MemoryStore:
         """The same rows for a next life in the same process, as after a clean close."""
         self._open = True
         return self
+
+    def _harden(self, batch: MemoryBatch) -> None:
+        """A batch becomes durable."""
+        _apply(self._durable, batch)
 
     def _check_open(self) -> None:
         if not self._open:

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from automata import router
+from automata.app import App
 from automata.host import Options
-from darq.errors import OutcomeUnknown
+from automata.testing.death import die
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 
 PATIENCE_SECONDS = 5.0
 """After this long a wait is a failed test. No passing test comes near it."""
@@ -66,21 +66,11 @@ async def crashing(store: MemoryStore, limits: Limits | None = None) -> AsyncIte
 
 async def crash(app: App, store: MemoryStore) -> None:
     """The process of `app` dies now."""
-    engine, app._engine = app._engine, None
+    engine = app._engine
     assert engine is not None
-    engine.unlisten()
-    router.OPEN.remove(engine.router)
-    engine.router.closed = True
-    engine.delivery.stop()
-    store.close()
-    if engine.log.gate.failure is None:
-        engine.log.gate.fail(OutcomeUnknown("the process has died"))
-    await asyncio.sleep(0)  # a task cancelled before it has begun would answer nobody
-    tasks = list(engine.host.tasks._running)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    engine.host.committer.stop()
+    router.OPEN.remove(app.router)
+    app._engine = None
+    await die(engine)
     store.crash()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from automata.errors import DeclarationError, InvalidArgument
 from automata.values.leaves import checked
-from automata.values.shape import ANY, Shape, convert_first, inside, refusal, same, type_name
+from automata.values.shape import ANY, Shape, StandIn, convert_first, inside, refusal, same, type_name
 from automata.values.wire import INT_MAX, INT_MIN, Wire, to_bytes
 
 
@@ -38,8 +38,24 @@ def collection_shape(annotation: Any, kind: type[Any], element: Shape) -> Shape:
         as_is=element.as_is and kind not in {set, frozenset},
         native=element.native,
         transparent=kind is list and element.transparent,
-        shallow=kind if element.immutable else None,
+        stand_in=_stand_in(kind, element),
+        shallow=_shallow(kind, element),
     )
+
+
+def _stand_in(kind: type[Any], element: Shape) -> StandIn | None:
+    """What msgspec reads for a list of what it does not know: a list of stand-ins."""
+    if kind is not list or element.stand_in is None:
+        return None
+    annotation, finish = element.stand_in
+    return StandIn(list[annotation], lambda items: [finish(item) for item in items])  # type: ignore[valid-type]
+
+
+def _shallow(kind: type[Any], element: Shape) -> Callable[[Any], Any] | None:
+    if element.immutable:
+        return kind
+    each = element.shallow
+    return None if each is None else lambda value: kind([each(item) for item in value])
 
 
 def _packer(kind: type[Any], element: Shape) -> Callable[[Any], Wire]:

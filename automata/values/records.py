@@ -69,10 +69,11 @@ def build_tuple(cls: type, items: Sequence[object]) -> Any:
 class ModelForm:
     """One pydantic model class, prepared for taking its instances apart and putting them together.
 
+    plain: an instance holds its declared fields and nothing besides.
     Private attributes are no part of the value, as in pydantic's own dumps: they start at their defaults again.
     """
 
-    __slots__ = ("_cls", "_defaults", "_names", "_private", "extra_allowed")
+    __slots__ = ("_cls", "_defaults", "_names", "_private", "extra_allowed", "plain")
 
     def __init__(self, cls: type[BaseModel]) -> None:
         self._cls = cls
@@ -80,6 +81,7 @@ class ModelForm:
         self._defaults: dict[str, FieldInfo] = dict(cls.model_fields)
         self._private = dict(cls.__private_attributes__)
         self.extra_allowed = cls.model_config.get("extra") == "allow"
+        self.plain = not self.extra_allowed and not self._private
 
     def record(self, model: BaseModel) -> dict[str, object]:
         """The fields by name, the extra ones too, and under `UNSET` those that were never set explicitly.
@@ -99,6 +101,20 @@ class ModelForm:
         if unset:
             record[UNSET] = sorted(unset)
         return record
+
+    def copy(self, model: BaseModel) -> BaseModel:
+        """Another instance of a plain model with the same fields. What its properties have cached stays behind."""
+        values = model.__dict__
+        if len(values) == len(self._names):
+            values = values.copy()
+        else:
+            values = {name: values[name] for name in self._defaults if name in values}
+        copied: BaseModel = object.__new__(self._cls)
+        _set_values(copied, values)
+        _set_given(copied, model.__pydantic_fields_set__.copy())
+        _set_extra(copied, None)
+        _set_private(copied, None)
+        return copied
 
     def build(self, record: dict[str, Any]) -> BaseModel:
         """An instance with the fields of `record`, which may become the instance's own dictionary."""

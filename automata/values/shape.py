@@ -55,7 +55,7 @@ class Shape:
     native: bool = False  # msgspec's typed decoder reads what `unpack` would give, or fails
     transparent: bool = False  # `unpack` returns what it is given
     stand_in: StandIn | None = None  # what msgspec reads instead, where it does not know the class
-    shallow: Callable[[Any], Any] | None = None  # a copy one level deep shares nothing mutable
+    shallow: Callable[[Any], Any] | None = None  # a copy that shares nothing mutable, without encoding
 
     @property
     def name(self) -> str:

@@ -162,10 +162,10 @@ def model_shape(cls: type[BaseModel], fields: Fields) -> Shape:
         python=frozenset({cls}),
         wire=frozenset({dict}),
         immutable=bool(cls.model_config.get("frozen"))
-        and not form.extra_allowed
-        and not cls.__private_attributes__
+        and form.plain
         and all(field.immutable for field in fields.values()),
         stand_in=None if form.extra_allowed else _stand_in(fields, form.build),
+        shallow=form.copy if form.plain and all(field.immutable for field in fields.values()) else None,
     )
 
 

@@ -32,12 +32,24 @@ class ValueType:
     - `encode(value)`: the bytes of a validated value. `InvalidArgument` for text with surrogates.
     - `decode(data)`: the value; `ValueError` for damaged bytes, `InvalidArgument` if they hold another shape.
     - `copy(value)`: an equal value that shares nothing mutable with the given, validated one.
+    - `shallow(value)`: the same without encoding, where that is faster; else None.
     - `exact`: values of exactly this class are valid as they are, so that a hot path may skip `validate`.
     - `immutable`: values may be shared without a copy.
     - `pickled`: encode upon assignment, decode when read.
     """
 
-    __slots__ = ("annotation", "copy", "decode", "encode", "exact", "immutable", "name", "pickled", "validate")
+    __slots__ = (
+        "annotation",
+        "copy",
+        "decode",
+        "encode",
+        "exact",
+        "immutable",
+        "name",
+        "pickled",
+        "shallow",
+        "validate",
+    )
 
     annotation: Any
     name: str
@@ -48,6 +60,7 @@ class ValueType:
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
     copy: Callable[[Any], Any]
+    shallow: Callable[[Any], Any] | None
 
     def __init__(self, annotation: Any, shape: Shape, pickled: bool) -> None:
         self.annotation = annotation
@@ -58,6 +71,7 @@ class ValueType:
         self.validate = _validator(shape)
         self.encode = _encoder(shape)
         self.decode = _decoder(shape)
+        self.shallow = shape.shallow
         self.copy = _copier(shape, self.encode, self.decode)
 
     def __repr__(self) -> str:

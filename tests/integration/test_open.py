@@ -10,10 +10,10 @@ import pytest
 
 import ssms
 from automata import List, Map, Ref, Set, call, delete, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import InvalidArgument, StateError, UnknownType
 from darq.errors import StoreClosed
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import PATIENCE_SECONDS, in_app, in_loop, listed, memory_app, settled, slow_disk
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from automata import List, Map, Pickled, Set, delete, object_type, readonly, ref
+from automata.app import App
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crash, memory_app, seeded_store
 
 

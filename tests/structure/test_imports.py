@@ -9,6 +9,7 @@ from tests.structure.source_tree import PACKAGES, ROOT, Module, expect_none, fun
 
 # Heavy libraries: the one place that may import each (a file, or a folder in which one file does).
 LIBRARY_HOMES = {
+    "pytest": "automata/testing/plugin.py",
     "rocksdict": "darq/rocks.py",
     "wasmtime": "automata/sandbox/",
     "ray": "ssms/ray_host.py",

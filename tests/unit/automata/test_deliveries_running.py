@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from automata import Ref, object_type, readonly, ref, send
+from automata.app import App
 from darq.limits import Limits
-from ssms.app import App
 from tests.memory_app import in_loop, memory_app, settled
 
 OPEN: list[asyncio.Event] = []

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from automata import List, Ref, delivery, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import InvalidArgument, NotPublic, StateError
 from automata.types import REGISTRY
 from darq.codec import Cause
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 FAILURES: dict[str, int] = {}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from automata import List, Ref, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import AutomataError, RemoteError
-from ssms.app import App
 from tests.memory_app import in_app, listed
 
 

@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel
 
 from automata import Pickled, object_type, readonly, ref
+from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from automata.values.value_type import value_type
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from automata import call, gather, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument, StateError
 from darq.errors import StoreClosed
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from automata import Ref, call, object_type, readonly, ref
+from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument
 from automata.host import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}

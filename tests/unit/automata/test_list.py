@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from automata import List, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app, settled
 
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from automata import Map, Ref, object_type, readonly, ref
+from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app
 
 START = {"b": 2, "a": 1, "d": 4, "c": 3}

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from automata import List, Ref, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import InvalidArgument
-from ssms.app import App
 from tests.memory_app import in_app, settled
 
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from automata import List, Ref, object_type, readonly, ref, send
+from automata.app import App
 from darq.limits import Limits
-from ssms import App
 from tests.memory_app import in_app, in_loop, memory_app
 
 

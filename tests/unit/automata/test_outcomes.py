@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from automata import List, Map, Ref, call, delivery, gather, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument, RemoteError, StateError
 from automata.host import Options
 from darq.limits import Limits
-from ssms import App
 from tests.memory_app import in_app, in_loop, listed, memory_app, settled
 
 

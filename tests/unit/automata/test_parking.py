@@ -9,6 +9,7 @@ import pytest
 
 from automata import List, object_type, ref, send
 from automata import delivery as delivery_module
+from automata.app import App
 from automata.delivery import Delivery
 from automata.errors import DeclarationError
 from automata.host import Options
@@ -17,7 +18,6 @@ from automata.types import REGISTRY, AutomatonType, Registry
 from darq.codec import Cause
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crash, in_loop, memory_app, settled
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from automata import Ref, errors, object_type, readonly, ref
+from automata.app import App
 from automata.errors import InvalidArgument, NotPublic, UnknownMethod, UnknownType
-from ssms.app import App
 from tests.memory_app import in_app
 
 

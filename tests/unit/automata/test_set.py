@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from automata import Ref, Set, object_type, readonly, ref
+from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from automata import List, Map, Ref, call, gather, now, object_type, readonly, ref, send
+from automata import List, Map, Ref, call, delete, gather, now, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import AutomataError, CallTimeout, InvalidArgument, StateError, UnjournaledAwait
-from ssms.app import App
 from tests.memory_app import in_app, listed, settled
 
 GATES: dict[str, asyncio.Event] = {}
@@ -284,6 +284,15 @@ async def test_sending_from_another_task_or_thread_raises(app: App, line: str) -
 
 
 @in_app
+async def test_a_failed_delete_leaves_nothing_of_the_emptied_object_in_memory(app: App) -> None:
+    await A.run("self.n = 3; self.table[1] = [2]; self.tags = ['t']")
+    look = "return self.n, self.tags, len(self.table), len(self.log)"
+    with pytest.raises(LookupError):
+        await A.run(f"def look(): {look}\ndelete(); assert look() == (0, [], 0, 0); raise LookupError")
+    assert await A.run(look) == (3, ["t"], 1, 0)
+
+
+@in_app
 async def test_now_and_delete_from_another_task_raise(app: App) -> None:
     for what in ("now()", "delete()"):
         with pytest.raises(StateError, match="another task"):
@@ -328,4 +337,12 @@ async def test_a_method_that_lingers_in_a_cancelled_wait_holds_its_object_again(
     assert await A.get() == 20
 
 
-__all__ = ["AutomataError", "InvalidArgument", "call", "gather", "now", "send"]  # used by the lines that methods run
+__all__ = [
+    "AutomataError",
+    "InvalidArgument",
+    "call",
+    "delete",
+    "gather",
+    "now",
+    "send",
+]  # used by the lines that methods run

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from automata import delivery, failure, object_type, readonly, ref, send
+from automata.app import App
 from automata.errors import StateError
 from automata.methods import Method
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 

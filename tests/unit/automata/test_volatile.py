@@ -30,7 +30,7 @@ from automata import (
 )
 from automata.applies import Applies
 from darq.memory import MemoryStore
-from ssms.app import App
+from automata.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 
@@ -159,6 +159,10 @@ class Ledger:
     @readonly
     async def get(self) -> tuple[int, dict[str, int], list[int]]:
         return self.total, self.sums, self.items
+
+    @readonly(cache=True)
+    async def get_total(self) -> int:
+        return self.total
 
     @readonly
     async def look_slowly(self) -> int:
@@ -332,6 +336,13 @@ async def test_a_readonly_method_neither_records_nor_changes(app: App) -> None:
         with pytest.raises(errors.ReadOnlyError):
             await getattr(ref(Ledger, "k"), method)()
         assert await state() == (1, {"a": 1}, [])
+
+
+@in_app
+async def test_a_cached_readonly_method_is_never_stale(app: App) -> None:
+    for n in range(3):
+        assert await ref(Ledger, "k").get_total() == n
+        await ref(Ledger, "k").add("a")
 
 
 @in_app

@@ -258,6 +258,37 @@ class TestRecords:
         account._log.append("changed")
         assert value_type(Account).copy(account)._log == ["made"]
 
+    def test_copies_of_models_share_nothing_that_can_change(self) -> None:
+        class Song(BaseModel):
+            name: str
+            stars: int = 0
+
+            @cached_property
+            def words(self) -> list[str]:
+                return self.name.split()
+
+        song = Song(name="a b")
+        assert song.words == ["a", "b"]
+        [copied] = value_type(list[Song]).copy([song])
+        copied.stars = 5
+        assert (copied.words, song) == (["a", "b"], Song(name="a b"))
+        assert copied.words is not song.words
+        assert song.model_fields_set == {"name"}
+
+    def test_models_in_a_list_read_what_was_written_before_their_class_changed(self) -> None:
+        class Song(BaseModel):
+            name: str
+            stars: int = 0
+
+        kind = value_type(list[Song])
+        songs = [Song(name="a"), Song(name="b", stars=1)]
+        assert [song.model_fields_set for song in kind.decode(kind.encode(songs))] == [{"name"}, {"name", "stars"}]
+        old = value_type(list[dict[str, str]]).encode([{"name": "a", "gone": "x"}])
+        assert kind.decode(old) == [Song(name="a")]
+        for wrong in ([{"stars": 1}], [{"name": 1}], {"name": "a"}):
+            with pytest.raises(InvalidArgument):
+                kind.decode(value_type(Any).encode(wrong))
+
     def test_an_added_field_takes_its_default_and_a_removed_one_is_ignored(self) -> None:
         @dataclass
         class Old:

@@ -1,30 +1,27 @@
-"""`ssms.open(path)`: an application on one machine, in one process, with no service to start."""
+"""An application over one store, in one process: what `ssms.open(path)` gives, and the testing kit."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, cast, overload
 
-from automata import refs
+from automata import looking, refs
 from automata.context import RunningMethod
 from automata.delivery import Letter
+from automata.engine import Engine, start, stop
 from automata.errors import InvalidArgument, StateError, UnknownType
 from automata.host import Options
-from automata.local import LocalRouter
+from automata.loop_thread import LoopThread
 from automata.reference import ObjectRef
+from automata.router import OPEN, Router
 from automata.turn import Turn
 from darq.errors import StoreClosed
 from darq.limits import Limits
-from darq.rocks import RocksStore
 from darq.store import Store
-from ssms import embedded, objects
-from ssms.embedded import Engine
-from ssms.loop_thread import LoopThread
 
 T = TypeVar("T")
 
@@ -63,14 +60,14 @@ class App:
         self._engine: Engine | None = None
         self._thread: LoopThread | None = None
 
-    async def __aenter__(self) -> App:
+    async def __aenter__(self) -> Self:
         self._start(asyncio.get_running_loop())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self._stop()
 
-    def __enter__(self) -> App:
+    def __enter__(self) -> Self:
         self._thread = LoopThread()
         try:
             self._thread.run(self.__aenter__())
@@ -89,7 +86,7 @@ class App:
     # invoking
 
     @property
-    def router(self) -> LocalRouter:
+    def router(self) -> Router:
         """Where invocations through this app's refs go."""
         return self._opened().router
 
@@ -138,42 +135,42 @@ class App:
 
     async def objects(self, cls: type | str, *, prefix: str = "", after: str = "") -> AsyncIterator[str]:
         """Keys of the objects of a type that exist, in order, from behind `after`, beginning with `prefix`."""
-        async for key in self._iterate(lambda e: objects.keys_of(e, objects.type_name(cls), prefix, after)):
+        async for key in self._iterate(lambda e: looking.keys_of(e, looking.type_name(cls), prefix, after)):
             yield key
 
     async def exists(self, ref: object) -> bool:
         """Whether the object has been written to (and not been deleted since)."""
-        return await self._here(lambda engine: objects.exists(engine, _object(ref)))
+        return await self._here(lambda engine: looking.exists(engine, _object(ref)))
 
     async def delete(self, ref: object) -> None:
         """Delete an object with everything it holds, as one step."""
-        await self._here(lambda engine: objects.delete(engine, _object(ref)))
+        await self._here(lambda engine: looking.delete(engine, _object(ref)))
 
     async def inspect(self, ref: object) -> dict[str, Any]:
         """The object's fields as plain Python: values, lists, dicts and sets."""
-        return await self._here(lambda engine: objects.inspect(engine, _object(ref)))
+        return await self._here(lambda engine: looking.inspect(engine, _object(ref)))
 
     async def dead_letters(self) -> AsyncIterator[Letter]:
         """Messages that have raised too often, oldest first."""
-        async for letter in self._iterate(objects.dead_letters):
+        async for letter in self._iterate(looking.dead_letters):
             yield letter
 
     async def interrupted(self) -> AsyncIterator[Letter]:
         """Methods that stopped between two parts and cannot go on by themselves: their error says why."""
-        async for letter in self._iterate(objects.interrupted):
+        async for letter in self._iterate(looking.interrupted):
             yield letter
 
     async def retry(self, letter_id: str) -> None:
         """Deliver a dead letter again, or resume an interrupted method. StateError if there is none of this id."""
-        await self._here(lambda engine: objects.retry(engine, letter_id))
+        await self._here(lambda engine: looking.retry(engine, letter_id))
 
     async def restart(self, letter_id: str) -> None:
         """Run an interrupted method anew from its beginning. What its parts have done stays, and is done again."""
-        await self._here(lambda engine: objects.restart(engine, letter_id))
+        await self._here(lambda engine: looking.restart(engine, letter_id))
 
     async def discard(self, letter_id: str) -> None:
         """Drop a dead letter or an interrupted method. StateError if there is none of this id."""
-        await self._here(lambda engine: objects.discard(engine, letter_id))
+        await self._here(lambda engine: looking.discard(engine, letter_id))
 
     async def nodes(self) -> AsyncIterator[Node]:
         """The machines of the app: here, one."""
@@ -192,19 +189,21 @@ class App:
 
     async def stats(self) -> dict[str, int]:
         """Counters of the engine; their names say their units."""
-        return await self._here(objects.stats)
+        return await self._here(looking.stats)
 
     # inside
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._engine is not None:
             raise StateError("this app is open already: call ssms.open() again for another one")
-        self._engine = embedded.start(self._open_store(), loop, self._limits, self._options)
+        self._engine = start(self._open_store(), loop, self._limits, self._options)
+        OPEN.add(self.router)
 
     async def _stop(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await embedded.stop(engine)
+        if self._engine is not None:
+            OPEN.remove(self.router)
+            engine, self._engine = self._engine, None
+            await stop(engine)
 
     def _opened(self) -> Engine:
         if self._engine is None:
@@ -248,14 +247,6 @@ class App:
             if found is _END:
                 return
             yield cast("T", found)
-
-
-def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App:  # noqa: A001 - the API's name
-    """An app over the store in the folder `path`, which is made if it is not there.
-
-    Use it as `async with ssms.open(path) as app:` or, from synchronous code, `with ssms.open(path) as app:`.
-    """
-    return App(lambda: RocksStore(path), limits or Limits(), Options())
 
 
 _END = object()

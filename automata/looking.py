@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from automata.delivery import Letter
+from automata.engine import Engine
 from automata.entity import load
 from automata.errors import StateError, UnknownType
 from automata.journal import Journal
@@ -19,7 +20,6 @@ from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
-from ssms.embedded import Engine
 
 _PAGE_ROWS = 512
 
@@ -141,6 +141,10 @@ async def stats(engine: Engine) -> dict[str, int]:
         "objects_in_memory": len(host.entities),
         "messages_in_memory": log.inbox.pending_in_memory(),
         "calls_queued": host.queued,
+        "cache_hits": host.read_cache.hits,
+        "cache_misses": host.read_cache.misses,
+        "cache_entries": len(host.read_cache),
+        "cache_bytes": host.read_cache.size_bytes,
         "disk_free_bytes": log.store.free_bytes(),
     }
 

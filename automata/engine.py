@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automata import router
 from automata.delivery import Delivery
 from automata.host import Host, Options
 from automata.journal import Journal
@@ -56,7 +55,6 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     resuming.start()
     delivery.start()
     local = LocalRouter(host)
-    router.OPEN.add(local)
 
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, engine, made)
@@ -68,7 +66,6 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
 async def stop(engine: Engine) -> None:
     """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled."""
     engine.unlisten()
-    router.OPEN.remove(engine.router)
     engine.router.closed = True
     engine.delivery.stop()
     engine.resuming.stop()

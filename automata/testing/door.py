@@ -1,0 +1,243 @@
+"""The door of a simulated app: clients outside see one app that goes on, whatever happens to the engine behind it.
+
+Each call that changes something and each message carries a request id. When the engine dies before it has answered,
+the next life is asked again under the same id, as a client over a network does. So nobody outside can tell a run with
+failures from one without, unless something was lost or done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+from automata.calls import Awaited, Call, Sent
+from automata.engine import Engine
+from automata.errors import AutomataError, OutcomeUnknown, StateError
+from automata.methods import Packed
+from automata.partitions import partition_of
+from automata.testing.audit import CLIENT
+from automata.testing.disk import Disk
+from automata.testing.faults import Fault, Faults
+from darq.errors import StoreClosed
+
+_DIED = (OutcomeUnknown, StoreClosed)  # what callers hear of an engine that dies; from a living one, it is an answer
+
+
+class _Attempt(Call):
+    """One more try of a call, with the arguments as they were at the first."""
+
+    def __init__(self, call: Call, packed: Packed, request: str | None, timeout: float | None) -> None:
+        super().__init__(call.ref, call.method, call.args, call.kwargs)
+        self.request, self.timeout = request, timeout
+        self._packed = packed
+
+    def pack(self) -> Packed:
+        return self._packed
+
+
+class _Post:
+    """A message of a client, until it is known to be durable. id: its number; refused: why the engine did not take it.
+
+    written: of the engine that it was sent to last; outside: what its sender has.
+    """
+
+    id = ""
+    refused: Exception | None = None
+
+    def __init__(self, call: Call, request: str) -> None:
+        self.call, self.request, self.packed = call, request, call.pack()
+        self.written: asyncio.Future[None]
+        self.outside: Sent
+
+    def attempt(self) -> _Attempt:
+        return _Attempt(self.call, self.packed, self.request, None)
+
+    def to(self, engine: Engine) -> None:
+        try:
+            sent = engine.router.post(self.attempt())
+            self.id, self.refused = sent.id, None
+            self.written = engine.host.loop.create_task(_await(sent))
+        except Exception as error:  # noqa: BLE001 - a refusal, which is its sender's; or the engine's death
+            self.refused = error
+            self.written = engine.host.loop.create_future()
+            self.written.set_exception(error)
+        self.written.add_done_callback(_heard)
+
+
+class Door:
+    """The router of a simulated app. submit: runs a coroutine on the app's loop for code outside of any loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        disk: Disk,
+        faults: Faults,
+        submit: Callable[[Coroutine[Any, Any, Any]], Any],
+    ) -> None:
+        self._loop = loop
+        self._disk = disk
+        self._faults = faults
+        self._submit = submit
+        self._engine: Engine | None = None
+        self._failure: BaseException | None = None
+        self._changed = asyncio.Event()
+        self._requests = 0
+        self._posts: dict[str, _Post] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    # lives
+
+    def opened(self, engine: Engine) -> None:
+        """A life of the engine begins: messages that were not acknowledged go to it first, in order."""
+        self._engine = engine
+        for post in list(self._posts.values()):
+            post.to(engine)
+        self._changed.set()
+
+    def died(self) -> None:
+        """The life of the engine is over."""
+        self._engine = None
+        self._changed.clear()
+
+    def closed(self, failure: BaseException) -> None:
+        """There will be no further life: this is what all get who wait for one."""
+        self._engine, self._failure = None, failure
+        self._changed.set()
+
+    async def alive(self) -> Engine:
+        """The engine, once it lives."""
+        while self._engine is None:
+            if self._failure is not None:
+                raise self._failure
+            await self._changed.wait()
+        return self._engine
+
+    async def outlive(self, look: Callable[[Engine], Coroutine[Any, Any, Any]]) -> Any:
+        """Run `look` on the engine, and again on the next one if it dies meanwhile."""
+        while True:
+            engine = await self.alive()
+            try:
+                return await look(engine)
+            except _DIED:
+                if self._engine is engine:
+                    raise
+
+    async def drain(self) -> None:
+        """Wait until all that was posted is durable."""
+        while self._writing:
+            await asyncio.wait(self._writing)
+
+    # the router
+
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
+        """Make the call, as often as the engine dies before it has answered."""
+        return (yield from self._call(call).__await__())
+
+    def post(self, call: Call) -> Sent:
+        """Send the message. Its id is final when the result was awaited."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            sent: Sent = self._submit(self._post_here(call))
+            return sent
+        return self._post(call)
+
+    async def _call(self, call: Call) -> Any:
+        if asyncio.get_running_loop() is not self._loop:
+            raise StateError("a simulated app is used from its own event loop alone")
+        packed = call.pack()
+        request = call.request if call.method.readonly or call.request is not None else self._new_request()
+        if self._faults.strikes(Fault.REQUEST_DELAYED):
+            await asyncio.sleep(self._faults.delay_seconds())
+        if request is None or not self._faults.strikes(Fault.REQUEST_DOUBLED):
+            return await self._answered(call, packed, request)
+        both = await asyncio.gather(
+            self._answered(call, packed, request), self._answered(call, packed, request), return_exceptions=True
+        )
+        first, again = list[Any](both)
+        self._disk.audit.differ(repr(call), _comparable(first), _comparable(again))
+        if isinstance(first, BaseException):
+            raise first
+        return first
+
+    async def _answered(self, call: Call, packed: Packed, request: str | None) -> Any:
+        """The outcome of a call, checked to be durable where it is told."""
+        loop = asyncio.get_running_loop()
+        deadline = None if call.timeout is None else loop.time() + call.timeout
+
+        async def attempt(engine: Engine) -> Any:
+            left = None if deadline is None else deadline - loop.time()
+            if left is not None and left <= 0:
+                raise call.timed_out()
+            return await Awaited(engine.router.call(_Attempt(call, packed, request, left)))
+
+        try:
+            value = await self.outlive(attempt)
+        except AutomataError:
+            raise  # a refusal is not recorded
+        except Exception:
+            self._told(call, request)
+            raise
+        self._told(call, request)
+        return value
+
+    def _told(self, call: Call, request: str | None) -> None:
+        if request is not None:
+            partition = partition_of(call.ref.type_name, call.ref.key)
+            self._disk.audit.answered(repr(call), partition, request, self._disk.durable)
+
+    async def _post_here(self, call: Call) -> Sent:
+        return self._post(call)
+
+    def _post(self, call: Call) -> Sent:
+        if self._failure is not None:
+            raise self._failure
+        post = _Post(call, self._new_request())
+        engine = self._engine
+        if engine is not None:
+            post.to(engine)
+            if post.refused is not None and self._engine is engine:
+                raise post.refused
+        self._posts[post.request] = post
+        if self._engine is engine is not None and self._faults.strikes(Fault.REQUEST_DOUBLED):
+            self._double(post, engine)
+        writing = self._loop.create_task(self._write(post))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        post.outside = Sent(post.id, writing)
+        return post.outside
+
+    def _double(self, post: _Post, engine: Engine) -> None:
+        again = engine.router.post(post.attempt())
+        self._loop.create_task(_await(again)).add_done_callback(_heard)
+        self._disk.audit.differ(repr(post.call), post.id, again.id)
+
+    async def _write(self, post: _Post) -> None:
+        """Wait until some life of the engine has made the message durable."""
+        try:
+            await self.outlive(lambda engine: _await(post.written))  # a life begins by being sent what is open
+        finally:
+            del self._posts[post.request]
+        post.outside.id = post.id
+        self._disk.audit.answered(repr(post.call), CLIENT, post.request, self._disk.durable)
+
+    def _new_request(self) -> str:
+        self._requests += 1
+        return f"client-{self._requests}"
+
+
+async def _await(what: Awaitable[Any]) -> None:
+    await what
+
+
+def _heard(written: asyncio.Future[None]) -> None:
+    """Whoever sent it asks the next life; nobody need hear why this one failed."""
+    if not written.cancelled():
+        written.exception()
+
+
+def _comparable(outcome: object) -> object:
+    if isinstance(outcome, BaseException):
+        return type(outcome).__name__, outcome.args
+    return outcome

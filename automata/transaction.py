@@ -1,0 +1,269 @@
+"""One run of a transaction: a body that calls several objects, whose changes lie over the log until all are committed.
+
+The body runs without a pause. Each object that it touches has one instance and one layer of changes, which all calls
+of the transaction share; what a method has changed when it calls on, or ends, is undone with the transaction alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from automata.calls import Call, Point
+from automata.context import CURRENT
+from automata.entity import Entity, load
+from automata.errors import InvalidArgument, StateError
+from automata.methods import Method
+from automata.state import READ, WRITE, Bounds, ObjectState, Reader
+from automata.suspending import Detached
+from automata.turn import Steps, Turn
+from automata.work import Outcome, ordinary
+from darq.overlay import Absent, Overlay
+
+if TYPE_CHECKING:
+    from automata.envelope import Envelope
+    from automata.methods import Packed
+
+_YIELDS_MAX = 100  # a body that goes on awaiting what it must not is given up
+
+
+class Objects(Steps, Protocol):
+    """What a transaction asks of the host."""
+
+    def entity(self, type_name: str, key: str) -> Entity:
+        """The object of this address."""
+
+    def overtakes(self, entity: Entity, sender: Entity) -> bool:
+        """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
+
+
+class Layered:
+    """A `Reader` of one object with a transaction's changes over the log."""
+
+    __slots__ = ("_log", "changes")
+
+    def __init__(self, log: Reader) -> None:
+        self._log = log
+        self.changes = Overlay()
+
+    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
+        """One value."""
+        value = self.changes.find(subkey)
+        return self._log.read(prefix, subkey) if isinstance(value, Absent) else value
+
+    def scan(
+        self, prefix: bytes, bounds: Bounds, limit: int, reverse: bool = False, over: Sequence[Overlay] = ()
+    ) -> list[tuple[bytes, bytes]]:
+        """Rows in order, under the given layers."""
+        return self._log.scan(prefix, bounds, limit, reverse, (*over, self.changes))
+
+
+class Conflict(BaseException):
+    """The transaction cannot go on before something else has ended. No error for its code to catch.
+
+    behind_message: messages to the object have to be delivered first; else a method holds it.
+    """
+
+    def __init__(self, entity: Entity, behind_message: bool) -> None:
+        super().__init__(entity.address)
+        self.entity = entity
+        self.behind_message = behind_message
+
+
+async def _unused(self: object) -> None:
+    """Stands for all methods of a transaction where one name is shown."""
+
+
+class Touched:
+    """One object in a transaction: its instance, over a layer of what the transaction has changed."""
+
+    method = Method("", "transaction", _unused)
+
+    def __init__(self, entity: Entity, log: Reader) -> None:
+        self.entity = entity
+        self.layer = Layered(log)
+        self.state, self.instance = load(entity.made, entity.key, self.layer, entity.prefix)
+        self.sends: list[Envelope] | None = None
+        self.sent_bytes = 0
+        self.deleted = False
+        self.written_bytes = self.largest_bytes = 0
+        self._detached = Detached()
+
+    @property
+    def overlay(self) -> Overlay | None:
+        """What was changed."""
+        changes = self.layer.changes
+        return changes if changes.writes or changes.ranges else None
+
+    def complete(self) -> bool:
+        """Whether anything was changed or sent. No method runs on it any more."""
+        self.state.written_bytes, self.state.largest_bytes = self.written_bytes, self.largest_bytes
+        return self.overlay is not None or bool(self.sends)
+
+    def keep(self, turn: InTransaction) -> None:
+        """What the method has done so far is undone with the transaction alone."""
+        state = self.state
+        self._detached.check(turn.name)
+        overlay = state.flush()
+        if overlay is not None:
+            self.written_bytes += state.written_bytes
+            self.largest_bytes = max(self.largest_bytes, state.largest_bytes)
+            self.layer.changes.absorb(overlay)
+        self._detached.add(state.detach())
+        state.settle()
+        if turn.sends is not None:
+            self.sends = [*(self.sends or ()), *turn.sends]
+            self.sent_bytes += turn.sent_bytes
+            turn.sends, turn.sent_bytes = None, 0
+        self.deleted = self.deleted or turn.deleted
+
+
+class Transaction:
+    """One run. held: the objects that are held for it; group: the highest that what it has seen depends on."""
+
+    def __init__(self, host: Objects, log: Reader, sender: Entity, held: frozenset[tuple[str, str]]) -> None:
+        self.host = host
+        self.sender = sender
+        self.group = sender.group
+        self.touched: dict[tuple[str, str], Touched] = {}
+        self.body = _Body(self, log)
+        self._held = held
+        self._log = log
+
+    def run(self, body: Callable[[], Coroutine[Any, Any, object]]) -> object:
+        """Run the body to its end. Raises what it raises, and Conflict."""
+        token = CURRENT.set(self.body)
+        try:
+            return _to_end(body(), "a transaction")
+        finally:
+            self.body.closed = True
+            CURRENT.reset(token)
+
+    def changes(self) -> list[Touched | _Body]:
+        """The objects that it has changed, or that send something; complete, so that they can be committed."""
+        changed = [touched for touched in self.touched.values() if touched.complete()]
+        return [*changed, self.body] if self.body.sends else list(changed)
+
+    def call(self, call: Call) -> object:
+        """Make a call of the body, or of a method that it calls."""
+        if call.request is not None:
+            raise InvalidArgument("a call in a transaction takes no idempotency key: give it to the call around it")
+        packed = call.pack()
+        entity = self.host.entity(call.ref.type_name, call.ref.key)
+        if entity.made.volatile:
+            raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
+        touched = self._touch(entity, call.method)
+        return self._invoke(touched, call.method, packed)
+
+    def _touch(self, entity: Entity, method: Method) -> Touched:
+        name = (entity.made.name, entity.key)
+        touched = self.touched.get(name)
+        if entity.busy and name not in self._held and not method.readonly:
+            raise Conflict(entity, behind_message=False)
+        if touched is None and self.host.overtakes(entity, self.sender):
+            raise Conflict(entity, behind_message=True)
+        if touched is None:
+            touched = self.touched[name] = Touched(entity, self._log)
+            self.group = max(self.group, entity.group)
+        return touched
+
+    def _invoke(self, touched: Touched, method: Method, packed: Packed) -> object:
+        turn = InTransaction(self, touched, method)
+        token = CURRENT.set(turn)
+        before = touched.state.mode
+        touched.state.begin(READ if method.readonly else WRITE)
+        try:
+            result = method.take_result(_to_end(method.fn(touched.instance, *method.unpack(packed)), turn.name))
+            touched.keep(turn)
+        except Exception as error:  # noqa: BLE001 - the caller gets it by value, as from any call
+            touched.state.rollback()
+            return Outcome(None, ordinary(error, turn.name), 0).take()
+        finally:
+            turn.closed = True
+            touched.state.mode = before
+            CURRENT.reset(token)
+        return result
+
+
+class _InBody(Turn):
+    """What the code of a transaction can do, in its body and in the methods that it calls."""
+
+    transaction: Transaction
+
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
+        """`await ref(...).method()`: at once, as part of the transaction."""
+        yield from self._before_calling()
+        return self.transaction.call(call)
+
+    def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
+        """One after the other: all are made, then the first error is raised."""
+        yield from self._before_calling()
+        outcomes = [self._try(call) for call in calls]
+        return [outcome.take() for outcome in outcomes]
+
+    def suspend(self, point: Point) -> Generator[Any, Any, Any]:
+        """A transaction within a transaction is part of it; nothing else can be awaited."""
+        if not isinstance(point, Inner):
+            raise StateError(f"a transaction must not await {point.kind}(): it may run more than once. Do it outside")
+        yield from self._before_calling()
+        return _to_end(point.body(), "a transaction")
+
+    def keep(self) -> None:
+        """Let whom it calls see what was changed so far."""
+
+    def _before_calling(self) -> Sequence[None]:
+        self.check_active()
+        self.keep()
+        return ()
+
+    def _try(self, call: Call) -> Outcome:
+        try:
+            return Outcome(self.transaction.call(call), None, 0)
+        except Exception as error:  # noqa: BLE001 - it is raised when all calls were made
+            return Outcome(None, error, 0)
+
+
+@runtime_checkable
+class Inner(Protocol):
+    """A point that is a transaction."""
+
+    def body(self) -> Coroutine[Any, Any, object]:
+        """Its body, to be run once more."""
+
+
+class _Body(_InBody):
+    """The body itself, which is no method of any object: what it sends, the object around it sends."""
+
+    def __init__(self, transaction: Transaction, log: Reader) -> None:
+        entity = transaction.sender
+        super().__init__(transaction.host, entity, Touched.method, ObjectState(log, entity.prefix, {}))
+        self.transaction = transaction
+        self.overlay: Overlay | None = None
+
+
+class InTransaction(_InBody):
+    """A method that runs as part of a transaction."""
+
+    def __init__(self, transaction: Transaction, touched: Touched, method: Method) -> None:
+        super().__init__(transaction.host, touched.entity, method, touched.state)
+        self.transaction = transaction
+        self._touched = touched
+
+    def keep(self) -> None:
+        """Let whom it calls see what was changed so far: they may come back to this object."""
+        self._touched.keep(self)
+
+
+def _to_end(coroutine: Coroutine[Any, Any, object], what: str) -> object:
+    """Run code that must not wait for anything outside of the transaction."""
+    step: Callable[[Any], object] = coroutine.send
+    given: object = None
+    for _ in range(_YIELDS_MAX):
+        try:
+            step(given)
+        except StopIteration as stop:
+            return stop.value
+        given = StateError(f"{what} awaits what is no automaton, in a transaction: do that before or after it")
+        step = coroutine.throw
+    coroutine.close()
+    raise StateError(f"{what} goes on awaiting what is no automaton, in a transaction")

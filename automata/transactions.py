@@ -1,0 +1,181 @@
+"""`transaction(fn, *args)`: several objects of one application change together or not at all.
+
+The papers leave this to future work (LambdaObjects §3.1). Within a store it is a single group of the log, so all that
+is to be settled is who else uses the objects meanwhile. A transaction runs without a pause, so only a method that
+holds an object across outside work can be in its way: then everything is undone, the transaction waits for that
+object, and runs again while it holds all objects that it has met so. They are taken in one order, and nobody who
+waits for one of them holds another, so transactions cannot wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+from automata.calls import Awaited
+from automata.context import running_method
+from automata.entity import Entity
+from automata.errors import InvalidArgument, TransactionConflict
+from automata.journal import ANYTHING
+from automata.methods import Kind
+from automata.stage import Stage
+from automata.transaction import Conflict, Objects, Transaction
+from automata.values.classes import class_name
+from automata.waiting import HoldAgain
+from automata.work import Caller, Outcome, Reply
+from darq.log import Log
+
+CONFLICTS_MAX = 16
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Body = Callable[[], Coroutine[Any, Any, object]]
+
+
+async def transaction(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run an async function whose calls happen together or not at all, and at one point of time for everybody else.
+
+    Inside a method: `fn` calls methods of objects of this application, which read and write as one step; an exception
+    that leaves it undoes all of it. It awaits no effects, no sleeps and nothing foreign, because it is run again when
+    another method holds one of the objects. A commit point of the method around it, which resumes behind it after a
+    crash. Raises TransactionConflict if it met held objects again and again, StateError outside of a method.
+    """
+    running = running_method("transaction()")
+    return cast("T", await Awaited(running.suspend(Transact(partial(fn, *args, **kwargs)))))
+
+
+class Holder(Objects, Protocol):
+    """What running transactions asks of the host."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def admit(self) -> None:
+        """Raise what keeps steps from running now."""
+
+    def release(self, entity: Entity) -> None:
+        """The object is free: give it to who waits longest."""
+
+    def hand_over(self) -> None:
+        """Deliver messages that wait."""
+
+    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run in a task that ends when the app closes."""
+
+
+class Transactions:
+    """Runs the transactions of one host."""
+
+    def __init__(self, host: Holder, log: Log, stage: Stage) -> None:
+        self._host = host
+        self._log = log
+        self._stage = stage
+
+    def transact(self, body: Body, sender: Entity, caller: Caller | None) -> Reply:
+        """Run a transaction now if nothing is in its way, else as soon as that is so. sender: whose method it is."""
+        try:
+            return self._attempt(body, sender, caller, frozenset())
+        except Conflict as conflict:
+            return self._host.run_beside(self._retry(body, sender, caller, conflict))
+
+    def _attempt(self, body: Body, sender: Entity, caller: Caller | None, held: frozenset[tuple[str, str]]) -> Outcome:
+        run = Transaction(self._host, self._log, sender, held)
+        try:
+            self._host.admit()
+            outcome = Outcome(ANYTHING.take(run.run(body)), None, 0)
+            outcome.group = max(run.group, self._stage.commit_together(run, caller, outcome))
+        except Exception as error:  # noqa: BLE001 - whatever the body raises is its outcome
+            outcome = Outcome(None, error, run.group)
+            if caller is not None:
+                caller.answer(outcome, ANYTHING)
+        return outcome
+
+    async def _retry(self, body: Body, sender: Entity, caller: Caller | None, conflict: Conflict) -> Outcome:
+        needed: dict[tuple[str, str], Entity] = {}
+        for _ in range(CONFLICTS_MAX):
+            if conflict.behind_message:
+                self._host.hand_over()
+                await asyncio.sleep(0)
+            else:
+                needed[conflict.entity.made.name, conflict.entity.key] = conflict.entity
+            held: list[Entity] = []
+            try:
+                for name in sorted(needed):
+                    await self._hold(needed[name])
+                    held.append(needed[name])
+                return self._attempt(body, sender, caller, frozenset(needed))
+            except Conflict as another:
+                conflict = another
+            finally:
+                for entity in held:
+                    self._host.release(entity)
+        met = ", ".join(entity.address for entity in needed.values()) or conflict.entity.address
+        error = TransactionConflict(f"a transaction of {sender.address} met held objects {CONFLICTS_MAX} times: {met}")
+        outcome = Outcome(None, error, 0)
+        if caller is not None:
+            caller.answer(outcome, ANYTHING)
+        return outcome
+
+    async def _hold(self, entity: Entity) -> None:
+        if not entity.busy and not entity.queue:
+            entity.busy = True
+            return
+        waiting = HoldAgain(entity, self._host.loop.create_future())
+        entity.pins += 1
+        entity.queue.append(waiting)
+        try:
+            await waiting.turn_up
+        except asyncio.CancelledError:
+            if waiting.turn_up.cancelled():
+                entity.pins -= 1
+            else:
+                self._host.release(entity)
+            raise
+
+
+class Runner(Protocol):
+    """The host, as far as the commit point needs it."""
+
+    def transact(self, body: Body, sender: Entity, caller: Caller | None) -> Reply:
+        """Run a transaction."""
+
+
+class Caught(Protocol):
+    """The method that awaits it."""
+
+    entity: Entity
+
+    @property
+    def host(self) -> Runner:
+        """Who runs it."""
+
+
+class Transact:
+    """`await transaction(fn, *args)`."""
+
+    kind = "transaction"
+    due = 0.0
+    needs_durable = False
+    frees = True
+
+    def __init__(self, fn: Callable[[], object]) -> None:
+        self._fn = fn
+        called = fn.func if isinstance(fn, partial) else fn
+        self.targets = [getattr(called, "__qualname__", class_name(type(called)))]
+
+    def body(self) -> Coroutine[Any, Any, object]:
+        """Its body, to be run once more. Raises InvalidArgument for what is no async function."""
+        made = self._fn()
+        if not isinstance(made, Coroutine):
+            raise InvalidArgument(f"transaction() takes an async function and its arguments, not {self.targets[0]}")
+        return made
+
+    def result(self, index: int) -> Kind:
+        """Whatever it gives."""
+        return ANYTHING
+
+    def start(self, turn: Caught, index: int, caller: Caller | None) -> Reply:
+        """Run it."""
+        return turn.host.transact(self.body, turn.entity, caller)
