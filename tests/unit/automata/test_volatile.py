@@ -28,9 +28,9 @@ from automata import (
     send,
     sleep,
 )
+from automata.app import App
 from automata.applies import Applies
 from darq.memory import MemoryStore
-from automata.app import App
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
 
 
