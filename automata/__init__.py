@@ -6,7 +6,7 @@ from automata.automaton import automaton
 from automata.context import delete, logger, now, random, record, uuid4
 from automata.declare import object_type, readonly
 from automata.delivery import Letter
-from automata.invocation import call, gather, send
+from automata.invocation import call, cancel, gather, send
 from automata.list import List
 from automata.map import Map
 from automata.pausing import effect, sleep
@@ -26,6 +26,7 @@ __all__ = [
     "apply",
     "automaton",
     "call",
+    "cancel",
     "delete",
     "effect",
     "errors",

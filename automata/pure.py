@@ -7,6 +7,7 @@ from typing import Any, Never
 
 from automata.calls import Call, Point
 from automata.errors import StateError
+from automata.when import When
 
 
 def impure(address: str) -> StateError:
@@ -42,7 +43,11 @@ class Pure:
         """Refuse."""
         raise impure(self.address)
 
-    def send(self, call: Call) -> None:
+    def send(self, call: Call, when: When | None = None) -> str:
+        """Refuse."""
+        raise impure(self.address)
+
+    def cancel(self, message_id: str) -> bool:
         """Refuse."""
         raise impure(self.address)
 

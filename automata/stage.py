@@ -19,6 +19,7 @@ from automata.keyed import Keyed
 from automata.methods import Method
 from automata.open_invocations import OpenInvocations
 from automata.state import ObjectState
+from automata.timing import Timing
 from automata.transaction import Transaction
 from automata.turn import Turn
 from automata.volatile import VolatileState
@@ -39,6 +40,7 @@ class Changes(Protocol):
     state: ObjectState
     sends: list[Envelope] | None
     sent_bytes: int
+    timing: Timing | None
     deleted: bool
 
 
@@ -172,6 +174,8 @@ class Stage:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
+        if turn.timing is not None:
+            turn.timing.stage(step)
         records = step.records = turn.state.records
         if (overlay is not None or records is not None) and (not entity.exists or turn.deleted):
             return self._note_existence(entity, step, turn.deleted)
