@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType, FunctionType
-from typing import Any, TypeVar, get_origin, overload
+from typing import Any, TypeVar, Unpack, get_origin, overload
 
 from automata.applies import Applies, check_apply, classes_of, is_apply
 from automata.class_body import (
@@ -17,7 +17,6 @@ from automata.class_body import (
     UnresolvedName,
     check_class,
     declared_default,
-    fault,
     field_annotations,
     function_frame,
     invocable_methods,
@@ -27,16 +26,20 @@ from automata.class_body import (
     type_hints,
     undeclared,
 )
+from automata.declaration_fault import fault
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE
 from automata.reference import ObjectRef
 from automata.refs import ref_class
+from automata.type_options import GivenOptions, check_names, type_options
 from automata.types import REGISTRY
 from automata.values.value_type import value_type
 from automata.volatile_fields import VolatileField, VolatileMutableField
 from automata.volatile_type import VolatileType
 
 C = TypeVar("C", bound=type)
+
+_OF_OBJECTS = frozenset({"version", "migrate", "time_to_live"})
 
 _NO_COLLECTION = (
     "List, Map and Set keep their entries in rows, and the fields of an automaton are plain values in memory: use "
@@ -47,31 +50,37 @@ _NO_COLLECTION = (
 @overload
 def automaton(cls: C, /) -> C: ...
 @overload
-def automaton(*, name: str | None = None) -> Callable[[C], C]: ...
+def automaton(*, name: str | None = None, **options: Unpack[GivenOptions]) -> Callable[[C], C]: ...
 def automaton(cls: C | None = None, /, *, name: str | None = None, **options: object) -> C | Callable[[C], C]:
     """Make a class the type of automata: message handlers with volatile state (SSMS §2).
 
     Annotated names are fields, which `@apply` methods alone may change; `async def` methods are handlers, which
     `record` what has happened and `send`. After a failure what was recorded is applied again, in order.
-    Raises DeclarationError, with the line at fault.
+    name: of the type, if not the class's. Of the options at `automata.type_options.TypeOptions` it takes those that are
+    not about stored fields. Raises DeclarationError, with the line at fault.
     """
-    for option in options:
-        raise DeclarationError(f"@automaton takes no option {option!r}: it takes name=...")
+    check_names("automaton", options)
+    for option in _OF_OBJECTS & options.keys():
+        raise DeclarationError(f"@automaton takes no {option}=...: that is for the stored fields of objects. Remove it")
     frame = function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:
-        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame))
+        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame, options))
         return plain
 
     return define if cls is None else define(cls)
 
 
-def definition(cls: type, name: str, frame: FrameType | None = None) -> VolatileType:
+def definition(
+    cls: type, name: str, frame: FrameType | None = None, options: Mapping[str, object] | None = None
+) -> VolatileType:
     """The definition of one decorated class, and the class prepared for its instances.
 
-    frame: of the function that defines it, if one does: its annotations may name what is local there.
+    frame: of the function that defines it, if one does: its annotations may name what is local there. options: what
+    its decorator was given besides the name.
     """
     check_class(cls, name, "automaton")
+    checked = type_options(cls, options or {})
     annotations = field_annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
     saving = _saving(cls)
@@ -88,7 +97,7 @@ def definition(cls: type, name: str, frame: FrameType | None = None) -> Volatile
             type.__setattr__(cls, field, descriptor)
         return fields
 
-    made = VolatileType(name, cls, methods, resolve)
+    made = VolatileType(name, cls, methods, resolve, checked)
     made.checkpoint, made.restore = saving.get("checkpoint"), saving.get("restore")
     made.ref_class = ref_class(made)
     _install(cls, made)

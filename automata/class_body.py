@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
-import textwrap
 import typing
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any, ClassVar, Final, get_origin
 
+from automata.declaration_fault import fault
 from automata.errors import DeclarationError, StateError
 from automata.list import List
 from automata.map import Map
@@ -147,24 +146,3 @@ def type_hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> di
     except NameError as error:
         error_here = fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
         raise UnresolvedName(*error_here.args) from None
-
-
-def fault(cls: type, name: str | None, sentence: str) -> DeclarationError:
-    """A DeclarationError about a name in the class, or about the class itself, with its line."""
-    what = f"{cls.__name__}.{name}" if name else cls.__name__
-    return DeclarationError(f"{what}: {sentence} ({_line(cls, name)})")
-
-
-def _line(cls: type, name: str | None) -> str:
-    """FILE:LINE of a name in a class, as exactly as the source can be found."""
-    try:
-        file, (lines, first) = inspect.getsourcefile(cls) or "?", inspect.getsourcelines(cls)
-    except (OSError, TypeError):
-        return f"in module {cls.__module__}"
-    body = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    for node in getattr(body, "body", ()):
-        target = getattr(node, "target", None)
-        targets = [target, *getattr(node, "targets", ())]
-        if name in (getattr(node, "name", None), *(getattr(t, "id", None) for t in targets)) and name:
-            return f"{file}:{first + node.lineno - 1}"
-    return f"{file}:{first}"

@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, TypeVar, get_args, get_origin, overload
+from typing import Any, TypeVar, Unpack, get_args, get_origin, overload
 
 from automata.applies import is_apply
 from automata.class_body import (
@@ -17,7 +17,6 @@ from automata.class_body import (
     UnresolvedName,
     check_class,
     declared_default,
-    fault,
     field_annotations,
     function_frame,
     invocable_methods,
@@ -28,6 +27,7 @@ from automata.class_body import (
     undeclared,
 )
 from automata.collection import Collection, CollectionField
+from automata.declaration_fault import fault
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
 from automata.list import List
@@ -36,6 +36,7 @@ from automata.methods import READONLY, Readonly
 from automata.reference import ObjectRef
 from automata.refs import ref_class
 from automata.state import WRITE
+from automata.type_options import GivenOptions, check_names, type_options
 from automata.types import REGISTRY, AutomatonType
 from automata.values.key_types import check_key_type
 from automata.values.value_type import value_type
@@ -44,7 +45,6 @@ C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COLLECTIONS: dict[object, type[Collection]] = {made: made for made in COLLECTIONS}
-_LATER_OPTIONS = frozenset({"version", "migrate", "compute", "num_cpus", "num_gpus"})
 
 
 @overload
@@ -69,40 +69,39 @@ def readonly(fn: F | None = None, /, *, cache: bool = False) -> F | Callable[[F]
 @overload
 def object_type(cls: C, /) -> C: ...
 @overload
-def object_type(*, name: str | None = None) -> Callable[[C], C]: ...
+def object_type(*, name: str | None = None, **options: Unpack[GivenOptions]) -> Callable[[C], C]: ...
 def object_type(cls: C | None = None, /, *, name: str | None = None, **options: object) -> C | Callable[[C], C]:
     """Make a class the type of durable objects (LambdaObjects §3).
 
     Annotated names are fields, `async def` methods are the invocable surface, everything else stays plain Python.
+    name: of the type, if not the class's. The other options are described at `automata.type_options.TypeOptions`.
     Raises DeclarationError, with the line at fault.
     """
-    _check_options(options)
+    check_names("object_type", options)
     frame = function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:
-        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame))
+        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame, options))
         return plain
 
     return define if cls is None else define(cls)
 
 
-def _check_options(options: Mapping[str, object]) -> None:
-    for option in options:
-        if option in _LATER_OPTIONS:
-            raise DeclarationError(f"@object_type({option}=...) is not there yet: a later release has it. Remove it")
-        raise DeclarationError(f"@object_type takes no option {option!r}: it takes name=...")
-
-
-def definition(cls: type, name: str, frame: FrameType | None = None) -> AutomatonType:
+def definition(
+    cls: type, name: str, frame: FrameType | None = None, options: Mapping[str, object] | None = None
+) -> AutomatonType:
     """The definition of one decorated class, and the class prepared for its instances.
 
-    frame: of the function that defines it, if one does: its annotations may name what is local there.
+    frame: of the function that defines it, if one does: its annotations may name what is local there. options: what
+    its decorator was given besides the name.
     """
     check_class(cls, name, "object_type")
+    checked = type_options(cls, options or {})
     annotations = field_annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
     _refuse_applies(cls)
-    made = AutomatonType(name, cls, invocable_methods(cls, name), lambda: _resolve(made, annotations, defaults, frame))
+    methods = invocable_methods(cls, name)
+    made = AutomatonType(name, cls, methods, lambda: _resolve(made, annotations, defaults, frame), checked)
     made.ref_class = ref_class(made)
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from automata.applies import Applies
+from automata.type_options import TypeOptions
 from automata.types import AutomatonType
 
 if TYPE_CHECKING:
@@ -22,9 +23,14 @@ class VolatileType(AutomatonType):
     volatile = True
 
     def __init__(
-        self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, VolatileField]]
+        self,
+        name: str,
+        cls: type,
+        methods: dict[str, Method],
+        resolve: Callable[[], dict[str, VolatileField]],
+        options: TypeOptions,
     ) -> None:
-        super().__init__(name, cls, methods, lambda: dict(self._fill(resolve)))
+        super().__init__(name, cls, methods, lambda: dict(self._fill(resolve)), options)
         self.applies = Applies(name, ())
         self.volatile_fields: dict[str, VolatileField] = {}
         self.checkpoint: Callable[[Any], object] | None = None

@@ -1,9 +1,8 @@
-"""The fields of one object as its rows hold them, with or without its type (row layout: `automata.state`).
+"""The fields of one object as its rows hold them, with or without its type, for people.
 
 Of an automaton the rows are its last checkpoint; with its type, what was recorded since is applied to that.
 """
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,21 +12,21 @@ from automata.entity import load
 from automata.errors import InvalidArgument
 from automata.fields import MutableField, PickledField, ValueField
 from automata.partitions import partition_of
-from automata.state import ENTRY, READ, VALUE
+from automata.state import READ
+from automata.stored_fields import LIST, MAP, SET, StoredCollection, StoredFields
 from automata.types import AutomatonType
 from automata.values import ordered
+from automata.values.untyped import decode_untyped
 from automata.volatile_type import VolatileType
 from darq import keys
-from darq.records import StoreReader, stored
+from darq.records import StoreReader
 from darq.store import Store
 from ssms.cli.address import Address
-from ssms.cli.untyped import decode_untyped
 
 CHECKPOINT = "checkpoint()"
 """In place of fields: what the class's own checkpoint gave."""
 
-_KINDS = {b"L": "List", b"M": "Map", b"S": "Set"}
-_count, _ends = struct.Struct(">cQ"), struct.Struct(">cQQ")
+_KINDS = {LIST: "List", MAP: "Map", SET: "Set"}
 
 Decode = Callable[[bytes], object]
 
@@ -47,19 +46,18 @@ class StoredObject:
 
     def __init__(self, store: Store, address: Address, made: AutomatonType | None, entries_max: int) -> None:
         partition = partition_of(address.type_name, address.key)
-        self._partition = partition
-        self._key = address.key
         self.exists = store.get(keys.partition_key(keys.DIRECTORY, partition)) is not None
-        self._store = store
-        self._prefix = keys.partition_key(keys.STATE, partition)
+        self._partition, self._prefix = partition, keys.partition_key(keys.STATE, partition)
+        self._key = address.key
+        self._reader = StoreReader(store)
+        self._stored = StoredFields(self._reader, self._prefix)
         self._made = made
         self._entries_max = entries_max or keys.ALL
 
     def records(self) -> int:
         """How many records of an automaton follow its checkpoint."""
-        covered = self._store.get(self._prefix + COVERED)
-        after_lsn = keys.number_of(covered) if covered else 0
-        return sum(1 for _ in stored(self._store, self._partition, after_lsn))
+        covered = self._reader.read(self._prefix, COVERED)
+        return sum(1 for _ in self._reader.replay(self._partition, keys.number_of(covered) if covered else 0))
 
     def fields(self) -> dict[str, object]:
         """Its fields by name: those with rows, and with a type the others at their defaults.
@@ -69,24 +67,19 @@ class StoredObject:
         if isinstance(self._made, VolatileType):
             return self._rebuilt(self._made)
         found = self._declared()
-        at, end = self._prefix, keys.after(self._prefix)
-        while rows := self._store.scan(at, end, 1):
-            row, data = rows[0]
-            name, kind, _ = _split(row[len(self._prefix) :])
-            if not name:
-                if row.endswith(CUSTOM):
-                    found[CHECKPOINT] = decode_untyped(data)
-                at = row + b"\x00"
-            elif kind == VALUE:
+        custom = self._reader.read(self._prefix, CUSTOM)
+        if custom is not None:
+            found[CHECKPOINT] = decode_untyped(custom)
+        for name in self._stored:
+            data = self._stored.value(name)
+            if data is not None:
                 found[name] = self._decoder(name)(data)
-                at = row + b"\x00"
-            else:
-                found[name] = self._entries(name, data)
-                at = keys.after(self._prefix + name.encode() + ENTRY)
+            elif (stored := self._stored.collection(name)) is not None:
+                found[name] = self._entries(name, stored)
         return found
 
     def _rebuilt(self, made: VolatileType) -> dict[str, object]:
-        state, instance = load(made, self._key, StoreReader(self._store), self._prefix)
+        state, instance = load(made, self._key, self._reader, self._prefix)
         state.begin(READ)
         return {name: field.plain(instance) for name, field in made.fields.items()}
 
@@ -109,28 +102,14 @@ class StoredObject:
             return _typed(field.kind.decode)
         return decode_untyped  # a pickle is not opened to be looked at: that would run its code
 
-    def _entries(self, name: str, size_row: bytes) -> Entries:
-        kind = _KINDS[size_row[:1]]
-        if kind == "List":
-            _, first, behind = _ends.unpack(size_row)
-            rows = self._rows(name, reverse=True)[::-1]
-            return Entries(kind, behind - first, [self._decoder(name)(data) for _, data in rows])
-        _, size = _count.unpack(size_row)
-        rows = self._rows(name, reverse=False)
-        if kind == "Set":
+    def _entries(self, name: str, stored: StoredCollection) -> Entries:
+        kind, size, decode = _KINDS[stored.sort], stored.size, self._decoder(name)
+        rows = self._stored.some(name, self._entries_max, reverse=stored.sort == LIST)
+        if stored.sort == LIST:
+            return Entries(kind, size, [decode(data) for _, data in reversed(rows)])
+        if stored.sort == SET:
             return Entries(kind, size, [ordered.decode(key) for key, _ in rows])
-        return Entries(kind, size, [(ordered.decode(key), self._decoder(name)(data)) for key, data in rows])
-
-    def _rows(self, name: str, reverse: bool) -> list[tuple[bytes, bytes]]:
-        prefix = self._prefix + name.encode() + ENTRY
-        rows = self._store.scan(prefix, keys.after(prefix), self._entries_max, reverse)
-        return [(row[len(prefix) :], data) for row, data in rows]
-
-
-def _split(subkey: bytes) -> tuple[str, bytes, bytes]:
-    """(field name, tag, rest) of a subkey."""
-    at = subkey.index(b"\x00")
-    return subkey[:at].decode(), subkey[at : at + 2], subkey[at + 2 :]
+        return Entries(kind, size, [(ordered.decode(key), decode(data)) for key, data in rows])
 
 
 def _typed(decode: Decode) -> Decode:

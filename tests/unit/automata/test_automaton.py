@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from automata import Map, apply, automaton, errors, object_type, readonly, ref
+from automata import Map, Retry, apply, automaton, errors, object_type, readonly, ref
 from automata.types import REGISTRY
 
 
@@ -38,6 +38,17 @@ def test_an_automaton_is_registered_under_its_name_or_the_given_one() -> None:
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(errors.DeclarationError, match="@automaton takes no option 'colour'"):
         automaton(colour=1)  # type: ignore[call-overload]
+    with pytest.raises(errors.DeclarationError, match=r"@automaton takes no version=\.\.\."):
+        automaton(version=2)
+
+
+def test_options_that_are_not_about_stored_fields_are_taken() -> None:
+    @automaton(strict_order=True, retry=Retry(tries=2))
+    class A:
+        n: int = 0
+
+    options = REGISTRY.get("A").options
+    assert (options.strict_order, options.retry.tries) == (True, 2)
 
 
 @pytest.mark.parametrize("annotation", [Map[int, int], "Map[int, int]"])
