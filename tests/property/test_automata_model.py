@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automata import apply, automaton, call, delete, delivery, readonly, record, ref, replay_cost, send
+from automata import Retry, apply, automaton, call, delete, readonly, record, ref, replay_cost, send
 from darq.limits import Limits
 from tests.memory_app import crashing, memory_app, seeded_store, settled
 
@@ -30,7 +29,7 @@ class Got:
     number: int
 
 
-@automaton
+@automaton(retry=Retry(first_seconds=0.0005))
 class Node:
     key: str
     count: int = 0
@@ -166,8 +165,3 @@ def test_an_automaton_is_what_its_operations_make_of_it_through_any_crashes(
         mock.patch.object(replay_cost, "RECORD_BYTES_PER_US", 1e9),
     ):
         asyncio.run(scenario())
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from automata import (
+    Retry,
     apply,
     automaton,
     call,
     delete,
-    delivery,
     effect,
     errors,
     gather,
@@ -54,7 +54,7 @@ class Boom(Exception):
     pass
 
 
-@automaton
+@automaton(retry=Retry(first_seconds=0.0005))
 class Ledger:
     key: str
     total: int = 0
@@ -232,7 +232,6 @@ EMPTY: tuple[int, dict[str, int], list[int]] = (0, {}, [])
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
     monkeypatch.setattr(Waiting, "begun", asyncio.Event())
     monkeypatch.setattr(Waiting, "over", asyncio.Event())
 
