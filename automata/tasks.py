@@ -168,8 +168,8 @@ class Tasks:
         entity, method, state = turn.entity, turn.method, turn.state
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
-        state.begin(READ)
         try:
+            state.begin(READ)
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
             state.flush()
             return Outcome(result, None, turn.group)
