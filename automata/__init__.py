@@ -4,7 +4,7 @@ from automata import errors
 from automata.context import delete, logger, now, random, uuid4
 from automata.declare import object_type, readonly
 from automata.delivery import Letter
-from automata.invocation import call, gather, send
+from automata.invocation import call, cancel, gather, send
 from automata.list import List
 from automata.map import Map
 from automata.pausing import effect, sleep
@@ -22,6 +22,7 @@ __all__ = [
     "Ref",
     "Set",
     "call",
+    "cancel",
     "delete",
     "effect",
     "errors",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from automata import failure, letters
 from automata.absent_types import AbsentTypes
+from automata.alarms import Alarms
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
 from automata.errors import DeclarationError, StateError, StorageFull
 from automata.parking import Parking, as_message
@@ -64,6 +65,7 @@ class Delivery:
         self._quarantine = Quarantine(self._log)
         self._parking = Parking(self._log, host.clock)
         self._absent = AbsentTypes(self._parking, self._log.inbox)
+        self.alarms = Alarms(host)
         self._resolving: set[str] = set()  # types that are looked at again in a while
         self._running = 0
         self._running_max = self._log.limits.deliveries_running_max
@@ -77,10 +79,12 @@ class Delivery:
             self._at(max(0.0, parked.due_ms / 1000 - self._host.clock()), key)
         for name in self._absent.load():
             self.type_defined(name)
+        self.alarms.start()
 
     def stop(self) -> None:
         """Deliver no more; what is stored goes on in the next life."""
         self._stopped = True
+        self.alarms.stop()
 
     def run(self, seconds: float) -> bool:
         """Deliver for at most `seconds`; whether something is left that can be delivered now."""
@@ -95,6 +99,8 @@ class Delivery:
             if message is None:
                 if self._absent.recall():
                     return True
+                if self.alarms.more:
+                    return self.alarms.ring()
                 self._quarantine.finish()
                 return False
             try:

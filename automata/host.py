@@ -29,6 +29,7 @@ from automata.read_cache import ReadCache
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
+from automata.timing import Timing
 from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
@@ -96,6 +97,14 @@ class Host:
         ref = call.ref
         envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
         return envelope, self.check_size(call, envelope.packed)
+
+    def timing(self) -> Timing:
+        """What one step does about timers."""
+        return Timing(self.log)
+
+    def take_lsn(self) -> int:
+        """A number for a row that a step will set."""
+        return self.log.take_lsn()
 
     def check_size(self, call: Call, packed: Packed) -> int:
         """About the bytes of a call's arguments. Raises InvalidArgument if they are over the limit of a message."""

@@ -140,6 +140,8 @@ async def stats(engine: Engine) -> dict[str, int]:
         "groups_durable": log.gate.durable,
         "objects_in_memory": len(host.entities),
         "messages_in_memory": log.inbox.pending_in_memory(),
+        "timers_ringing": log.timers.on_their_way(),
+        "timers_next_due_ms": log.timers.next_ms or 0,
         "calls_queued": host.queued,
         "cache_hits": host.read_cache.hits,
         "cache_misses": host.read_cache.misses,

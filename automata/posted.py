@@ -1,6 +1,6 @@
 """One-way messages from outside that carry a request id: sent again under the same one, they are one message.
 
-The number of the message is recorded in the step that stores it (the request row of no object), so that a client that
+The id of the message is recorded in the step that stores it (the request row of no object), so that a client that
 did not hear of it gets the same message id again.
 """
 
@@ -11,7 +11,6 @@ from hashlib import blake2b
 from automata.calls import Call
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument
-from darq import keys
 from darq.log import Log
 from darq.step import Step
 
@@ -24,8 +23,8 @@ class Posted:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def find(self, call: Call, envelope: Envelope) -> int | None:
-        """The number of the message that is stored under the call's request id. InvalidArgument if it is another."""
+    def find(self, call: Call, envelope: Envelope) -> str | None:
+        """The id of the message that is stored under the call's request id. InvalidArgument if it is another."""
         if call.request is None:
             return None
         log = self._log
@@ -34,14 +33,14 @@ class Posted:
             return None
         if found.fingerprint != _fingerprint(envelope):
             raise InvalidArgument(f"the request id {call.request!r} was used for another message: take a new one")
-        return keys.number_of(found.outcome)
+        return found.outcome.decode()
 
-    def record(self, call: Call, envelope: Envelope, step: Step) -> None:
-        """Let the step that stores the message, which is its first, record its number."""
+    def record(self, call: Call, envelope: Envelope, step: Step, message_id: str) -> None:
+        """Let the step that stores the message record its id."""
         if call.request is not None:
-            log = self._log
-            number, now_ms = keys.number(log.next_lsn), int(log.clock() * 1000)
-            log.requests.record(step, call.request.encode(), _fingerprint(envelope), number, now_ms)
+            now_ms = int(self._log.clock() * 1000)
+            fingerprint = _fingerprint(envelope)
+            self._log.requests.record(step, call.request.encode(), fingerprint, message_id.encode(), now_ms)
 
 
 def _fingerprint(envelope: Envelope) -> bytes:

@@ -18,6 +18,7 @@ from automata.keyed import Keyed
 from automata.methods import Method
 from automata.open_invocations import OpenInvocations
 from automata.state import ObjectState
+from automata.timing import Timing
 from automata.transaction import Transaction
 from automata.turn import Turn
 from automata.work import Caller, Outcome, Work
@@ -37,6 +38,7 @@ class Changes(Protocol):
     state: ObjectState
     sends: list[Envelope] | None
     sent_bytes: int
+    timing: Timing | None
     deleted: bool
 
 
@@ -148,6 +150,8 @@ class Stage:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
+        if turn.timing is not None:
+            turn.timing.stage(step)
         if overlay is not None and (not entity.exists or turn.deleted):
             return self._note_existence(entity, step, turn.deleted)
         return entity.exists

@@ -141,6 +141,7 @@ class Tasks:
             outcome = self._stage.fail(turn, ordinary(error, turn.name))
         finally:
             turn.closed = True
+            turn.end_timing()
             state.mode = IDLE
             if turn.held:
                 host.release(entity)

@@ -16,6 +16,7 @@ from automata.errors import InvalidArgument, StateError
 from automata.methods import Method
 from automata.state import READ, WRITE, Bounds, ObjectState, Reader
 from automata.suspending import Detached
+from automata.timing import Timing
 from automata.turn import Steps, Turn
 from automata.work import Outcome, ordinary
 from darq.overlay import Absent, Overlay
@@ -85,6 +86,7 @@ class Touched:
         self.state, self.instance = load(entity.made, entity.key, self.layer, entity.prefix)
         self.sends: list[Envelope] | None = None
         self.sent_bytes = 0
+        self.timing: Timing | None = None
         self.deleted = False
         self.written_bytes = self.largest_bytes = 0
         self._detached = Detached()
@@ -98,7 +100,7 @@ class Touched:
     def complete(self) -> bool:
         """Whether anything was changed or sent. No method runs on it any more."""
         self.state.written_bytes, self.state.largest_bytes = self.written_bytes, self.largest_bytes
-        return self.overlay is not None or bool(self.sends)
+        return self.overlay is not None or bool(self.sends) or self.timing is not None
 
     def keep(self, turn: InTransaction) -> None:
         """What the method has done so far is undone with the transaction alone."""
@@ -115,6 +117,11 @@ class Touched:
             self.sends = [*(self.sends or ()), *turn.sends]
             self.sent_bytes += turn.sent_bytes
             turn.sends, turn.sent_bytes = None, 0
+        if turn.timing is not None:
+            if self.timing is not None:
+                self.timing.absorb(turn.timing)
+            self.timing = self.timing or turn.timing
+            turn.timing = None
         self.deleted = self.deleted or turn.deleted
 
 
@@ -142,7 +149,7 @@ class Transaction:
     def changes(self) -> list[Touched | _Body]:
         """The objects that it has changed, or that send something; complete, so that they can be committed."""
         changed = [touched for touched in self.touched.values() if touched.complete()]
-        return [*changed, self.body] if self.body.sends else list(changed)
+        return [*changed, self.body] if self.body.sends or self.body.timing is not None else list(changed)
 
     def call(self, call: Call) -> object:
         """Make a call of the body, or of a method that it calls."""

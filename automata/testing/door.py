@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from automata.calls import Awaited, Call, Sent
+from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.engine import Engine
 from automata.errors import AutomataError, OutcomeUnknown, StateError
 from automata.methods import Packed
@@ -19,6 +19,7 @@ from automata.partitions import partition_of
 from automata.testing.audit import CLIENT
 from automata.testing.disk import Disk
 from automata.testing.faults import Fault, Faults
+from automata.when import When
 from darq.errors import StoreClosed
 
 _DIED = (OutcomeUnknown, StoreClosed)  # what callers hear of an engine that dies; from a living one, it is an answer
@@ -45,8 +46,8 @@ class _Post:
     id = ""
     refused: Exception | None = None
 
-    def __init__(self, call: Call, request: str) -> None:
-        self.call, self.request, self.packed = call, request, call.pack()
+    def __init__(self, call: Call, when: When | None, request: str) -> None:
+        self.call, self.when, self.request, self.packed = call, when, request, call.pack()
         self.written: asyncio.Future[None]
         self.outside: Sent
 
@@ -55,7 +56,7 @@ class _Post:
 
     def to(self, engine: Engine) -> None:
         try:
-            sent = engine.router.post(self.attempt())
+            sent = engine.router.post(self.attempt(), self.when)
             self.id, self.refused = sent.id, None
             self.written = engine.host.loop.create_task(_await(sent))
         except Exception as error:  # noqa: BLE001 - a refusal, which is its sender's; or the engine's death
@@ -134,14 +135,36 @@ class Door:
         """Make the call, as often as the engine dies before it has answered."""
         return (yield from self._call(call).__await__())
 
-    def post(self, call: Call) -> Sent:
+    def post(self, call: Call, when: When | None = None) -> Sent:
         """Send the message. Its id is final when the result was awaited."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            sent: Sent = self._submit(self._post_here(call))
+            sent: Sent = self._submit(self._post_here(call, when))
             return sent
-        return self._post(call)
+        return self._post(call, when)
+
+    def keeps(self, message_id: str) -> bool:
+        """Whether the message of this id is, or was, kept until it is due in this app."""
+        return self._engine is not None and self._engine.router.keeps(message_id)
+
+    def cancel(self, message_id: str) -> Cancelled:
+        """Cancel a message that is due later. The answer is that of the life in which it was asked first."""
+        if self._engine is None:
+            raise StateError("the simulated engine has just died: await something before you cancel()")
+        cancelled = self._engine.router.cancel(message_id)
+        return Cancelled(cancelled.never_delivered, self._loop.create_task(self._cancelled(message_id, cancelled)))
+
+    async def _cancelled(self, message_id: str, cancelled: Cancelled) -> None:
+        """Wait until some life has made it durable."""
+        first: Cancelled | None = cancelled
+
+        async def ask(engine: Engine) -> None:
+            nonlocal first
+            asked, first = first or engine.router.cancel(message_id), None
+            await asked
+
+        await self.outlive(ask)
 
     async def _call(self, call: Call) -> Any:
         if asyncio.get_running_loop() is not self._loop:
@@ -187,13 +210,13 @@ class Door:
             partition = partition_of(call.ref.type_name, call.ref.key)
             self._disk.audit.answered(repr(call), partition, request, self._disk.durable)
 
-    async def _post_here(self, call: Call) -> Sent:
-        return self._post(call)
+    async def _post_here(self, call: Call, when: When | None) -> Sent:
+        return self._post(call, when)
 
-    def _post(self, call: Call) -> Sent:
+    def _post(self, call: Call, when: When | None) -> Sent:
         if self._failure is not None:
             raise self._failure
-        post = _Post(call, self._new_request())
+        post = _Post(call, when, self._new_request())
         engine = self._engine
         if engine is not None:
             post.to(engine)
@@ -209,7 +232,7 @@ class Door:
         return post.outside
 
     def _double(self, post: _Post, engine: Engine) -> None:
-        again = engine.router.post(post.attempt())
+        again = engine.router.post(post.attempt(), post.when)
         self._loop.create_task(_await(again)).add_done_callback(_heard)
         self._disk.audit.differ(repr(post.call), post.id, again.id)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from automata.envelope import decode_open
 from automata.partitions import address_of
 from darq import keys
-from darq.codec import Cause, Parked, decode_message
+from darq.codec import Cause, Parked, Timer, decode_message
 from darq.store import Store
 from ssms.cli.reading import Reader
 
@@ -18,13 +18,15 @@ _PAGE_ROWS = 4096
 class Counts:
     """Of one type.
 
-    inbox: messages to be delivered; retrying: those whose step raised; undefined: those whose type the holder does
-    not define; dead: those that raised too often; running: methods between two of their parts, which go on
-    when the store is open; interrupted: those of them that wait for a person.
+    inbox: messages to be delivered; timers: those that are due later, or were and are on their way; retrying: those
+    whose step raised; undefined: those whose type the holder does not define; dead: those that raised too often;
+    running: methods between two of their parts, which go on when the store is open; interrupted: those of them that
+    wait for a person.
     """
 
     objects: int = 0
     inbox: int = 0
+    timers: int = 0
     retrying: int = 0
     undefined: int = 0
     dead: int = 0
@@ -49,6 +51,8 @@ def census(reader: Reader) -> dict[str, Counts]:
         counts[_type(keys.split_partition(key)[0])].objects += 1
     for _, data in _rows(store, keys.INBOX, keys.numbered(keys.INBOX, reader.head.inbox_cursor)):
         counts[_type(decode_message(data)[0])].inbox += 1
+    for _, data in _rows(store, keys.TIMER, keys.timed(keys.TIMER, reader.head.timer_cursor_ms, 0)):
+        counts[_type(Timer.decode(data).partition)].timers += 1
     for _, data in _rows(store, keys.PARKED, keys.PARKED):
         parked = Parked.decode(data)
         counts[_type(parked.partition)].add(parked.cause)

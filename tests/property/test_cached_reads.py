@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ssms.app import App
 
 from automata import List, Map, Pickled, Set, delete, object_type, readonly, ref
+from automata.app import App
 from automata.host import Options
 from darq.memory import MemoryStore
 from tests.memory_app import crash, memory_app
