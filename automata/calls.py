@@ -76,15 +76,15 @@ class Sent:
 class Cancelled:
     """What became of cancelling a message. Awaiting it gives the answer; in a client, once that is durable."""
 
-    __slots__ = ("_durable", "never_delivered")
+    __slots__ = ("durable", "never_delivered")
 
     def __init__(self, never_delivered: bool, durable: Awaitable[None] | None) -> None:
         self.never_delivered = never_delivered
-        self._durable = durable
+        self.durable = durable
 
     def __await__(self) -> Generator[object, object, bool]:
-        if self._durable is not None:
-            yield from self._durable.__await__()
+        if self.durable is not None:
+            yield from self.durable.__await__()
         return self.never_delivered
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from automata.errors import InvalidArgument, Overloaded
 from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
+from automata.migration import Migration
 from automata.open_invocations import OpenInvocations
 from automata.order import LateCall, Order
 from automata.read_cache import ReadCache
@@ -79,6 +80,7 @@ class Host:
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
@@ -98,9 +100,9 @@ class Host:
         envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
         return envelope, self.check_size(call, envelope.packed)
 
-    def timing(self) -> Timing:
-        """What one step does about timers."""
-        return Timing(self.log)
+    def timing(self, under: Timing | None = None) -> Timing:
+        """What one step does about timers. under: of the whole that this is a part of."""
+        return Timing(self.log, under)
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""
@@ -118,6 +120,11 @@ class Host:
         """Raise Overloaded for a call from outside that would have to wait behind too many others."""
         if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
+        waiting_max = entity.made.options.calls_waiting_max
+        if waiting_max is not None and len(entity.queue) >= waiting_max:
+            waiting = sum(isinstance(waiter, QueuedWork) and not waiter.work.one_way for waiter in entity.queue)
+            if waiting >= waiting_max:
+                raise Overloaded(f"{waiting} calls wait for {entity.address} already: call again a little later")
 
     def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None = None) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller.

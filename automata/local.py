@@ -90,13 +90,13 @@ class LocalRouter:
         """Send a message: it is on its way at once, or when it is due, and durable when the result is awaited."""
         return Sent(*self._stage(lambda: self._store(call, when)))
 
-    def cancel(self, message_id: str) -> Cancelled:
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
         """Cancel a message that is due later, at once; durable when the result is awaited."""
-        return Cancelled(*self._stage(lambda: self._cancel(message_id)))
+        return Cancelled(*self._stage(lambda: self._cancel(message_id, request)))
 
     def keeps(self, message_id: str) -> bool:
         """Whether the message of this id is, or was, kept until it is due in this app."""
-        return kept_by(self._host.log, message_id)
+        return kept_by(self._host.log.store.identity(), message_id)
 
     async def drain(self) -> None:
         """Wait until all that was posted is durable."""
@@ -126,36 +126,49 @@ class LocalRouter:
         host.admit()
         step = Step(b"", b"")
         envelope, size = host.envelope(call)
-        known = self._posted.find(call, envelope)
-        if known is not None:
-            return known, host.log.group.number if host.log.group.dirty else host.log.group.number - 1
+        if call.request is not None:
+            known = self._posted.find(call, envelope)
+            if known is not None:
+                if when is None:  # calls made from now on must still not overtake it
+                    self._sent_lsn = max(self._sent_lsn, int(known))
+                return known, self._staged()
         if when is not None:
-            return self._set_timer(step, call, envelope, when)
-        self._posted.record(call, envelope, step, str(host.log.next_lsn))
+            message_id = self._set_timer(step, envelope, when)
+            self._posted.record(call, envelope, step, message_id)
+            return message_id, self._commit(step)
+        if call.request is not None:
+            self._posted.record(call, envelope, step, str(host.log.next_lsn))
         step.send(envelope)
         group = self._commit(step, size)
         self._sent_lsn = envelope.lsn
         return str(envelope.lsn), group
 
-    def _set_timer(self, step: Step, call: Call, envelope: Envelope, when: When) -> tuple[str, int]:
+    def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
         host, timing = self._host, self._host.timing()
         message_id = timing.add(envelope, when.due_ms(host.clock()), when.rule, host.take_lsn())
-        self._posted.record(call, envelope, step, message_id)
         timing.stage(step)
-        return message_id, self._commit(step)
+        return message_id
 
-    def _cancel(self, message_id: str) -> tuple[bool, int]:
+    def _staged(self) -> int:
+        """The group that all depends on which is known now."""
+        group = self._host.log.group
+        return group.number if group.dirty else group.number - 1
+
+    def _cancel(self, message_id: str, request: str | None) -> tuple[bool, int]:
         """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
         host, timing = self._host, self._host.timing()
         if self.closed:
             raise _closed()
+        if request is not None and self._posted.was_cancelled(request, message_id):
+            return True, self._staged()
         if not timing.is_pending(message_id):
-            group = host.log.group
-            return False, group.number if group.dirty else group.number - 1
+            return False, self._staged()
         host.admit()
         step = Step(b"", b"")
         timing.cancel(message_id, hold=False)
         timing.stage(step)
+        if request is not None:
+            self._posted.record_cancelled(request, message_id, step)
         return True, self._commit(step)
 
     def _commit(self, step: Step, size: int | None = None) -> int:

@@ -1,7 +1,7 @@
 """One-way messages from outside that carry a request id: sent again under the same one, they are one message.
 
-The id of the message is recorded in the step that stores it (the request row of no object), so that a client that
-did not hear of it gets the same message id again.
+The message's id is recorded in the step that stores it (the request row of no object), so that a client that did not
+hear of it gets the same id again. So is the cancelling of one that is due later.
 """
 
 from __future__ import annotations
@@ -38,9 +38,21 @@ class Posted:
     def record(self, call: Call, envelope: Envelope, step: Step, message_id: str) -> None:
         """Let the step that stores the message record its id."""
         if call.request is not None:
-            now_ms = int(self._log.clock() * 1000)
-            fingerprint = _fingerprint(envelope)
-            self._log.requests.record(step, call.request.encode(), fingerprint, message_id.encode(), now_ms)
+            self._record(step, call.request, _fingerprint(envelope), message_id.encode())
+
+    def was_cancelled(self, request: str, message_id: str) -> bool:
+        """Whether the message was cancelled under this request id."""
+        log = self._log
+        found = log.requests.find(_CLIENT, request.encode(), int(log.clock() * 1000), log.group)
+        return found is not None and found.outcome == message_id.encode()
+
+    def record_cancelled(self, request: str, message_id: str, step: Step) -> None:
+        """Let the step that cancels a message record it."""
+        self._record(step, request, blake2b(message_id.encode(), digest_size=16).digest(), message_id.encode())
+
+    def _record(self, step: Step, request: str, fingerprint: bytes, outcome: bytes) -> None:
+        log = self._log
+        log.requests.record(step, request.encode(), fingerprint, outcome, int(log.clock() * 1000))
 
 
 def _fingerprint(envelope: Envelope) -> bytes:

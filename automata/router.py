@@ -24,8 +24,8 @@ class Router(Protocol):
     def post(self, call: Call, when: When | None = None) -> Sent:
         """Send the message, now or later."""
 
-    def cancel(self, message_id: str) -> Cancelled:
-        """Cancel a message that is due later."""
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later. A request id makes repeats one."""
 
     def keeps(self, message_id: str) -> bool:
         """Whether the message of this id is, or was, kept until it is due in this app."""

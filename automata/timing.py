@@ -37,13 +37,17 @@ class _Cancelled:
 
 
 class Timing:
-    """The timers that one step sets and drops."""
+    """The timers that one step sets and drops.
 
-    def __init__(self, log: Log) -> None:
+    under: of the whole that this is a part of, which takes it over (`absorb`) or never hears of it.
+    """
+
+    def __init__(self, log: Log, under: Timing | None = None) -> None:
         self._log = log
+        self._under = under
         self._store = log.store.identity()[:_STORE_BYTES].hex()
         self._added: dict[str, _Added] = {}
-        self._cancelled: dict[str, _Cancelled] = {}
+        self._cancelled: dict[str, _Cancelled | None] = {}
 
     def add(self, envelope: Envelope, due_ms: int, rule: bytes, number: int) -> str:
         """Set a timer under a number of its own. rule: how it repeats, or nothing. Returns the message's id."""
@@ -56,43 +60,44 @@ class Timing:
         """Whether a message is not on its way yet, and not cancelled. Raises InvalidArgument for what is no id."""
         if message_id in self._added:
             return True
+        if message_id in self._cancelled:
+            return False
+        if self._under is not None:
+            return self._under.is_pending(message_id)
         found = self._find(message_id)
-        return (
-            found is not None
-            and message_id not in self._cancelled
-            and self._log.timers.is_pending(found.key, self._log.group)
-        )
+        return found is not None and self._log.timers.is_pending(found.key, self._log.group)
 
     def cancel(self, message_id: str, hold: bool) -> None:
         """Drop a timer that is pending. hold: it must not ring before the step."""
         if self._added.pop(message_id, None) is not None:
             return
-        found = self._find(message_id)
-        if found is not None:
-            self._cancelled[message_id] = found
-            if hold:
-                self._log.timers.hold(found.key)
+        self._cancelled[message_id] = found = self._find(message_id)
+        if found is not None and hold:
+            self._log.timers.hold(found.key)
 
-    def absorb(self, later: Timing) -> None:
-        """Take over what was done after this, for the same step."""
-        for message_id in later._cancelled:
-            self._added.pop(message_id, None)
-        self._added |= later._added
-        self._cancelled |= later._cancelled
+    def absorb(self, part: Timing) -> None:
+        """Take over what a part of this has set and dropped."""
+        for message_id in part._cancelled:
+            self.cancel(message_id, hold=False)
+        self._added.update(part._added)
 
     def stage(self, step: Step) -> None:
         """Take it all into the step."""
         for added in self._added.values():
             self._log.timers.add(step, added.due_ms, added.lsn, added.timer)
-        for cancelled in self._cancelled.values():
+        for cancelled in self._dropped():
             step.set_row(cancelled.key, None)
             if cancelled.schedule is not None:
                 step.set_row(keys.numbered(keys.SCHEDULE, cancelled.schedule), None)
 
     def release(self) -> None:
         """The step has committed, or never will: no timer is held any more."""
-        for cancelled in self._cancelled.values():
+        for cancelled in self._dropped():
             self._log.timers.release(cancelled.key)
+
+    def _dropped(self) -> list[_Cancelled]:
+        """Those of earlier steps, as far as they are still there."""
+        return [cancelled for cancelled in self._cancelled.values() if cancelled is not None]
 
     def _find(self, message_id: str) -> _Cancelled | None:
         parts = parse(message_id)
@@ -119,7 +124,7 @@ def parse(message_id: object) -> tuple[str, int, int | None] | None:
     raise InvalidArgument(f"cancel() takes what send() gave, or the id that awaiting it gave, not {message_id!r}")
 
 
-def kept_by(log: Log, message_id: str) -> bool:
-    """Whether an id is one of a message that is, or was, kept in this store until it is due."""
+def kept_by(identity: bytes, message_id: str) -> bool:
+    """Whether an id is one of a message that is, or was, kept in the store of this identity until it is due."""
     parts = parse(message_id)
-    return parts is not None and parts[0] == log.store.identity()[:_STORE_BYTES].hex()
+    return parts is not None and parts[0] == identity[:_STORE_BYTES].hex()

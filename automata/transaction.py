@@ -79,6 +79,7 @@ class Touched:
     """One object in a transaction: its instance, over a layer of what the transaction has changed."""
 
     method = Method("", "transaction", _unused)
+    timing: Timing | None = None  # the body has those of all
 
     def __init__(self, entity: Entity, log: Reader) -> None:
         self.entity = entity
@@ -86,7 +87,6 @@ class Touched:
         self.state, self.instance = load(entity.made, entity.key, self.layer, entity.prefix)
         self.sends: list[Envelope] | None = None
         self.sent_bytes = 0
-        self.timing: Timing | None = None
         self.deleted = False
         self.written_bytes = self.largest_bytes = 0
         self._detached = Detached()
@@ -100,7 +100,7 @@ class Touched:
     def complete(self) -> bool:
         """Whether anything was changed or sent. No method runs on it any more."""
         self.state.written_bytes, self.state.largest_bytes = self.written_bytes, self.largest_bytes
-        return self.overlay is not None or bool(self.sends) or self.timing is not None
+        return self.overlay is not None or bool(self.sends)
 
     def keep(self, turn: InTransaction) -> None:
         """What the method has done so far is undone with the transaction alone."""
@@ -117,11 +117,6 @@ class Touched:
             self.sends = [*(self.sends or ()), *turn.sends]
             self.sent_bytes += turn.sent_bytes
             turn.sends, turn.sent_bytes = None, 0
-        if turn.timing is not None:
-            if self.timing is not None:
-                self.timing.absorb(turn.timing)
-            self.timing = self.timing or turn.timing
-            turn.timing = None
         self.deleted = self.deleted or turn.deleted
 
 
@@ -181,7 +176,7 @@ class Transaction:
         touched.state.begin(READ if method.readonly else WRITE)
         try:
             result = method.take_result(_to_end(method.fn(touched.instance, *method.unpack(packed)), turn.name))
-            touched.keep(turn)
+            turn.keep()
         except Exception as error:  # noqa: BLE001 - the caller gets it by value, as from any call
             touched.state.rollback()
             return Outcome(None, ordinary(error, turn.name), 0).take()
@@ -259,6 +254,19 @@ class InTransaction(_InBody):
     def keep(self) -> None:
         """Let whom it calls see what was changed so far: they may come back to this object."""
         self._touched.keep(self)
+        self.keep_timing()
+
+    def begin_timing(self) -> Timing:
+        """What this method does about timers, which the whole transaction does in the end."""
+        if self.timing is None:
+            self.timing = self.host.timing(self.transaction.body.begin_timing())
+        return self.timing
+
+    def keep_timing(self) -> None:
+        """What it has done about timers is undone with the transaction alone."""
+        if self.timing is not None:
+            self.transaction.body.begin_timing().absorb(self.timing)
+            self.timing = None
 
 
 def _to_end(coroutine: Coroutine[Any, Any, object], what: str) -> object:

@@ -36,8 +36,8 @@ class Steps(Protocol):
     def envelope(self, call: Call) -> tuple[Envelope, int]:
         """A call as a message, and about its bytes."""
 
-    def timing(self) -> Timing:
-        """What a part does about timers."""
+    def timing(self, under: Timing | None = None) -> Timing:
+        """What a part does about timers. under: of the whole that this is a part of."""
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""
@@ -113,17 +113,22 @@ class Turn:
         self.check_active()
         if self.state.mode is READ:
             raise ReadOnlyError(f"{self.name} is readonly and must not cancel messages")
-        if self.timing is None:
-            self.timing = self.host.timing()
-        if not self.is_pending(self.timing, message_id):
+        timing = self.begin_timing()
+        if not self.is_pending(timing, message_id):
             return False
         # what awaits nothing ends before anything else can happen; else the timer must not ring meanwhile
-        self.timing.cancel(message_id, hold=self.task is not None and not self.replaying)
+        timing.cancel(message_id, hold=self.task is not None and not self.replaying)
         return True
 
     def is_pending(self, timing: Timing, message_id: str) -> bool:
         """Whether the message of this id is not on its way yet."""
         return timing.is_pending(message_id)
+
+    def begin_timing(self) -> Timing:
+        """What this part does about timers."""
+        if self.timing is None:
+            self.timing = self.host.timing()
+        return self.timing
 
     def end_timing(self) -> None:
         """The part has committed, or was rolled back: what it has held may ring, unless its step has dropped it."""
@@ -133,9 +138,7 @@ class Turn:
 
     def _set_timer(self, envelope: Envelope, when: When) -> str:
         due_ms = when.due_ms(self.now())
-        if self.timing is None:
-            self.timing = self.host.timing()
-        return self.timing.add(envelope, due_ms, when.rule, self.take_number())
+        return self.begin_timing().add(envelope, due_ms, when.rule, self.take_number())
 
     def delete(self) -> None:
         """Empty the object with this part's step."""

@@ -18,6 +18,7 @@ LEASE = b"\x02"  # lease name -> epoch
 GENERATION = b"\x03"  # memtable generation -> group number it ended with
 DIRECTORY = b"\x10"  # partition -> header of a logical DARQ that exists
 STATE = b"\x11"  # partition subkey -> state
+LIFETIME = b"\x12"  # due in ms since the epoch, partition -> nothing: look whether the time of this one is over
 INBOX = b"\x20"  # lsn -> message to consume, in order
 PARKED = b"\x21"  # cause lsn -> message that waits: for a retry, for its type, or for a person (dead letter)
 RECORD = b"\x22"  # partition lsn -> self-message, replayed on recovery
@@ -36,6 +37,7 @@ ALL = 1 << 62  # a limit for scans that take every row
 HEAD = META + b"head"
 CLOSED = META + b"closed"  # the number of the group that a clean close wrote, last of its life
 SUSPECT = META + b"suspect"  # the re-delivered message that is being tried, and how often it was
+LIFETIME_CURSOR = META + b"lifetimes"  # ms since the epoch: no LIFETIME row lies before
 
 _number = struct.Struct(">Q")
 number: Callable[[int], bytes] = _number.pack

@@ -19,6 +19,7 @@ from automata.partitions import partition_of
 from automata.testing.audit import CLIENT
 from automata.testing.disk import Disk
 from automata.testing.faults import Fault, Faults
+from automata.timing import kept_by
 from automata.when import When
 from darq.errors import StoreClosed
 
@@ -144,27 +145,18 @@ class Door:
             return sent
         return self._post(call, when)
 
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later, as often as the engine dies before that is durable."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            cancelled: Cancelled = self._submit(self._cancel_here(message_id, request))
+            return cancelled
+        return self._cancel(message_id, request)
+
     def keeps(self, message_id: str) -> bool:
         """Whether the message of this id is, or was, kept until it is due in this app."""
-        return self._engine is not None and self._engine.router.keeps(message_id)
-
-    def cancel(self, message_id: str) -> Cancelled:
-        """Cancel a message that is due later. The answer is that of the life in which it was asked first."""
-        if self._engine is None:
-            raise StateError("the simulated engine has just died: await something before you cancel()")
-        cancelled = self._engine.router.cancel(message_id)
-        return Cancelled(cancelled.never_delivered, self._loop.create_task(self._cancelled(message_id, cancelled)))
-
-    async def _cancelled(self, message_id: str, cancelled: Cancelled) -> None:
-        """Wait until some life has made it durable."""
-        first: Cancelled | None = cancelled
-
-        async def ask(engine: Engine) -> None:
-            nonlocal first
-            asked, first = first or engine.router.cancel(message_id), None
-            await asked
-
-        await self.outlive(ask)
+        return kept_by(self._disk.identity(), message_id)
 
     async def _call(self, call: Call) -> Any:
         if asyncio.get_running_loop() is not self._loop:
@@ -213,6 +205,20 @@ class Door:
     async def _post_here(self, call: Call, when: When | None) -> Sent:
         return self._post(call, when)
 
+    async def _cancel_here(self, message_id: str, request: str | None) -> Cancelled:
+        return self._cancel(message_id, request)
+
+    def _cancel(self, message_id: str, request: str | None) -> Cancelled:
+        if self._failure is not None:
+            raise self._failure
+        outside = Cancelled(False, None)
+        request = request or self._new_request()
+        writing = self._loop.create_task(self._write_cancelling(outside, message_id, request))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        outside.durable = writing
+        return outside
+
     def _post(self, call: Call, when: When | None) -> Sent:
         if self._failure is not None:
             raise self._failure
@@ -244,6 +250,14 @@ class Door:
             del self._posts[post.request]
         post.outside.id = post.id
         self._disk.audit.answered(repr(post.call), CLIENT, post.request, self._disk.durable)
+
+    async def _write_cancelling(self, outside: Cancelled, message_id: str, request: str) -> None:
+        """Wait until some life of the engine has made the answer durable."""
+
+        async def attempt(engine: Engine) -> bool:
+            return await engine.router.cancel(message_id, request)
+
+        outside.never_delivered = await self.outlive(attempt)
 
     def _new_request(self) -> str:
         self._requests += 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from automata import List, alarms, call, cancel, delete, object_type, readonly, ref, send
+from automata import List, alarms, call, cancel, delete, object_type, readonly, ref, send, transaction
 from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from automata.host import Options
+from automata.testing import crash_everywhere
 from automata.types import Registry
 from darq import keys
 from darq.limits import Limits
@@ -59,6 +61,11 @@ class Bell:
     async def disarm_and_fail(self, message: str) -> None:
         await cancel(message)
         raise ValueError("rolled back")
+
+    async def disarm_and_fail_at_once(self, message: str) -> None:
+        cancel(message)
+        send(ref(self).ring("of a method that failed"), delay=1.0)
+        raise ValueError("only this method is rolled back")
 
     async def disarm_slowly(self, message: str, fail: bool) -> bool:
         answer = await cancel(message)
@@ -778,3 +785,68 @@ def test_a_timer_of_a_type_that_is_not_defined_waits_for_it() -> None:
         assert rows(store) == 0
 
     asyncio.run(scenario())
+
+
+# in transactions
+
+
+@object_type
+class Ledger:
+    """Does it all in transactions."""
+
+    async def in_a_transaction(self, old: str, fail: bool) -> list[bool]:
+        return await transaction(self._body, old, fail)
+
+    async def _body(self, old: str, fail: bool) -> list[bool]:
+        message = send(bell().ring("of the body"), delay=HOUR).id
+        gone = await bell("other").arm("set and cancelled", HOUR)
+        await bell("other").arm("kept", HOUR)
+        answers = [await bell().disarm(old), await bell("other").disarm(gone), await cancel(gone), await cancel(old)]
+        with contextlib.suppress(ValueError):
+            await bell().disarm_and_fail_at_once(message)
+        if fail:
+            raise KeyError("all of it is undone")
+        return answers
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_a_transaction_sets_and_cancels_all_or_nothing(fail: bool) -> None:
+    async def scenario() -> None:
+        clock, store = Clock(), MemoryStore()
+        async with memory_app(store, options=clock.options) as app:
+            old = await send(bell().ring("old"), delay=HOUR)
+            if fail:
+                with pytest.raises(KeyError):
+                    await ref(Ledger, "l").in_a_transaction(old, fail)
+            else:
+                assert await ref(Ledger, "l").in_a_transaction(old, fail) == [True, True, False, False]
+            clock.advance(HOUR, app)
+            await heard(*(["old"] if fail else ["of the body"]))
+            await heard(*([] if fail else ["kept"]), key="other")
+        assert rows(store) == 0
+
+    asyncio.run(scenario())
+
+
+# a simulated app
+
+
+async def crashing_scenario(app: App) -> None:
+    """Timers set and cancelled by clients and methods; the process may die at any commit between."""
+    first = await send(bell().ring("first"), delay=10)
+    gone = await send(bell().ring("gone"), delay=10)
+    await bell().arm_directly("direct", 20)
+    often = await send(bell().ring("often"), every=15)
+    assert await cancel(gone)
+    assert not await cancel(gone)
+    await asyncio.sleep(12)
+    assert await bell().words() == ["first"]
+    assert not await cancel(first)
+    await asyncio.sleep(20)
+    assert await cancel(often)
+    await asyncio.sleep(100)
+    assert sorted(await bell().words()) == ["direct", "first", "often", "often"]
+
+
+def test_whenever_the_process_dies_timers_ring_once_and_cancelled_ones_never() -> None:
+    crash_everywhere(crashing_scenario)
