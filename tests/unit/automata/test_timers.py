@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from automata import List, alarms, call, cancel, delete, object_type, readonly, ref, send, transaction
+from automata import List, Retry, alarms, call, cancel, delete, object_type, readonly, ref, send, transaction
 from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from automata.host import Options
@@ -23,7 +23,7 @@ from tests.memory_app import crashing, in_app, listed, memory_app, settled, unti
 HOUR = 3600.0
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Bell:
     got: List[str]
     armed: str = ""
@@ -217,8 +217,7 @@ def test_timers_survive_restarts_and_crashes_and_ring_once() -> None:
     asyncio.run(scenario())
 
 
-def test_a_message_that_raises_is_retried_and_ends_as_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automata.delivery.BACKOFF_FIRST_SECONDS", 0.0005)
+def test_a_message_that_raises_is_retried_and_ends_as_a_dead_letter() -> None:
 
     async def scenario() -> None:
         async with memory_app() as app:
@@ -599,7 +598,7 @@ def test_while_the_window_is_full_nothing_rings_and_afterwards_all_does(monkeypa
 
 def test_a_full_disk_makes_timers_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "_FULL_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("automata.delivery._FULL_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("automata.retries._FULL_PAUSE_SECONDS", 0.001)
 
     async def scenario() -> None:
         clock, store = Clock(), MemoryStore()
