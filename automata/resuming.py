@@ -53,6 +53,7 @@ class Resuming:
         self._keyed: Keyed = host.keyed
         self._suspects: deque[Journal] = deque()
         self._replies: dict[int, asyncio.Future[Outcome]] = {}
+        self._running: set[int] = set()
         self._stopped = False
         host.tasks.mismatched = self._mismatched
 
@@ -102,8 +103,9 @@ class Resuming:
         journal = self._find(number)
         journal.row.attempts = journal.row.deaths = 0
         self._load(journal)
-        self._opened.restart(journal)
-        self._resume(journal)
+        anew = self._opened.restart(journal)
+        self._note(anew, "restarted")
+        self._resume(anew)
 
     def discard(self, number: int) -> None:
         """Give a method up: what its parts have done stays, and whoever waits for it gets Interrupted."""
@@ -130,6 +132,7 @@ class Resuming:
     def part_failed(self, journal: Journal, error: BaseException) -> None:
         """A part of a method that came as a message has raised: run it again in a while, or leave it to a person."""
         if isinstance(error, StorageFull):
+            self._opened.ask_again(journal)
             self._again_in(_FULL_PAUSE_SECONDS, journal)
             return
         row = journal.row
@@ -177,13 +180,15 @@ class Resuming:
     def _resume(self, journal: Journal) -> asyncio.Future[Outcome] | None:
         """Run it again over its journal. None if that cannot be."""
         row = journal.row
+        if journal.ended or journal.number in self._running:
+            return None
         try:
             self._load(journal)
             work = self._work(journal)
         except AutomataError as error:
             self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
             return None
-        if not journal.parts and journal.saved_row and not journal.saved:
+        if not journal.parts and not row.anew:
             self._park(journal, Trouble.MISMATCH, "it has no journal: an earlier release has left it")
             return None
         if row.trouble:
@@ -191,7 +196,10 @@ class Resuming:
             self._note(journal, "")
         reply = self._expect(journal)
         del self._replies[journal.number]
-        answer_with(reply, self._run(work, journal))
+        self._running.add(journal.number)
+        running = self._run(work, journal)
+        running.add_done_callback(lambda done: self._running.discard(journal.number))
+        answer_with(reply, running)
         return reply
 
     def _expect(self, journal: Journal) -> asyncio.Future[Outcome]:
@@ -209,7 +217,7 @@ class Resuming:
         return self._host.tasks.resume(work, journal, group.number if group.dirty else group.number - 1)
 
     def _load(self, journal: Journal) -> None:
-        if not journal.parts:
+        if not journal.loaded:
             self._opened.load(journal)
 
     def _work(self, journal: Journal) -> Work:
