@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automata import List, Map, Pickled, Set, delete, object_type, readonly, ref
+from automata.app import App
 from automata.host import Options
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import crash, memory_app
 
 HOLDS: dict[str, asyncio.Event] = {}

@@ -27,11 +27,11 @@ from automata import (
     sleep,
     uuid4,
 )
+from automata.app import App
 from automata.errors import InvalidArgument, OutcomeUnknown, ReadOnlyError, StateError
 from automata.host import Options
 from automata.read_cache import print_of, print_of_rows
 from darq.memory import MemoryStore
-from ssms.app import App
 from tests.memory_app import in_app, in_loop, memory_app, settled
 
 RUNS: list[str] = []

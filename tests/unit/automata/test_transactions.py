@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from automata import Ref, call, effect, gather, object_type, readonly, ref, send, sleep, transaction
+from automata.app import App
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
 from darq.memory import MemoryStore
-from automata.app import App
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
@@ -29,7 +29,7 @@ class Insufficient(Exception):
 
 
 @object_type
-class Account:
+class Purse:
     key: str
     cents: int = 0
     notes: list[str] = []
@@ -50,21 +50,21 @@ class Account:
         await GATES[gate].wait()
         self.cents += 1
 
-    async def pass_on(self, other: Ref[Account], cents: int) -> int:
+    async def pass_on(self, other: Ref[Purse], cents: int) -> int:
         """Changes itself, then another, who comes back to it, then itself again."""
         self.cents -= cents
         await other.take_from(self, cents)
         self.cents += 1000
         return self.cents
 
-    async def take_from(self, giver: Ref[Account], cents: int) -> None:
+    async def take_from(self, giver: Ref[Purse], cents: int) -> None:
         self.cents += cents
         await giver.deposit(1)
 
     async def wait(self, gate: str) -> None:
         await GATES[gate].wait()
 
-    async def tell(self, other: Ref[Account]) -> None:
+    async def tell(self, other: Ref[Purse]) -> None:
         send(other.deposit(5))
 
     @readonly
@@ -83,32 +83,32 @@ async def move(source: Any, target: Any, cents: int) -> tuple[int, int]:
 
 
 @object_type
-class Bank:
+class Broker:
     key: str
     moves: int = 0
 
-    async def transfer(self, source: Ref[Account], target: Ref[Account], cents: int) -> tuple[int, int]:
+    async def transfer(self, source: Ref[Purse], target: Ref[Purse], cents: int) -> tuple[int, int]:
         result = await transaction(move, source, target, cents)
         self.moves += 1
         return result
 
-    async def run(self, name: str, *, a: Ref[Account], b: Ref[Account]) -> Any:
+    async def run(self, name: str, *, a: Ref[Purse], b: Ref[Purse]) -> Any:
         return await transaction(BODIES[name], self, a, b)
 
-    async def try_run(self, name: str, *, a: Ref[Account], b: Ref[Account]) -> str:
+    async def try_run(self, name: str, *, a: Ref[Purse], b: Ref[Purse]) -> str:
         try:
             await transaction(BODIES[name], self, a, b)
         except AutomataError as error:
             return f"{type(error).__name__}: {error}"
         return "nothing"
 
-    async def later(self, a: Ref[Account], gate: str) -> int:
+    async def later(self, a: Ref[Purse], gate: str) -> int:
         await transaction(a.deposit, 1)  # type: ignore[arg-type]
-        await ref(Account, "gated").wait(gate)
+        await ref(Purse, "gated").wait(gate)
         return self.moves
 
     @readonly
-    async def look(self, a: Ref[Account]) -> int:
+    async def look(self, a: Ref[Purse]) -> int:
         return await transaction(move, a, a, 1)  # type: ignore[return-value]
 
     @readonly
@@ -180,7 +180,7 @@ def plain(bank: Any, a: Any, b: Any) -> int:
 
 async def own_object(bank: Any, a: Any, b: Any) -> None:
     await a.deposit(1)
-    await ref("Bank", bank.key).transfer(a, b, 1)  # type: ignore[attr-defined]
+    await ref("Broker", bank.key).transfer(a, b, 1)  # type: ignore[attr-defined]
 
 
 BODIES: dict[str, Any] = {
@@ -188,7 +188,7 @@ BODIES: dict[str, Any] = {
     for body in (caught, uncaught, reentrant, sends, gathers, nested, with_effect, with_sleep, with_foreign, with_key)
 } | {"changes_own_object": changes_own_object, "own_object": own_object, "plain": plain}
 
-A, B, BANK = ref(Account, "a"), ref(Account, "b"), ref(Bank, "bank")
+A, B, BANK = ref(Purse, "a"), ref(Purse, "b"), ref(Broker, "bank")
 
 
 async def both() -> tuple[int, int]:
@@ -214,7 +214,7 @@ async def test_an_error_undoes_all_of_it_and_reaches_the_caller(app: App) -> Non
     assert await both() == (10, 0)
     assert await A.lines() == []
     assert await BANK.count() == 0
-    assert [key async for key in app.objects(Account)] == ["a"]
+    assert [key async for key in app.objects(Purse)] == ["a"]
 
 
 @in_app
@@ -257,7 +257,7 @@ async def test_the_object_around_it_can_take_part(app: App) -> None:
         ("with_sleep", "StateError: a transaction must not await sleep"),
         ("with_foreign", "StateError: .*awaits what is no automaton, in a transaction"),
         ("with_key", "InvalidArgument: .*takes no idempotency key"),
-        ("changes_own_object", "StateError: Bank.moves was changed outside of a method"),
+        ("changes_own_object", "StateError: Broker.moves was changed outside of a method"),
     ],
 )
 @in_app
@@ -295,10 +295,10 @@ async def test_it_waits_for_an_object_that_is_held_and_runs_again(app: App) -> N
 
 @in_app
 async def test_many_crossing_transactions_keep_the_sum(app: App) -> None:
-    accounts = [ref(Account, f"n{i}") for i in range(6)]
+    accounts = [ref(Purse, f"n{i}") for i in range(6)]
     await gather(*(account.deposit(100) for account in accounts))
     pairs = [(accounts[i % 6], accounts[(i * 5 + 1) % 6]) for i in range(300)]
-    banks = [ref(Bank, f"bank{i}") for i in range(20)]
+    banks = [ref(Broker, f"bank{i}") for i in range(20)]
     done = await asyncio.gather(
         *(banks[i % 20].transfer(a, b, i % 7) for i, (a, b) in enumerate(pairs) if a != b), return_exceptions=True
     )
