@@ -243,7 +243,7 @@ class Host:
 
     def keep_soon(self, entity: Entity) -> None:
         """What a journal has got is durable soon, whatever its method does next."""
-        if not self.log.group.dirty:
+        if not self.log.group.dirty and self.log.gate.failure is None:
             self.log.commit(Step(entity.partition, entity.prefix))
             self.committer.touch()
 

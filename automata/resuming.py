@@ -53,7 +53,7 @@ class Resuming:
         self._keyed: Keyed = host.keyed
         self._suspects: deque[Journal] = deque()
         self._replies: dict[int, asyncio.Future[Outcome]] = {}
-        self._running: set[int] = set()
+        self._running: dict[int, asyncio.Future[Outcome]] = {}
         self._stopped = False
         host.tasks.mismatched = self._mismatched
 
@@ -131,6 +131,7 @@ class Resuming:
 
     def part_failed(self, journal: Journal, error: BaseException) -> None:
         """A part of a method that came as a message has raised: run it again in a while, or leave it to a person."""
+        self._stopped_running(journal)
         if isinstance(error, StorageFull):
             self._opened.ask_again(journal)
             self._again_in(_FULL_PAUSE_SECONDS, journal)
@@ -150,6 +151,7 @@ class Resuming:
 
     def _park(self, journal: Journal, trouble: Trouble, error: str) -> Outcome:
         row = journal.row
+        self._stopped_running(journal)
         if (row.trouble, row.error) != (trouble, error):
             row.trouble, row.error, row.traceback = trouble, error, ""
             self._note(journal, trouble)
@@ -196,11 +198,15 @@ class Resuming:
             self._note(journal, "")
         reply = self._expect(journal)
         del self._replies[journal.number]
-        self._running.add(journal.number)
-        running = self._run(work, journal)
-        running.add_done_callback(lambda done: self._running.discard(journal.number))
+        self._running[journal.number] = running = self._run(work, journal)
+        running.add_done_callback(lambda done: self._stopped_running(journal, running))
         answer_with(reply, running)
         return reply
+
+    def _stopped_running(self, journal: Journal, running: asyncio.Future[Outcome] | None = None) -> None:
+        """It has ended or stopped, so that it can be resumed. running: if this is what ran, and not a later try."""
+        if running is None or self._running.get(journal.number) is running:
+            self._running.pop(journal.number, None)
 
     def _expect(self, journal: Journal) -> asyncio.Future[Outcome]:
         """The reply of a method that is about to be resumed: calls under its key wait for it from now on."""
