@@ -210,7 +210,8 @@ class Journal:
         last = len(self.parts) - 1
         dropped = [at for at, answer in self.answers.items() if at[0] == last and isinstance(answer.error, refusal)]
         for at in dropped:
-            del self.answers[at]
+            self.size_bytes -= self.answers.pop(at).size_bytes()
+        self.unsaved = [at for at in self.unsaved if at in self.answers]
         return dropped
 
     def cancel(self, part: int) -> None:

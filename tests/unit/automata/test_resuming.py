@@ -276,8 +276,8 @@ class Spender:
     finished: bool = False
 
     async def go(self) -> None:
-        await ref(Gatekeeper, "g").wait()
         STARTS.append(self.key)
+        await ref(Gatekeeper, "g").wait()
         await ref(Ward, "other").hit()
         self.finished = True
 
