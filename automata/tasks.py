@@ -150,9 +150,7 @@ class Tasks:
                 entity.pins -= 1
         return outcome
 
-    async def _run_anew(
-        self, turn: Durable, instance: object, work: Work, begun: Generator[Any, Any, None]
-    ) -> Outcome:
+    async def _run_anew(self, turn: Durable, instance: object, work: Work, begun: Generator[Any, Any, None]) -> Outcome:
         """Begin a method again that a person has restarted."""
         try:
             await Awaited(begun)

@@ -2,7 +2,7 @@
 
 usage: python -m tests.crash.orders STORE EFFECTS
 
-EFFECTS gets a line for each effect. "opened" is printed once the app is open, "finished" when all orders are done.
+EFFECTS gets a line for each effect. "opened" is printed once the app is open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROUNDS = 8
 
 
 @object_type
-class Shelf:
+class Rack:
     units: int = 1000
 
     async def take(self) -> int:
@@ -48,9 +48,9 @@ class Purchase:
         self.steps.append("begin")
         await effect(note, effects, f"{self.key} begin {token}")
         for n in range(ROUNDS):
-            await gather(*(ref(Shelf, f"s{n}").take_slowly() for n in range(3)))
+            await gather(*(ref(Rack, f"s{n}").take_slowly() for n in range(3)))
             self.steps.append(f"taken {n}")
-            await ref(Shelf, "s0").take()
+            await ref(Rack, "s0").take()
             self.steps.append(f"paid {n}")
             await sleep(0.1)
         await effect(note, effects, f"{self.key} end {token}")
@@ -77,9 +77,9 @@ async def place_all(effects: str) -> list[str]:
 async def main(store: str, effects: str) -> None:
     """Place all orders."""
     async with ssms.open(store):
-        print("opened", flush=True)
+        sys.stdout.write("opened\n")
+        sys.stdout.flush()
         await place_all(effects)
-        print("finished", flush=True)
 
 
 if __name__ == "__main__":

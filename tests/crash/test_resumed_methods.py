@@ -14,7 +14,7 @@ import pytest
 import ssms
 from automata import ref
 from darq import RocksStore, keys
-from tests.crash.orders import ORDERS, ROUNDS, Purchase, Shelf, place_all
+from tests.crash.orders import ORDERS, ROUNDS, Purchase, Rack, place_all
 
 KILL_AFTER_SECONDS = (0.05, 0.35, 0.3, 0.4)  # far less than the sleeps of an order take together
 STEPS = [step for n in range(ROUNDS) for step in (f"taken {n}", f"paid {n}")]
@@ -55,7 +55,7 @@ def test_methods_of_a_killed_process_go_on_where_they_were(tmp_path: Path) -> No
             assert len(set(tokens)) == ORDERS
             for n, token in enumerate(tokens):
                 assert await ref(Purchase, f"p{n}").told() == (token, ["begin", *STEPS, "end"])
-            left = [await ref(Shelf, f"s{n}").left() for n in range(3)]
+            left = [await ref(Rack, f"s{n}").left() for n in range(3)]
             taken = ORDERS * ROUNDS
             assert left == [1000 - 2 * taken, 1000 - taken, 1000 - taken]
         noted = {tuple(line.split()) for line in effects.read_text().splitlines()}

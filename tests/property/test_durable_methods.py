@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,11 +45,10 @@ EFFECTS: list[tuple[str, str]] = []
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
     monkeypatch.setattr(delivery, "_SURVIVED_SECONDS", 0.002)
     monkeypatch.setattr(resuming, "_SURVIVED_SECONDS", 0.002)
-    yield
 
 
 class Boom(Exception):
@@ -98,24 +96,24 @@ class Actor:
     async def run(self, name: str, program):  # type: ignore[no-untyped-def]
         results: list[Any] = []
         drawn: list[tuple[str, list[float]]] = []
-        for at, (kind, *given) in enumerate(program):
+        for at, (kind, *rest) in enumerate(program):
             tag = f"{name}.{at}"
             if kind == "write":
                 self.n += 1
                 self.log.append(tag)
             elif kind == "put":
-                self.table[given[0]] = self.table.get(given[0], 0) + 1
+                self.table[rest[0]] = self.table.get(rest[0], 0) + 1
             elif kind == "send":
-                send(ref(Actor, given[0]).note(tag))
+                send(ref(Actor, rest[0]).note(tag))
             elif kind == "post":
-                send(ref(Actor, given[0]).run(tag, given[1]))
+                send(ref(Actor, rest[0]).run(tag, rest[1]))
             elif kind == "draw":
                 self.drawn[tag] = values = [now(), random()]
                 drawn.append((tag, list(values)))
             elif kind == "raise":
                 raise Boom(name)
             else:
-                results.append(await WAITS[kind](self, tag, *given))
+                results.append(await WAITS[kind](self, tag, *rest))
         for tag, values in drawn:
             self.seen[tag] = values
         return [name, results]
@@ -212,16 +210,16 @@ class Model:
 
     def run(self, key: str, name: str, program: Any) -> Any:
         part, drawn, results = Part(), [], []
-        for at, (kind, *given) in enumerate(program):
+        for at, (kind, *rest) in enumerate(program):
             tag = f"{name}.{at}"
             if kind == "write":
                 part.log.append((key, tag))
             elif kind == "put":
-                part.table.append((key, given[0]))
+                part.table.append((key, rest[0]))
             elif kind == "send":
-                part.notes.append((given[0], tag))
+                part.notes.append((rest[0], tag))
             elif kind == "post":
-                part.posts.append((given[0], tag, given[1]))
+                part.posts.append((rest[0], tag, rest[1]))
             elif kind == "draw":
                 drawn.append(tag)
             elif kind == "raise":
@@ -229,16 +227,16 @@ class Model:
             else:
                 self.commit(part)
                 part = Part()
-                results.append(self.wait(key, tag, kind, given))
+                results.append(self.wait(key, tag, kind, rest))
         self.commit(part)
         self.drawn |= set(drawn)
         return [name, results]
 
-    def wait(self, key: str, tag: str, kind: str, given: Any) -> Any:
+    def wait(self, key: str, tag: str, kind: str, rest: Any) -> Any:
         if kind in ("call", "keyed"):
-            return self.run(given[0], tag, given[1])
+            return self.run(rest[0], tag, rest[1])
         if kind == "gather":
-            gathered = [self.run(to, f"{tag}.{i}", program) for i, (to, program) in enumerate(given)]
+            gathered = [self.run(to, f"{tag}.{i}", program) for i, (to, program) in enumerate(rest)]
             return next((one for one in gathered if one[0] == "Boom"), gathered)
         if kind in ("effect", "thread"):
             self.effects[tag] = key

@@ -147,12 +147,13 @@ class Walker:
     async def collect(self) -> list[str]:
         tally, got = ref(Tally, "t"), []
         for value in VALUES:
-            got.append(repr(await tally.echo(value)))
+            echo = await tally.echo(value)
+            got.append(repr(echo))
         got.append(repr(await tally.line()))
         for failing in (tally.refuse("no"), tally.raise_local()):
             try:
                 await failing
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must repeat
                 got.append(f"{type(error).__name__} {error.args} {vars(error).get('code')}")
         await ref(Gatekeeper, "g").wait()
         self.log.extend(got)
@@ -411,7 +412,7 @@ def test_effects_go_out_with_durable_tokens_and_never_again_once_recorded(slow: 
         token = await ref(Walker, "w").order(slow)
         assert await ref(Walker, "w").told() == [token]
         assert set(DONE) == {token, f"{token} end"}
-        assert DONE == sorted(DONE)  # none is repeated behind a later one
+        assert sorted(DONE) == DONE  # none is repeated behind a later one
         assert await ref(Tally, "t").seen() == [token]
 
     if slow:
@@ -423,7 +424,7 @@ def test_effects_go_out_with_durable_tokens_and_never_again_once_recorded(slow: 
 async def _ordering_once() -> None:
     async with memory_app():
         token = await ref(Walker, "w").order(False)
-        assert DONE == [token, f"{token} end"]
+        assert [token, f"{token} end"] == DONE
 
 
 @in_loop
@@ -473,7 +474,7 @@ class Outsider:
     async def outcome(self, name: str) -> str:
         try:
             given = repr(await effect(EFFECTS[name]))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must repeat
             given = f"{type(error).__name__} {error.args[0]}"
         await ref(Gatekeeper, "g").wait()
         return given

@@ -67,7 +67,7 @@ class Script:
             return await self.parts()
         except Early:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what it must not be able to swallow
             return f"swallowed {type(error).__name__}"
 
     async def parts(self) -> str:
@@ -87,10 +87,20 @@ class Script:
             self.two = 5
         if is_now("sends"):
             send(ref(Bell, "c").ring())
+        drawn = self.draw()
+        self.one += 1
+        await self.second_await()
+        await ref(Gatekeeper, "g").wait()
+        self.log.append("end")
+        return f"done {len(drawn)}"
+
+    def draw(self) -> list[float]:
         drawn = [random(), now()] if is_now("draws in another order") else [now(), random()]
         if is_now("draws more"):
             drawn.append(now())
-        self.one += 1
+        return drawn
+
+    async def second_await(self) -> None:
         if is_now("calls another method"):
             await ref(Bell, "b").hum()
         elif is_now("calls another object"):
@@ -103,9 +113,6 @@ class Script:
             await effect(len, "")
         else:
             await ref(Bell, "b").ring()
-        await ref(Gatekeeper, "g").wait()
-        self.log.append("end")
-        return f"done {len(drawn)}"
 
     async def ask(self, other: str) -> str:
         try:
