@@ -3,13 +3,14 @@
 from automata import errors
 from automata.context import delete, logger, now, random, uuid4
 from automata.declare import object_type, readonly
-from automata.delivery import Letter
-from automata.invocation import call, gather, send
+from automata.invocation import call, cancel, gather, send
+from automata.letter_box import Letter
 from automata.list import List
 from automata.map import Map
 from automata.pausing import effect, sleep
 from automata.reference import Ref
 from automata.refs import ref
+from automata.retry import Retry
 from automata.set import Set
 from automata.transactions import transaction
 from automata.values.pickled import Pickled
@@ -20,8 +21,10 @@ __all__ = [
     "Map",
     "Pickled",
     "Ref",
+    "Retry",
     "Set",
     "call",
+    "cancel",
     "delete",
     "effect",
     "errors",

@@ -6,7 +6,7 @@ so that what one object has sent to another keeps its order.
 
 from __future__ import annotations
 
-from automata.parking import Parking, as_message
+from automata.parking import Parking, as_message, row_key
 from automata.partitions import address_of
 from darq import keys
 from darq.codec import Cause
@@ -89,7 +89,11 @@ class AbsentTypes:
         """The type of a message is not usable. Returns whether its row holds it still, which needs no parking."""
         name = self.window.pop(message.lsn, None)
         if name is None:
-            return False
+            row = self._inbox.recalled(message.lsn)
+            if row != row_key(Cause.UNKNOWN_TYPE, message.lsn):
+                return False
+            self.parked(message.partition)  # it was handed over to the line of its object, and has come no further
+            name, _ = address_of(message.partition)
         self._inbox.dismiss(message)
         self._next.pop(name, None)
         return True

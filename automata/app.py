@@ -11,10 +11,10 @@ from typing import Any, Self, TypeVar, cast, overload
 
 from automata import looking, refs
 from automata.context import RunningMethod
-from automata.delivery import Letter
 from automata.engine import Engine, start, stop
 from automata.errors import InvalidArgument, StateError, UnknownType
 from automata.host import Options
+from automata.letter_box import Letter
 from automata.loop_thread import LoopThread
 from automata.reference import ObjectRef
 from automata.router import OPEN, Router

@@ -73,6 +73,24 @@ class Sent:
         return f"<sent {self.id or 'with this step'}>"
 
 
+class Cancelled:
+    """What became of cancelling a message. Awaiting it gives the answer; in a client, once that is durable."""
+
+    __slots__ = ("durable", "never_delivered")
+
+    def __init__(self, never_delivered: bool, durable: Awaitable[None] | None) -> None:
+        self.never_delivered = never_delivered
+        self.durable = durable
+
+    def __await__(self) -> Generator[object, object, bool]:
+        if self.durable is not None:
+            yield from self.durable.__await__()
+        return self.never_delivered
+
+    def __repr__(self) -> str:
+        return "<cancelled>" if self.never_delivered else "<too late to cancel>"
+
+
 class Awaited:
     """Awaits what a generator yields: how a call that is made step by step is awaited in a coroutine."""
 

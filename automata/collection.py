@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from automata.errors import InvalidArgument, StateError
 from automata.fields import checked, state_of
-from automata.state import ENTRY, SIZE, Bounds, Live, ObjectState
+from automata.state import ENTRY, SIZE, VALUE, Bounds, Live, ObjectState
 from darq.keys import after
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Collection:
         self._state = state
         self._kinds = kinds
         base = name.encode()
-        self._size_key = base + SIZE
+        self._size_key, self._value_key = base + SIZE, base + VALUE
         self._prefix = base + ENTRY
 
     def __len__(self) -> int:
@@ -55,6 +55,8 @@ class Collection:
         size = self._state.sizes.get(self._size_key)
         if size is None:
             data = self._state.read(self._size_key)
+            if data is None and self._state.read(self._value_key) is not None:
+                raise self._state.misfit(self._name, f"a single value is stored, and a {_SORTS[self.sort]} declared")
             size = self._state.sizes[self._size_key] = self._stored_size(data) if data else self._empty()
         return size
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from automata.calls import Call, Point
 from automata.errors import StateError
+from automata.when import When
 
 
 class RunningMethod(Protocol):
@@ -38,8 +39,11 @@ class RunningMethod(Protocol):
     def suspend(self, point: Point) -> Generator[Any, Any, Any]:
         """Await something else at a commit point."""
 
-    def send(self, call: Call) -> None:
-        """Send a message with this part's step."""
+    def send(self, call: Call, when: When | None = None) -> str:
+        """Send a message with this part's step, now or later. Returns the id of one that is due later."""
+
+    def cancel(self, message_id: str) -> bool:
+        """Cancel a message with this part's step; whether that is still possible."""
 
     def delete(self) -> None:
         """Empty the object with this part's step."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import copy
 import inspect
 import sys
-import textwrap
 import typing
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin, overload
+from typing import Any, ClassVar, Final, TypeVar, Unpack, get_args, get_origin, overload
 
 from automata.collection import Collection, CollectionField
+from automata.declaration_fault import fault
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
 from automata.list import List
@@ -23,6 +22,7 @@ from automata.reference import ObjectRef
 from automata.refs import ref_class
 from automata.set import Set
 from automata.state import WRITE
+from automata.type_options import GivenOptions, check_names, type_options
 from automata.types import REGISTRY, AutomatonType
 from automata.values.key_types import check_key_type
 from automata.values.value_type import value_type
@@ -33,7 +33,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _COLLECTIONS: dict[object, type[Collection]] = {List: List, Map: Map, Set: Set}
 _TYPING_TWINS = {"List": "List", "Dict": "Map", "Set": "Set"}
-_LATER_OPTIONS = frozenset({"version", "migrate", "compute", "num_cpus", "num_gpus"})
 _MISSING = object()
 
 
@@ -59,43 +58,41 @@ def readonly(fn: F | None = None, /, *, cache: bool = False) -> F | Callable[[F]
 @overload
 def object_type(cls: C, /) -> C: ...
 @overload
-def object_type(*, name: str | None = None) -> Callable[[C], C]: ...
+def object_type(*, name: str | None = None, **options: Unpack[GivenOptions]) -> Callable[[C], C]: ...
 def object_type(cls: C | None = None, /, *, name: str | None = None, **options: object) -> C | Callable[[C], C]:
     """Make a class the type of durable objects (LambdaObjects §3).
 
     Annotated names are fields, `async def` methods are the invocable surface, everything else stays plain Python.
+    name: of the type, if not the class's. The other options are described at `automata.type_options.TypeOptions`.
     Raises DeclarationError, with the line at fault.
     """
-    _check_options(options)
+    check_names("object_type", options)
     frame = _function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:
-        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame))
+        REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame, options))
         return plain
 
     return define if cls is None else define(cls)
-
-
-def _check_options(options: Mapping[str, object]) -> None:
-    for option in options:
-        if option in _LATER_OPTIONS:
-            raise DeclarationError(f"@object_type({option}=...) is not there yet: a later release has it. Remove it")
-        raise DeclarationError(f"@object_type takes no option {option!r}: it takes name=...")
 
 
 class UnresolvedName(DeclarationError):
     """An annotation names what is not defined (yet)."""
 
 
-def definition(cls: type, name: str, frame: FrameType | None = None) -> AutomatonType:
+def definition(
+    cls: type, name: str, frame: FrameType | None = None, options: Mapping[str, object] | None = None
+) -> AutomatonType:
     """The definition of one decorated class, and the class prepared for its instances.
 
-    frame: of the function that defines it, if one does: its annotations may name what is local there.
+    frame: of the function that defines it, if one does: its annotations may name what is local there. options: what
+    its decorator was given besides the name.
     """
     _check_class(cls, name)
+    checked = type_options(cls, options or {})
     annotations = _annotations(cls)
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
-    made = AutomatonType(name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults, frame))
+    made = AutomatonType(name, cls, _methods(cls, name), lambda: _resolve(made, annotations, defaults, frame), checked)
     made.ref_class = ref_class(made)
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):
@@ -107,14 +104,14 @@ def _check_class(cls: type, name: str) -> None:
     if not isinstance(cls, type):
         raise DeclarationError(f"@object_type decorates a class, not {cls!r}")
     if "__init__" in cls.__dict__ or any("__init__" in base.__dict__ for base in cls.__mro__[1:-1]):
-        raise _fault(cls, "__init__", "objects are never constructed: give fields a default, and set them in a method")
+        raise fault(cls, "__init__", "objects are never constructed: give fields a default, and set them in a method")
     if getattr(cls, "__parameters__", ()):
-        raise _fault(cls, None, "a generic class cannot be stored: derive a class with concrete types from it")
+        raise fault(cls, None, "a generic class cannot be stored: derive a class with concrete types from it")
     if "__slots__" in cls.__dict__:
-        raise _fault(cls, "__slots__", "remove __slots__: the fields are what can be assigned")
+        raise fault(cls, "__slots__", "remove __slots__: the fields are what can be assigned")
     too_long = len(name.encode(errors="replace")) > Limits.key_bytes_max
     if not name or not name.isprintable() or "/" in name or too_long:
-        raise _fault(cls, None, f"the type name {name!r} must be short, printable, not empty, and without '/'")
+        raise fault(cls, None, f"the type name {name!r} must be short, printable, not empty, and without '/'")
 
 
 def _annotations(cls: type) -> dict[str, object]:
@@ -134,15 +131,15 @@ def _declares_field(cls: type, field: str, annotation: object) -> bool:
         return False
     if field == "key":
         if annotation not in (str, "str"):
-            raise _fault(cls, "key", "key is the object's own key and always a str: annotate `key: str`, or rename it")
+            raise fault(cls, "key", "key is the object's own key and always a str: annotate `key: str`, or rename it")
         if "key" in cls.__dict__:
-            raise _fault(cls, "key", "key is the object's own key and takes no default: remove it, or rename the field")
+            raise fault(cls, "key", "key is the object's own key and takes no default: remove it, or rename the field")
         return False
     if field.startswith("_automaton") or (field.startswith("__") and field.endswith("__")):
-        raise _fault(cls, field, "this name is reserved: choose another")
+        raise fault(cls, field, "this name is reserved: choose another")
     alias = head if text.startswith("typing.") else getattr(annotation, "_name", None)
     if alias in _TYPING_TWINS and (text or type(annotation).__module__ == "typing"):
-        raise _fault(
+        raise fault(
             cls,
             field,
             f"typing.{alias} is ambiguous: write automata's {_TYPING_TWINS[alias]}[...] for entries stored one by one, "
@@ -165,9 +162,9 @@ def _take_default(cls: type, field: str, annotation: object) -> object:
     head = annotation.split("[")[0].rpartition(".")[2] if isinstance(annotation, str) else ""
     if get_origin(annotation) in _COLLECTIONS or annotation in _COLLECTIONS or head in ("List", "Map", "Set"):
         if default is not _MISSING:
-            raise _fault(cls, field, "a collection starts empty and takes no default: remove it")
+            raise fault(cls, field, "a collection starts empty and takes no default: remove it")
     elif default is _MISSING:
-        raise _fault(cls, field, "a value field needs a default: objects exist before anything is assigned")
+        raise fault(cls, field, "a value field needs a default: objects exist before anything is assigned")
     return default
 
 
@@ -178,14 +175,14 @@ def _methods(cls: type, name: str) -> dict[str, Method]:
             continue
         found = inspect.getattr_static(cls, attribute)
         if inspect.isasyncgenfunction(found):
-            raise _fault(cls, attribute, "an invocable method returns one result: return a list instead of yielding")
+            raise fault(cls, attribute, "an invocable method returns one result: return a list instead of yielding")
         if inspect.iscoroutinefunction(found):
             try:
                 methods[attribute] = Method(name, attribute, found)
             except DeclarationError as error:
-                raise _fault(cls, attribute, str(error)) from None
+                raise fault(cls, attribute, str(error)) from None
         elif hasattr(found, READONLY):
-            raise _fault(cls, attribute, "@readonly marks invocable methods: make it `async def`")
+            raise fault(cls, attribute, "@readonly marks invocable methods: make it `async def`")
     return methods
 
 
@@ -238,7 +235,7 @@ def _resolve(
         except UnresolvedName:
             raise  # it may be defined later: when an app opens, it must be
         except DeclarationError as error:
-            raise _fault(cls, method.name, str(error)) from None
+            raise fault(cls, method.name, str(error)) from None
     for name, field in fields.items():
         type.__setattr__(cls, name, field)
     return fields
@@ -258,7 +255,7 @@ def _field(cls: type, name: str, hint: object, default: object) -> Field:
         field = PickledField if kind.pickled else ValueField if kind.immutable else MutableField
         return field(name, kind, copy.deepcopy(default))
     except (DeclarationError, InvalidArgument) as error:
-        raise _fault(cls, name, str(error)) from None
+        raise fault(cls, name, str(error)) from None
 
 
 def _hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> dict[str, object]:
@@ -266,25 +263,5 @@ def _hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> dict[s
     try:
         return typing.get_type_hints(of, namespace, dict(names), include_extras=True)
     except NameError as error:
-        fault = _fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
-        raise UnresolvedName(*fault.args) from None
-
-
-def _fault(cls: type, name: str | None, sentence: str) -> DeclarationError:
-    what = f"{cls.__name__}.{name}" if name else cls.__name__
-    return DeclarationError(f"{what}: {sentence} ({_line(cls, name)})")
-
-
-def _line(cls: type, name: str | None) -> str:
-    """FILE:LINE of a name in a class, as exactly as the source can be found."""
-    try:
-        file, (lines, first) = inspect.getsourcefile(cls) or "?", inspect.getsourcelines(cls)
-    except (OSError, TypeError):
-        return f"in module {cls.__module__}"
-    body = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    for node in getattr(body, "body", ()):
-        target = getattr(node, "target", None)
-        targets = [target, *getattr(node, "targets", ())]
-        if name in (getattr(node, "name", None), *(getattr(t, "id", None) for t in targets)) and name:
-            return f"{file}:{first + node.lineno - 1}"
-    return f"{file}:{first}"
+        unresolved = fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
+        raise UnresolvedName(*unresolved.args) from None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from automata.calls import Call, Point
     from automata.entity import Entity
     from automata.methods import Method
+    from automata.when import When
 
 
 class Deterministic:
@@ -62,9 +63,13 @@ class Deterministic:
         """Waiting is refused, and work outside too."""
         raise self._refusal(f"must not await {point.kind}()")
 
-    def send(self, call: Call) -> None:
+    def send(self, call: Call, when: When | None = None) -> str:
         """Sending is refused."""
         raise self._refusal(f"must not send to {call.ref.type_name}/{call.ref.key}")
+
+    def cancel(self, message_id: str) -> bool:
+        """Cancelling is refused."""
+        raise self._refusal("must not cancel messages")
 
     def delete(self) -> None:
         """Deleting is refused."""

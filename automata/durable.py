@@ -18,6 +18,7 @@ from automata.reads import ReadSet, Recorder
 from automata.replay import Replay
 from automata.state import IDLE, WRITE, Reader
 from automata.suspending import Detached, Suspending, TaskSteps, unjournaled
+from automata.timing import Timing
 from automata.waiting import answer_with
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
@@ -99,6 +100,14 @@ class Durable(Suspending):
         """An integer of `count` random bits."""
         return int(self._draw("random", lambda: self.host.random.getrandbits(count)))
 
+    def take_number(self) -> int:
+        """A number for a row of the store that no other row has."""
+        return int(self._draw("number", self.host.take_lsn))
+
+    def is_pending(self, timing: Timing, message_id: str) -> bool:
+        """Whether the message of this id is not on its way yet."""
+        return bool(self._draw("pending", lambda: timing.is_pending(message_id)))
+
     def _draw(self, what: str, make: Any) -> float | int | bool:
         if self.replay is not None:
             return self.replay.draw(what)
@@ -131,6 +140,7 @@ class Durable(Suspending):
         """A part has ended, and the method goes on: what it did is not done again, what it read is stale."""
         self.detached.add(self.state.detach())
         self.sends, self.sent_bytes, self.deleted = None, 0, False
+        self.end_timing()
         self.state.settle()
         self.state.mode = IDLE
 

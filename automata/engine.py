@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from automata.delivery import Delivery
 from automata.host import Host, Options
 from automata.journal import Journal
+from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
 from automata.resuming import Resuming
 from automata.types import AutomatonType
@@ -26,6 +27,7 @@ class Engine:
     host: Host
     delivery: Delivery
     resuming: Resuming
+    lifetimes: Lifetimes
     router: LocalRouter
     unlisten: Callable[[], None]
 
@@ -43,7 +45,7 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
         raise
     host = Host(log, loop, options)
     delivery = Delivery(host)
-    resuming = Resuming(host)
+    resuming = Resuming(host, delivery.strict)
 
     def failed(work: Work, journal: Journal | None, error: BaseException) -> None:
         if journal is None:
@@ -51,15 +53,17 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
         else:
             resuming.part_failed(journal, error)
 
-    host.deliver, host.stage.failed = delivery.run, failed
+    lifetimes = Lifetimes(host)
+    host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
     resuming.start()
     delivery.start()
+    lifetimes.start()
     local = LocalRouter(host)
 
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, engine, made)
 
-    engine = Engine(log, host, delivery, resuming, local, options.registry.listen(defined))
+    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined))
     return engine
 
 
@@ -70,6 +74,7 @@ async def stop(engine: Engine) -> None:
     engine.host.tasks.closing = True
     engine.delivery.stop()
     engine.resuming.stop()
+    engine.lifetimes.stop()
     engine.host.order.close()
     try:
         await engine.host.tasks.stop(engine.host.options.closing_seconds_max)

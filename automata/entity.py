@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automata.directory import decode_header
 from automata.fields import STATE
 from automata.partitions import partition_of
 from automata.state import ObjectState, Reader
@@ -35,10 +36,11 @@ class Entity:
 
     __slots__ = (
         "busy",
-        "exists",
         "group",
+        "header",
         "instance",
         "key",
+        "listed",
         "made",
         "partition",
         "pins",
@@ -57,7 +59,9 @@ class Entity:
         self.prefix = keys.partition_key(keys.STATE, self.partition)
         self.group = group
         self.busy = False
-        self.exists: bool | None = None
+        data = log.row(keys.partition_key(keys.DIRECTORY, self.partition))
+        self.header = None if data is None else decode_header(data)
+        self.listed = self.header == made.header and not made.options.time_to_live
         self.pins = 0
         self.sent_lsn = 0
         self.unchanged: object | None = None
@@ -88,9 +92,13 @@ def load(made: AutomatonType, key: str, log: Reader, prefix: bytes) -> tuple[Obj
 
 
 class EntityCache:
-    """Entities by type and key. When one generation is full, what was not used since the last is forgotten."""
+    """Entities by type and key. When one generation is full, what was not used since the last is forgotten.
+
+    outdated: is called with each object that was stored by another version of its type, before anyone gets it.
+    """
 
     def __init__(self, log: Log, entities_max: int) -> None:
+        self.outdated: Callable[[Entity], None] = _as_it_is
         self._log = log
         self._half = max(1, entities_max // 2)
         self._young: dict[tuple[str, str], Entity] = {}
@@ -121,6 +129,8 @@ class EntityCache:
         entity = self._old.pop(name, None) or self._young.get(name)
         if entity is None or (entity.made is not made and entity.idle):
             entity = Entity(made, name[1], self._log, self._last_group(made, name[1]))
+            if entity.header is not None and entity.header.version != made.options.version:
+                self.outdated(entity)
         if len(self._young) >= self._half:
             self._old = {n: e for n, e in self._old.items() if not e.idle} | self._young
             self._young = {}
@@ -131,3 +141,7 @@ class EntityCache:
         """The group that a forgotten object may have been changed by last."""
         number = self._log.group.number
         return number if self._log.group.dirty else number - 1
+
+
+def _as_it_is(entity: Entity) -> None:
+    """Nobody migrates objects yet."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from automata.errors import InvalidArgument
-from automata.state import IDLE, VALUE, WRITE, Live, NoLog, ObjectState
+from automata.state import IDLE, SIZE, VALUE, WRITE, Live, NoLog, ObjectState
 
 if TYPE_CHECKING:
     from automata.values.value_type import ValueType
@@ -38,13 +38,15 @@ class ValueField:
         self.kind = kind
         self.exact = None if kind.exact is type(None) else kind.exact
         self.default = self.declared = kind.validate(default)
-        self.subkey = name.encode() + VALUE
+        self.subkey, self.size_key = name.encode() + VALUE, name.encode() + SIZE
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
         if instance is None:
             return self.default
         state = state_of(instance)
         data = state.read(self.subkey)
+        if data is None:
+            state.check_no_collection(self.name, self.size_key)
         try:
             value = self.default if data is None else self.kind.decode(data)
         except InvalidArgument as error:
@@ -74,7 +76,7 @@ class _EncodedField:
         self.kind = kind
         self.declared = default
         self.default = kind.encode(kind.validate(default))
-        self.subkey = name.encode() + VALUE
+        self.subkey, self.size_key = name.encode() + VALUE, name.encode() + SIZE
 
     def __set__(self, instance: object, value: object) -> None:
         raise AssertionError("assignments go through the type's __setattr__")  # makes this a data descriptor
@@ -95,6 +97,8 @@ class MutableField(_EncodedField):
         if live is not None:
             return live.value
         data = state.read(self.subkey)
+        if data is None:
+            state.check_no_collection(self.name, self.size_key)
         encoded = self.default if data is None else data
         try:
             value = self.kind.decode(encoded)
@@ -113,7 +117,12 @@ class PickledField(_EncodedField):
     """A `Pickled[T]` field: any picklable value, saved when it is assigned; changes in place do not count."""
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
-        data = None if instance is None else state_of(instance).read(self.subkey)
+        if instance is None:
+            return self.kind.decode(self.default)
+        state = state_of(instance)
+        data = state.read(self.subkey)
+        if data is None:
+            state.check_no_collection(self.name, self.size_key)
         return self.kind.decode(self.default if data is None else data)
 
     def assign(self, state: ObjectState, value: object) -> None:

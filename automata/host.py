@@ -23,12 +23,14 @@ from automata.errors import InvalidArgument, Overloaded
 from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
+from automata.migration import Migration
 from automata.open_invocations import OpenInvocations
 from automata.order import LateCall, Order
 from automata.read_cache import ReadCache
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
+from automata.timing import Timing
 from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
@@ -79,6 +81,7 @@ class Host:
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log, self.invoke_now)
         self.tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
@@ -98,6 +101,14 @@ class Host:
         envelope = Envelope((ref.type_name, ref.key), call.method, call.pack())
         return envelope, self.check_size(call, envelope.packed)
 
+    def timing(self, under: Timing | None = None) -> Timing:
+        """What one step does about timers. under: of the whole that this is a part of."""
+        return Timing(self.log, under)
+
+    def take_lsn(self) -> int:
+        """A number for a row that a step will set."""
+        return self.log.take_lsn()
+
     def check_size(self, call: Call, packed: Packed) -> int:
         """About the bytes of a call's arguments. Raises InvalidArgument if they are over the limit of a message."""
         size = call.method.size_bytes(packed) if call.method.sized else 0
@@ -110,6 +121,11 @@ class Host:
         """Raise Overloaded for a call from outside that would have to wait behind too many others."""
         if self.queued >= self.log.limits.outside_calls_max and (entity.busy or entity.queue):
             raise Overloaded(f"{self.queued} calls wait for busy objects: call again a little later")
+        waiting_max = entity.made.options.calls_waiting_max
+        if waiting_max is not None and len(entity.queue) >= waiting_max:
+            waiting = sum(isinstance(waiter, QueuedWork) and not waiter.work.one_way for waiter in entity.queue)
+            if waiting >= waiting_max:
+                raise Overloaded(f"{waiting} calls wait for {entity.address} already: call again a little later")
 
     def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None = None) -> Reply:
         """A call from a method of this store: what it did is visible at once, and durable with its caller.
@@ -236,14 +252,14 @@ class Host:
 
     def let_go(self, turn: Durable) -> None:
         """The method waits for others: its object is free meanwhile, and its journal durable soon."""
+        self.keep_soon(turn.entity)  # if it raises, the object is still held
         turn.held = False
         turn.entity.pins += 1
-        self.keep_soon(turn.entity)
         self.release(turn.entity)
 
     def keep_soon(self, entity: Entity) -> None:
         """What a journal has got is durable soon, whatever its method does next."""
-        if not self.log.group.dirty and self.log.gate.failure is None:
+        if not self.log.group.dirty:
             self.log.commit(Step(entity.partition, entity.prefix))
             self.committer.touch()
 

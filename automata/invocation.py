@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Awaitable, Coroutine, Generator
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from automata import router
-from automata.calls import Awaited, Call, Sent
+from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.context import CURRENT
 from automata.errors import InvalidArgument
+from automata.timing import parse
+from automata.when import when
 
 T = TypeVar("T")
 
@@ -99,21 +102,48 @@ def _check_request_key(key: object) -> None:
         raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
 
 
-def send(invocation: Awaitable[object]) -> Sent:
+def send(
+    invocation: Awaitable[object],
+    *,
+    delay: float | None = None,
+    at: datetime | None = None,
+    every: float | str | None = None,
+) -> Sent:
     """Make an invocation one-way: it is delivered exactly once, and its result is dropped.
 
     In a method it belongs to the step, and leaves when that commits. In a client it leaves at once; await the result
-    to know that it is durable. Raises InvalidArgument for arguments that do not fit.
+    to know that it is durable.
+
+    delay: seconds until it is due; at: when it is due, with a time zone; a time that is over means at once. every: it
+    is delivered again and again, at this many seconds or by a cron expression in UTC, the first time at `delay` or
+    `at` if one is given; what was missed while the app was closed is delivered once. Awaiting gives the id that
+    `cancel` takes. Raises InvalidArgument for arguments and options that do not fit.
     """
     checked = as_invocation(invocation, "send")
     checked.tried = True
     if checked.request is not None or checked.timeout is not None:
         raise InvalidArgument("send() takes no call() options: a message is delivered exactly once by itself")
+    later = None if delay is None and at is None and every is None else when(delay, at, every)
     running = CURRENT.get()
     if running is None:
-        return router.of(checked.ref).post(checked)
-    running.send(checked)
-    return Sent("", None)
+        return router.of(checked.ref).post(checked, later)
+    return Sent(running.send(checked, later), None)
+
+
+def cancel(message: str | Sent) -> Cancelled:
+    """Cancel a message that is due later, by what `send` gave; awaiting gives whether it will never be delivered.
+
+    False says that it is too late: the message was delivered, is on its way, or was cancelled before. Of a message
+    that repeats, no further delivery begins. In a method it belongs to the step, and the answer is known at once; in a
+    client it happens at once, and is durable when awaited. Raises InvalidArgument for what is no id.
+    """
+    message_id = message.id if isinstance(message, Sent) else message
+    running = CURRENT.get()
+    if running is None:
+        if parse(message_id) is None:
+            return Cancelled(False, None)
+        return router.OPEN.that_keeps(message_id).cancel(message_id)
+    return Cancelled(running.cancel(message_id), None)
 
 
 async def gather(*invocations: Awaitable[Any]) -> list[Any]:

@@ -81,7 +81,9 @@ class Keyed:
         what = f"{method.type_name}.{method.name}"
         data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
         now_ms = int(self._log.clock() * 1000)
-        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+        kept = work.entity.made.options.keys_kept_seconds
+        kept_ms = None if kept is None else int(kept * 1000)
+        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
 
     def give_up(self, step: Step, request: Request, outcome: Outcome, now_ms: int) -> None:
         """Let `step` record that a person has given the method up, so that the key is not a second run."""

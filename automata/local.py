@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
 
-from automata.calls import Awaited, Call, Sent
+from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.entity import Entity
+from automata.envelope import Envelope
 from automata.errors import Overloaded
 from automata.host import Host
 from automata.methods import Packed
 from automata.posted import Posted
+from automata.timing import kept_by
+from automata.when import When
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
 from darq.step import Step
+
+T = TypeVar("T")
 
 _YIELD_EVERY = 16  # calls answered without suspending, before others on the loop get a turn
 _FLUSH_WEIGHT = 3  # as many of them as a flush in place counts for
@@ -81,27 +86,37 @@ class LocalRouter:
             return host.look(entity, method, packed)
         return host.invoke_inside(call, packed, self._sent_lsn)
 
-    def post(self, call: Call) -> Sent:
-        """Send a message: it is on its way at once, and durable when the result is awaited."""
-        host = self._host
-        try:
-            here = asyncio.get_running_loop() is host.loop
-        except RuntimeError:
-            here = False
-        if here:
-            lsn, written = self._post(call)
-        else:
-            lsn, waiting = asyncio.run_coroutine_threadsafe(self._post_here(call), host.loop).result()
-            return Sent(lsn, _Elsewhere(self, waiting))
-        return Sent(lsn, written)
+    def post(self, call: Call, when: When | None = None) -> Sent:
+        """Send a message: it is on its way at once, or when it is due, and durable when the result is awaited."""
+        return Sent(*self._stage(lambda: self._store(call, when)))
+
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later, at once; durable when the result is awaited."""
+        return Cancelled(*self._stage(lambda: self._cancel(message_id, request)))
+
+    def keeps(self, message_id: str) -> bool:
+        """Whether the message of this id is, or was, kept until it is due in this app."""
+        return kept_by(self._host.log.store.identity(), message_id)
 
     async def drain(self) -> None:
         """Wait until all that was posted is durable."""
         if self._posting:
             await asyncio.wait(self._posting)
 
-    def _store(self, call: Call) -> tuple[int, int]:
-        """Stage the message; its number, and the group that it is durable with. A request id makes repeats one."""
+    def _stage(self, work: Callable[[], tuple[T, int]]) -> tuple[T, Awaitable[None]]:
+        """Do `work` now, on the host's loop. What it gives, and what waits for the group that it names."""
+        loop = self._host.loop
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        if here:
+            return self._written(work)
+        value, written = asyncio.run_coroutine_threadsafe(self._stage_here(work), loop).result()
+        return value, _Elsewhere(self, written)
+
+    def _store(self, call: Call, when: When | None) -> tuple[str, int]:
+        """Stage the message; its id, and the group that it is durable with. A request id makes repeats one."""
         host = self._host
         if self.closed:
             raise _closed()
@@ -114,26 +129,65 @@ class LocalRouter:
         if call.request is not None:
             known = self._posted.find(call, envelope)
             if known is not None:
-                self._sent_lsn = max(self._sent_lsn, known)
-                return known, host.log.group.number if host.log.group.dirty else host.log.group.number - 1
-            self._posted.record(call, envelope, step)
+                if when is None:  # calls made from now on must still not overtake it
+                    self._sent_lsn = max(self._sent_lsn, int(known))
+                return known, self._staged()
+        if when is not None:
+            message_id = self._set_timer(step, envelope, when)
+            self._posted.record(call, envelope, step, message_id)
+            return message_id, self._commit(step)
+        if call.request is not None:
+            self._posted.record(call, envelope, step, str(host.log.next_lsn))
         step.send(envelope)
+        group = self._commit(step, size)
+        self._sent_lsn = envelope.lsn
+        return str(envelope.lsn), group
+
+    def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
+        host, timing = self._host, self._host.timing()
+        message_id = timing.add(envelope, when.due_ms(host.clock()), when.rule, host.take_lsn())
+        timing.stage(step)
+        return message_id
+
+    def _staged(self) -> int:
+        """The group that all depends on which is known now."""
+        group = self._host.log.group
+        return group.number if group.dirty else group.number - 1
+
+    def _cancel(self, message_id: str, request: str | None) -> tuple[bool, int]:
+        """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
+        host, timing = self._host, self._host.timing()
+        if self.closed:
+            raise _closed()
+        if request is not None and self._posted.was_cancelled(request, message_id):
+            return True, self._staged()
+        if not timing.is_pending(message_id):
+            return False, self._staged()
+        host.admit()
+        step = Step(b"", b"")
+        timing.cancel(message_id, hold=False)
+        timing.stage(step)
+        if request is not None:
+            self._posted.record_cancelled(request, message_id, step)
+        return True, self._commit(step)
+
+    def _commit(self, step: Step, size: int | None = None) -> int:
+        host = self._host
         group = host.log.commit(step, size)
         if host.log.full:
             host.committer.close_full_group()
         host.committer.touch()
-        self._sent_lsn = envelope.lsn
-        return envelope.lsn, group
+        return group
 
-    async def _post_here(self, call: Call) -> tuple[str, asyncio.Task[None]]:
-        return self._post(call)
+    async def _stage_here(self, work: Callable[[], tuple[T, int]]) -> tuple[T, asyncio.Task[None]]:
+        return self._written(work)
 
-    def _post(self, call: Call) -> tuple[str, asyncio.Task[None]]:
-        lsn, group = self._store(call)
+    def _written(self, work: Callable[[], tuple[T, int]]) -> tuple[T, asyncio.Task[None]]:
+        value, group = work()
         written = self._host.loop.create_task(durable(self._host.log.gate, group))
         self._posting.add(written)
         written.add_done_callback(self._posting.discard)
-        return str(lsn), written
+        return value, written
 
     async def _call_here(self, call: Call) -> Any:
         return await Awaited(self.call(call))

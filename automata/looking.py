@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from automata.delivery import Letter
 from automata.engine import Engine
 from automata.entity import load
 from automata.errors import StateError, UnknownType
 from automata.journal import Journal
+from automata.letter_box import Letter
 from automata.partitions import address_of, partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.resuming import Trouble
@@ -78,8 +78,8 @@ async def delete(engine: Engine, ref: ObjectRef) -> None:
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
     """What has raised too often: messages, and methods that came as messages."""
-    letters = engine.delivery.dead_letters()
-    letters += [_letter(j) for j in engine.resuming.waiting() if j.row.trouble == Trouble.RAISED]
+    letters = engine.delivery.letters.letters()
+    letters += [_letter(j) for j in engine.resuming.interrupted.waiting() if j.row.trouble == Trouble.RAISED]
     await _settled(engine)
     for letter in letters:
         yield letter
@@ -87,7 +87,7 @@ async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:
 
 async def interrupted(engine: Engine) -> AsyncIterator[Letter]:
     """Methods that stopped between two parts and cannot go on by themselves."""
-    letters = [_letter(j) for j in engine.resuming.waiting() if j.row.trouble != Trouble.RAISED]
+    letters = [_letter(j) for j in engine.resuming.interrupted.waiting() if j.row.trouble != Trouble.RAISED]
     await _settled(engine)
     for letter in letters:
         yield letter
@@ -97,7 +97,8 @@ async def retry(engine: Engine, letter_id: str) -> None:
     """Deliver a dead letter again, or resume a method."""
     number = _number(engine, letter_id)
     if number is None:
-        engine.delivery.retry(letter_id)
+        engine.delivery.letters.retry(letter_id)
+        engine.host.committer.touch()
     else:
         engine.resuming.retry(number)
     await _settled(engine)
@@ -116,7 +117,8 @@ async def discard(engine: Engine, letter_id: str) -> None:
     """Drop a dead letter or an interrupted method."""
     number = _number(engine, letter_id)
     if number is None:
-        engine.delivery.discard(letter_id)
+        engine.delivery.letters.discard(letter_id)
+        engine.host.committer.touch()
     else:
         engine.resuming.discard(number)
     await _settled(engine)
@@ -124,7 +126,7 @@ async def discard(engine: Engine, letter_id: str) -> None:
 
 def _number(engine: Engine, letter_id: str) -> int | None:
     """The number of the method that waits under this id, if one does."""
-    return int(letter_id) if letter_id.isdecimal() and engine.resuming.is_waiting(int(letter_id)) else None
+    return int(letter_id) if letter_id.isdecimal() and engine.resuming.interrupted.is_waiting(int(letter_id)) else None
 
 
 def _letter(journal: Journal) -> Letter:
@@ -140,6 +142,8 @@ async def stats(engine: Engine) -> dict[str, int]:
         "groups_durable": log.gate.durable,
         "objects_in_memory": len(host.entities),
         "messages_in_memory": log.inbox.pending_in_memory(),
+        "timers_ringing": log.timers.on_their_way(),
+        "timers_next_due_ms": log.timers.next_ms or 0,
         "calls_queued": host.queued,
         "cache_hits": host.read_cache.hits,
         "cache_misses": host.read_cache.misses,

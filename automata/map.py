@@ -25,6 +25,7 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):  # noqa: PLW1641 - C
             return cast("V", live.value)
         data = self._state.read(subkey)
         if data is None:
+            self._size()  # something else may be stored under this name
             raise KeyError(key)
         return cast("V", self._load(self._kinds[1], subkey, data))
 
@@ -47,7 +48,10 @@ class Map(Collection, MutableMapping[K, V], Generic[K, V]):  # noqa: PLW1641 - C
         self._set_size((self._size()[0] - 1,))
 
     def __contains__(self, key: object) -> bool:
-        return self._state.read(self._key(cast("K", key))) is not None
+        if self._state.read(self._key(cast("K", key))) is not None:
+            return True
+        self._size()  # something else may be stored under this name
+        return False
 
     def __iter__(self) -> Iterator[K]:
         return (self._decode(subkey) for subkey, _ in self._rows(self._bounds()))

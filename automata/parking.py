@@ -23,10 +23,13 @@ class Parking:
         self._log = log
         self._clock = clock
 
-    def add(self, step: Step, parked: Parked, error: str) -> bytes:
-        """Let `step` park a message, and note which error was why. Returns the row's key."""
+    def add(self, step: Step, parked: Parked, error: str, number: int = 0) -> bytes:
+        """Let `step` park a message, and note which error was why. Returns the row's key.
+
+        number: of the row, if it is the message's own; else it gets a new one.
+        """
         method = decode_payload(parked.payload).method
-        key = row_key(parked.cause, self._log.take_lsn())
+        key = row_key(parked.cause, number or self._log.take_lsn())
         step.set_row(key, parked.encode())
         step.note = (int(self._clock() * 1000), parked.partition, method, 0, 0, error)
         return key

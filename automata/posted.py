@@ -1,7 +1,7 @@
 """One-way messages from outside that carry a request id: sent again under the same one, they are one message.
 
-The number of the message is recorded in the step that stores it (the request row of no object), so that a client that
-did not hear of it gets the same message id again.
+The message's id is recorded in the step that stores it (the request row of no object), so that a client that did not
+hear of it gets the same id again. So is the cancelling of one that is due later.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from hashlib import blake2b
 from automata.calls import Call
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument
-from darq import keys
 from darq.log import Log
 from darq.step import Step
 
@@ -24,8 +23,8 @@ class Posted:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def find(self, call: Call, envelope: Envelope) -> int | None:
-        """The number of the message that is stored under the call's request id. InvalidArgument if it is another."""
+    def find(self, call: Call, envelope: Envelope) -> str | None:
+        """The id of the message that is stored under the call's request id. InvalidArgument if it is another."""
         if call.request is None:
             return None
         log = self._log
@@ -34,14 +33,26 @@ class Posted:
             return None
         if found.fingerprint != _fingerprint(envelope):
             raise InvalidArgument(f"the request id {call.request!r} was used for another message: take a new one")
-        return keys.number_of(found.outcome)
+        return found.outcome.decode()
 
-    def record(self, call: Call, envelope: Envelope, step: Step) -> None:
-        """Let the step that stores the message, which is its first, record its number."""
+    def record(self, call: Call, envelope: Envelope, step: Step, message_id: str) -> None:
+        """Let the step that stores the message record its id."""
         if call.request is not None:
-            log = self._log
-            number, now_ms = keys.number(log.next_lsn), int(log.clock() * 1000)
-            log.requests.record(step, call.request.encode(), _fingerprint(envelope), number, now_ms)
+            self._record(step, call.request, _fingerprint(envelope), message_id.encode())
+
+    def was_cancelled(self, request: str, message_id: str) -> bool:
+        """Whether the message was cancelled under this request id."""
+        log = self._log
+        found = log.requests.find(_CLIENT, request.encode(), int(log.clock() * 1000), log.group)
+        return found is not None and found.outcome == message_id.encode()
+
+    def record_cancelled(self, request: str, message_id: str, step: Step) -> None:
+        """Let the step that cancels a message record it."""
+        self._record(step, request, blake2b(message_id.encode(), digest_size=16).digest(), message_id.encode())
+
+    def _record(self, step: Step, request: str, fingerprint: bytes, outcome: bytes) -> None:
+        log = self._log
+        log.requests.record(step, request.encode(), fingerprint, outcome, int(log.clock() * 1000))
 
 
 def _fingerprint(envelope: Envelope) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from darq import keys
 from darq.log import Log
 from darq.step import Message, Step
+from darq.timers import Ringing
 
 TRIES_MAX = 3
 BATCH_LSNS = 256
@@ -31,6 +32,7 @@ class Quarantine:
         self.blocked = False
         self._log = log
         self._before = log.next_lsn if log.was_killed else 0
+        self._opened_ms = int(log.clock() * 1000)
         data = log.store.get(keys.SUSPECT)
         self._first, self._last, self._tries = _mark.unpack(data) if data is not None else (0, 0, 0)
         self._marked_from, self._marked_to = 0, -1
@@ -40,8 +42,13 @@ class Quarantine:
         self._has_mark = data is not None
 
     def covers(self, message: Message) -> bool:
-        """Whether a message was left by an earlier life that was killed."""
-        return message.lsn < self._before
+        """Whether a message was left by an earlier life that was killed, which may have been its doing.
+
+        A timer that was not due yet cannot have done anything.
+        """
+        if message.lsn >= self._before:
+            return False
+        return not (isinstance(message, Ringing) and message.due_ms > self._opened_ms)
 
     def holds(self, message: Message) -> bool:
         """Whether a covered message has to wait for a mark that is not there yet."""

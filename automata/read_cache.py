@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from automata.context import CURRENT
 from automata.deterministic import Deterministic
 from automata.entity import load
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from automata.methods import Method, Packed
     from automata.types import AutomatonType
 
+_encode = msgspec.msgpack.Encoder().encode
 _HASH_BYTES = 16
 _ENTRY_BYTES = 1000  # about what an entry takes in memory besides the bytes that it holds
 _READ_BYTES = 150  # the same of one row or range of its read set
@@ -66,8 +69,7 @@ def print_of(data: bytes) -> bytes:
 
 def print_of_rows(rows: Rows) -> bytes:
     """The hash of rows in order, keys and values."""
-    lengths = b"".join([b"%d,%d;" % (len(key), len(data)) for key, data in rows])
-    return blake2b(b"".join([lengths, *[part for row in rows for part in row]]), digest_size=_HASH_BYTES).digest()
+    return blake2b(_encode(rows), digest_size=_HASH_BYTES).digest()  # encoded, so that lengths count too
 
 
 def print_of_reads(seen: ReadSet) -> Print:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from automata import failure
-from automata.errors import AutomataError, DeclarationError, StateError, StorageFull
+from automata.errors import DeclarationError, StorageFull
+from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
 from automata.keyed import Keyed
 from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
+from automata.strict_order import StrictOrder
+from automata.type_options import DEFAULT_OPTIONS
 from automata.waiting import answer_with
 from automata.work import Outcome, Request, Work
 from darq.errors import StoreClosed
@@ -27,8 +30,6 @@ from darq.step import Step
 if TYPE_CHECKING:
     from automata.host import Host
 
-TRIES_MAX = 5
-BACKOFF_FIRST_SECONDS = 0.05
 DEATHS_MAX = 3
 _FULL_PAUSE_SECONDS = 0.25
 _SURVIVED_SECONDS = 0.25  # a resumed method has not killed the process if its loop still runs after so long
@@ -44,14 +45,17 @@ class Trouble(StrEnum):
 
 
 class Resuming:
-    """Resumes the unfinished methods of one host."""
+    """Resumes the unfinished methods of one host. interrupted: those of them that wait for a person."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, strict: StrictOrder) -> None:
+        self._strict = strict
+        self.interrupted = InterruptedBox(host.log, host.open_invocations, host.keyed)
         self._host = host
         self._log: Log = host.log
         self._opened: OpenInvocations = host.open_invocations
         self._keyed: Keyed = host.keyed
         self._suspects: deque[Journal] = deque()
+        self._resumed: set[int] = set()
         self._replies: dict[int, asyncio.Future[Outcome]] = {}
         self._running: dict[int, asyncio.Future[Outcome]] = {}
         self._stopped = False
@@ -64,6 +68,7 @@ class Resuming:
         """
         journals = [j for j in self._opened.all() if j.row.trouble in ("", Trouble.UNDEFINED)]
         for journal in journals:
+            self._hold_line(journal)
             self._expect(journal)
         if not self._log.was_killed:
             for journal in journals:
@@ -84,48 +89,26 @@ class Resuming:
         """A type is defined (again): resume the methods that waited for it."""
         for journal in self._opened.all():
             if journal.row.trouble == Trouble.UNDEFINED and address_of(journal.row.partition)[0] == name:
+                self._hold_line(journal)
                 self._resume(journal)
 
     # what a person can do
 
-    def waiting(self) -> Iterator[Journal]:
-        """Methods that wait for a person."""
-        return (journal for journal in self._opened.all() if journal.row.trouble)
-
     def retry(self, number: int) -> None:
         """Resume a method where it stopped. StateError if there is none of this number that waits."""
-        journal = self._find(number)
-        journal.row.attempts = journal.row.deaths = 0
-        self._resume(journal)
+        self._resume(self.interrupted.retry(number))
 
     def restart(self, number: int) -> None:
         """Run a method anew from its beginning: what its parts have done stays done, and is done again."""
-        journal = self._find(number)
-        journal.row.attempts = journal.row.deaths = 0
-        self._load(journal)
-        anew = self._opened.restart(journal)
-        self._note(anew, "restarted")
-        self._resume(anew)
+        journal = self.interrupted.restart(number)
+        self.interrupted.release(journal)
+        self._host.committer.touch()
+        self._resume(journal)
 
     def discard(self, number: int) -> None:
         """Give a method up: what its parts have done stays, and whoever waits for it gets Interrupted."""
-        journal = self._find(number)
-        self._load(journal)
-        row, outcome = journal.row, Outcome(None, interrupted(journal), 0)
-        step = Step(row.partition, b"")
-        if row.request:
-            now_ms = int(self._log.clock() * 1000)
-            self._keyed.give_up(step, Request(row.request, row.fingerprint), outcome, now_ms)
-        self._log.commit(step)
-        if row.caller is not None:
-            self._opened.give_up(row.caller, outcome)
-        self._opened.end(journal)
+        self.interrupted.discard(number)
         self._host.committer.touch()
-
-    def is_waiting(self, number: int) -> bool:
-        """Whether a method of this number waits for a person."""
-        journal = self._opened.find(number)
-        return journal is not None and bool(journal.row.trouble)
 
     # what happens to them
 
@@ -139,10 +122,12 @@ class Resuming:
         row = journal.row
         row.attempts += 1
         row.error, row.traceback = failure.text_of(error), failure.trace(error)
-        if row.attempts >= TRIES_MAX:
+        made = self._host.options.registry.find(address_of(row.partition)[0])
+        retry = (made.options if made is not None else DEFAULT_OPTIONS).retry
+        if row.attempts >= retry.tries:
             row.trouble = Trouble.RAISED
         else:
-            self._again_in(BACKOFF_FIRST_SECONDS * 2 ** (row.attempts - 1), journal)
+            self._again_in(retry.pause_seconds(row.attempts), journal)
         self._note(journal, failure.name_of(error))
 
     def _mismatched(self, journal: Journal | None, error: JournalMismatch) -> Outcome:
@@ -155,6 +140,8 @@ class Resuming:
         if (row.trouble, row.error) != (trouble, error):
             row.trouble, row.error, row.traceback = trouble, error, ""
             self._note(journal, trouble)
+        if row.one_way:
+            self._strict.over(row.partition, journal.number)
         outcome = Outcome(None, interrupted(journal), 0)
         reply = self._replies.pop(journal.number, None)
         if reply is not None:
@@ -171,6 +158,9 @@ class Resuming:
         self._host.committer.touch()
 
     def _again_in(self, seconds: float, journal: Journal) -> None:
+        if journal.number not in self._resumed:
+            self._strict.keep(journal.row.partition, journal.number)
+
         def again() -> None:
             if not self._stopped and not journal.ended and self._log.gate.failure is None:
                 self._resume(journal)
@@ -187,7 +177,7 @@ class Resuming:
         try:
             self._load(journal)
             work = self._work(journal)
-        except AutomataError as error:
+        except Exception as error:  # noqa: BLE001 - its type, its method or its object is not usable: a person decides
             self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
             return None
         if not journal.parts and not row.anew:
@@ -200,6 +190,9 @@ class Resuming:
         del self._replies[journal.number]
         self._running[journal.number] = running = self._run(work, journal)
         running.add_done_callback(lambda done: self._stopped_running(journal, running))
+        if row.one_way:
+            self._resumed.add(journal.number)
+            running.add_done_callback(lambda done: self._ended(journal))
         answer_with(reply, running)
         return reply
 
@@ -217,6 +210,18 @@ class Resuming:
             if row.request:
                 self._keyed.join(row.partition, Request(row.request, row.fingerprint), reply)
         return reply
+
+    def _hold_line(self, journal: Journal) -> None:
+        """A method that came as a message goes on before later messages, if its object keeps them in strict order."""
+        row = journal.row
+        made = self._host.options.registry.find(address_of(row.partition)[0])
+        if row.one_way and row.trouble in ("", Trouble.UNDEFINED) and made is not None and made.options.strict_order:
+            self._strict.block(row.partition, journal.number)
+
+    def _ended(self, journal: Journal) -> None:
+        if journal.ended or journal.row.trouble:
+            self._resumed.discard(journal.number)
+            self._strict.over(journal.row.partition, journal.number)
 
     def _run(self, work: Work, journal: Journal) -> asyncio.Future[Outcome]:
         group = self._log.group
@@ -237,12 +242,6 @@ class Resuming:
         request = Request(row.request, row.fingerprint) if row.request else None
         caller = self._opened.caller(row.caller) if row.caller is not None else None
         return Work(host.entities.get(made, key), method, packed, None, request, row.one_way, caller)
-
-    def _find(self, number: int) -> Journal:
-        journal = self._opened.find(number)
-        if journal is None or not journal.row.trouble:
-            raise StateError(f"there is no interrupted method {number}: it was resumed or discarded before")
-        return journal
 
     # after a kill
 

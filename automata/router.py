@@ -9,9 +9,10 @@ import threading
 from collections.abc import Generator
 from typing import Any, Protocol, cast
 
-from automata.calls import Call, Sent
+from automata.calls import Call, Cancelled, Sent
 from automata.errors import StateError
 from automata.reference import ObjectRef
+from automata.when import When
 
 
 class Router(Protocol):
@@ -20,8 +21,14 @@ class Router(Protocol):
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result, once that is durable. For `yield from` in any event loop."""
 
-    def post(self, call: Call) -> Sent:
-        """Send the message."""
+    def post(self, call: Call, when: When | None = None) -> Sent:
+        """Send the message, now or later."""
+
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later. A request id makes repeats one."""
+
+    def keeps(self, message_id: str) -> bool:
+        """Whether the message of this id is, or was, kept until it is due in this app."""
 
 
 class Application(Protocol):
@@ -57,6 +64,11 @@ class OpenRouters:
         if not self._routers:
             raise StateError("no app is open: use `async with ssms.open(path)`, or `with` from synchronous code")
         raise StateError(f"{len(self._routers)} apps are open: say which one with app.ref(...)")
+
+    def that_keeps(self, message_id: str) -> Router:
+        """The router of the app that keeps a message until it is due, where it is one of several."""
+        keeping = [router for router in self._routers if router.keeps(message_id)]
+        return keeping[0] if len(keeping) == 1 else self.only()
 
     def _set(self, routers: list[Router]) -> None:
         self._routers = routers

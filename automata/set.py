@@ -39,7 +39,10 @@ class Set(Collection, MutableSet[T], Generic[T]):  # noqa: PLW1641 - Collection 
             self.add(member)
 
     def __contains__(self, member: object) -> bool:
-        return self._state.read(self._key(cast("T", member))) is not None
+        if self._state.read(self._key(cast("T", member))) is not None:
+            return True
+        self._size()  # something else may be stored under this name
+        return False
 
     def __iter__(self) -> Iterator[T]:
         return (self._decode(subkey) for subkey, _ in self._rows(self._bounds()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from automata.directory import GRAINS, Header
 from automata.durable import Durable
 from automata.entity import Entity
 from automata.envelope import Envelope
@@ -18,6 +19,7 @@ from automata.keyed import Keyed
 from automata.methods import Method
 from automata.open_invocations import OpenInvocations
 from automata.state import ObjectState
+from automata.timing import Timing
 from automata.transaction import Transaction
 from automata.turn import Turn
 from automata.work import Caller, Outcome, Work
@@ -25,8 +27,6 @@ from darq import keys
 from darq.committer import Committer
 from darq.log import Log
 from darq.step import Step
-
-HEADER = b"\x01"  # the directory row of an object: version 1 of its type
 
 
 class Changes(Protocol):
@@ -37,14 +37,26 @@ class Changes(Protocol):
     state: ObjectState
     sends: list[Envelope] | None
     sent_bytes: int
+    timing: Timing | None
     deleted: bool
 
 
+class Arms(Protocol):
+    """Who deletes objects whose time is over."""
+
+    def arm(self, step: Step, partition: bytes, due_ms: int) -> None:
+        """Let `step` note when an object that it makes is to be looked at."""
+
+
 class Stage:
-    """Stages the steps of one host's turns. failed: what is done about a message whose step has raised."""
+    """Stages the steps of one host's turns.
+
+    failed: what is done about a message whose step has raised. lifetimes: who deletes objects whose time is over.
+    """
 
     def __init__(self, log: Log, committer: Committer, opened: OpenInvocations, keyed: Keyed) -> None:
         self.failed: Callable[[Work, Journal | None, BaseException], None] = _no_messages
+        self.lifetimes: Arms = _Immortal()
         self._log = log
         self._committer = committer
         self._opened = opened
@@ -56,14 +68,14 @@ class Stage:
         state, work = turn.state, turn.work
         overlay = state.flush()
         step = Step(turn.entity.partition, turn.entity.prefix, overlay)
-        exists = self._add_changes(turn, step)
+        header = self._add_changes(turn, step)
         if work is not None:
             if work.request is not None:
                 self._keyed.record(work, outcome, step)
             if work.message is not None:
                 step.consume(work.message)
         if overlay is not None or step.sends or step.consumed or step.rows:
-            self._commit_changes(turn, step, exists)
+            self._commit_changes(turn, step, header)
         if work is not None and work.caller is not None:
             work.caller.answer(outcome, work.method.result)
         if turn.journal is not None:
@@ -77,11 +89,11 @@ class Stage:
         entity, work = turn.entity, turn.work
         assert work is not None, "a method that can resume runs as work"
         step = Step(entity.partition, entity.prefix, turn.state.flush())
-        exists = self._add_changes(turn, step)
+        header = self._add_changes(turn, step)
         if work.message is not None:
             step.consume(work.message)
         if step.overlay is not None or step.sends or step.consumed or step.rows or always:
-            self._commit_changes(turn, step, exists)
+            self._commit_changes(turn, step, header)
         if turn.journal is None:
             turn.journal = self._opened.open(work)
         self._opened.add_part(turn.journal, Part(*turn.take_seen(), awaited))
@@ -101,8 +113,8 @@ class Stage:
             overlay = changes.overlay
             step = Step(changes.entity.partition, changes.entity.prefix, overlay)
             steps.append((changes, step, self._add_changes(changes, step)))
-        for changes, step, exists in steps:
-            self._commit_changes(changes, step, exists)
+        for changes, step, header in steps:
+            self._commit_changes(changes, step, header)
         if caller is not None:
             caller.answer(outcome, ANYTHING)
         group = self._log.group.number if steps else 0
@@ -141,18 +153,20 @@ class Stage:
             outcome.group = max(outcome.group, self._end_journal(entity, journal))
         return outcome
 
-    def _add_changes(self, turn: Changes, step: Step) -> bool | None:
-        """Let the step hold what the part has changed and sent. Returns whether the object exists after it."""
+    def _add_changes(self, turn: Changes, step: Step) -> Header | None:
+        """Let the step hold what the part has changed and sent. Returns the object's directory row after it."""
         entity, overlay = turn.entity, step.overlay
         if turn.state.written_bytes + turn.sent_bytes > self._small_step_bytes:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
-        if overlay is not None and (not entity.exists or turn.deleted):
-            return self._note_existence(entity, step, turn.deleted)
-        return entity.exists
+        if turn.timing is not None:
+            turn.timing.stage(step)
+        if overlay is not None and (not entity.listed or turn.deleted):
+            return self._directory_row(entity, step, turn.deleted)
+        return entity.header
 
-    def _commit_changes(self, turn: Changes, step: Step, exists: bool | None) -> None:
+    def _commit_changes(self, turn: Changes, step: Step, header: Header | None) -> None:
         entity, overlay, log = turn.entity, step.overlay, self._log
         writes = sends = 0
         if overlay is not None:
@@ -167,7 +181,8 @@ class Stage:
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
         size = turn.state.written_bytes + turn.sent_bytes if step.rows is None else None
         entity.group = log.commit(step, size)
-        entity.exists = exists
+        if header is not entity.header or not entity.listed:
+            entity.header, entity.listed = header, header is entity.made.header
         if sends:
             entity.sent_lsn = log.next_lsn - 1
         self._committer.touch()
@@ -186,17 +201,33 @@ class Stage:
         entity.group = self._log.group.number
         return entity.group
 
-    def _note_existence(self, entity: Entity, step: Step, deleted: bool) -> bool:
-        """Let the step make or drop the object's directory row; whether the object exists after it."""
+    def _directory_row(self, entity: Entity, step: Step, deleted: bool) -> Header | None:
+        """Let the step make, renew or drop the object's directory row, if that is due. Returns what it says then."""
         row = keys.partition_key(keys.DIRECTORY, entity.partition)
-        existed = entity.exists if entity.exists is not None else self._log.row(row) is not None
         written = step.overlay is not None and any(v is not None for v in step.overlay.writes.values())
         if deleted and not written:
             step.set_row(row, None)
-            return False
-        if written and not existed:
-            step.set_row(row, HEADER)
-        return written or existed
+            return None
+        if not written and entity.header is None:
+            return None
+        header = entity.made.header
+        if entity.made.options.time_to_live is not None:
+            header = self._touched(entity, step)
+        if header != entity.header:
+            step.set_row(row, header.encode())
+        return header
+
+    def _touched(self, entity: Entity, step: Step) -> Header:
+        """The directory row of an object with a time to live, which `step` changes: as it is, if that is recent."""
+        options, header = entity.made.options, entity.header
+        life_ms, now_ms = options.life_ms, int(self._log.clock() * 1000)
+        assert life_ms is not None, "its type has a time to live"
+        touched = Header(options.version, now_ms)
+        if header is None or not header.changed_ms:
+            self.lifetimes.arm(step, entity.partition, touched.over_ms(life_ms))
+        elif header.version == options.version and 0 <= now_ms - header.changed_ms < life_ms // GRAINS:
+            return header
+        return touched
 
     def _check_step(self, turn: Changes) -> None:
         limits, state, entity = self._log.limits, turn.state, turn.entity
@@ -215,3 +246,10 @@ class Stage:
 
 def _no_messages(work: Work, journal: Journal | None, error: BaseException) -> None:
     """No delivery is attached yet, so there is no message that could fail."""
+
+
+class _Immortal:
+    """Nobody deletes objects yet."""
+
+    def arm(self, step: Step, partition: bytes, due_ms: int) -> None:
+        """Nothing is noted."""

@@ -187,6 +187,13 @@ class ObjectState:
             "field of another name and migrate what is stored"
         )
 
+    def check_no_collection(self, name: str, size_key: bytes) -> None:
+        """A value field has no row: raise StateError if a collection is stored under its name."""
+        if size_key not in self.sizes:
+            if self.read(size_key) is not None:
+                raise self.misfit(name, "a collection is stored, and a single value declared")
+            self.sizes[size_key] = ()
+
     def begin(self, mode: Mode) -> None:
         """A part of a method begins."""
         self.mode = mode

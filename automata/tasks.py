@@ -21,6 +21,8 @@ from automata.work import Outcome, Reply, Work, ordinary
 from darq.errors import StoreClosed
 from darq.log import Log
 
+_DYING_TURNS_MAX = 100  # of the loop
+
 
 class Holder(DurableSteps, Protocol):
     """What running methods in tasks asks of the host."""
@@ -78,13 +80,17 @@ class Tasks:
             await asyncio.wait(self._running, timeout=seconds)
 
     async def abandon(self) -> None:
-        """The process dies, as far as those outside can tell: cancel whatever runs, and wait until it is gone."""
+        """The process dies, as far as those outside can tell: cancel whatever runs, until it is gone.
+
+        What ignores that for long is left behind: its store is closed, so that it can do no more harm.
+        """
         self.stopping = True
-        await asyncio.sleep(0)  # as in `stop`
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(_DYING_TURNS_MAX):
+            await asyncio.sleep(0)  # a task cancelled before it has begun would answer nobody
+            if not self._running:
+                return
+            for task in list(self._running):
+                task.cancel()
 
     def _start(self, coroutine: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         task = self._host.loop.create_task(coroutine)
@@ -143,6 +149,7 @@ class Tasks:
             outcome = self._stage.fail(turn, ordinary(error, turn.name))
         finally:
             turn.closed = True
+            turn.end_timing()
             state.mode = IDLE
             if turn.held:
                 host.release(entity)

@@ -16,6 +16,7 @@ from automata.errors import InvalidArgument, StateError
 from automata.methods import Method
 from automata.state import READ, WRITE, Bounds, ObjectState, Reader
 from automata.suspending import Detached
+from automata.timing import Timing
 from automata.turn import Steps, Turn
 from automata.work import Outcome, ordinary
 from darq.overlay import Absent, Overlay
@@ -78,6 +79,7 @@ class Touched:
     """One object in a transaction: its instance, over a layer of what the transaction has changed."""
 
     method = Method("", "transaction", _unused)
+    timing: Timing | None = None  # the body has those of all
 
     def __init__(self, entity: Entity, log: Reader) -> None:
         self.entity = entity
@@ -142,7 +144,7 @@ class Transaction:
     def changes(self) -> list[Touched | _Body]:
         """The objects that it has changed, or that send something; complete, so that they can be committed."""
         changed = [touched for touched in self.touched.values() if touched.complete()]
-        return [*changed, self.body] if self.body.sends else list(changed)
+        return [*changed, self.body] if self.body.sends or self.body.timing is not None else list(changed)
 
     def call(self, call: Call) -> object:
         """Make a call of the body, or of a method that it calls."""
@@ -174,7 +176,7 @@ class Transaction:
         touched.state.begin(READ if method.readonly else WRITE)
         try:
             result = method.take_result(_to_end(method.fn(touched.instance, *method.unpack(packed)), turn.name))
-            touched.keep(turn)
+            turn.keep()
         except Exception as error:  # noqa: BLE001 - the caller gets it by value, as from any call
             touched.state.rollback()
             return Outcome(None, ordinary(error, turn.name), 0).take()
@@ -252,6 +254,19 @@ class InTransaction(_InBody):
     def keep(self) -> None:
         """Let whom it calls see what was changed so far: they may come back to this object."""
         self._touched.keep(self)
+        self.keep_timing()
+
+    def begin_timing(self) -> Timing:
+        """What this method does about timers, which the whole transaction does in the end."""
+        if self.timing is None:
+            self.timing = self.host.timing(self.transaction.body.begin_timing())
+        return self.timing
+
+    def keep_timing(self) -> None:
+        """What it has done about timers is undone with the transaction alone."""
+        if self.timing is not None:
+            self.transaction.body.begin_timing().absorb(self.timing)
+            self.timing = None
 
 
 def _to_end(coroutine: Coroutine[Any, Any, object], what: str) -> object:

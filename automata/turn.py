@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError
 from automata.state import READ
+from automata.timing import Timing
+from automata.when import When
 from automata.work import Outcome
 from darq.errors import AutomataError
 
@@ -34,6 +36,12 @@ class Steps(Protocol):
     def envelope(self, call: Call) -> tuple[Envelope, int]:
         """A call as a message, and about its bytes."""
 
+    def timing(self, under: Timing | None = None) -> Timing:
+        """What a part does about timers. under: of the whole that this is a part of."""
+
+    def take_lsn(self) -> int:
+        """A number for a row that a step will set."""
+
 
 _ENVELOPE_BYTES = 64  # about what a message takes besides its arguments
 
@@ -52,6 +60,7 @@ class Turn:
     sends: list[Envelope] | None = None
     sent_bytes = 0
     task: asyncio.Task[Outcome] | None = None
+    timing: Timing | None = None
     work: Work | None = None
 
     def __init__(self, host: Steps, entity: Entity, method: Method, state: ObjectState) -> None:
@@ -81,16 +90,55 @@ class Turn:
         """An integer of `count` random bits."""
         return self.host.random.getrandbits(count)
 
-    def send(self, call: Call) -> None:
-        """Take a message into this part's step."""
+    def take_number(self) -> int:
+        """A number for a row of the store that no other row has."""
+        return self.host.take_lsn()
+
+    def send(self, call: Call, when: When | None = None) -> str:
+        """Take a message into this part's step, to be delivered after it or when it is due. Returns the latter's id."""
         self.check_active()
         if self.state.mode is READ:
             raise ReadOnlyError(f"{self.name} is readonly and must not send")
         envelope, size = self.host.envelope(call)
         self.sent_bytes += size + _ENVELOPE_BYTES
+        if when is not None:
+            return self._set_timer(envelope, when)
         if self.sends is None:
             self.sends = []
         self.sends.append(envelope)
+        return ""
+
+    def cancel(self, message_id: str) -> bool:
+        """Take it into this part's step that a message is never delivered; whether that is still possible."""
+        self.check_active()
+        if self.state.mode is READ:
+            raise ReadOnlyError(f"{self.name} is readonly and must not cancel messages")
+        timing = self.begin_timing()
+        if not self.is_pending(timing, message_id):
+            return False
+        # what awaits nothing ends before anything else can happen; else the timer must not ring meanwhile
+        timing.cancel(message_id, hold=self.task is not None and not self.replaying)
+        return True
+
+    def is_pending(self, timing: Timing, message_id: str) -> bool:
+        """Whether the message of this id is not on its way yet."""
+        return timing.is_pending(message_id)
+
+    def begin_timing(self) -> Timing:
+        """What this part does about timers."""
+        if self.timing is None:
+            self.timing = self.host.timing()
+        return self.timing
+
+    def end_timing(self) -> None:
+        """The part has committed, or was rolled back: what it has held may ring, unless its step has dropped it."""
+        if self.timing is not None:
+            self.timing.release()
+            self.timing = None
+
+    def _set_timer(self, envelope: Envelope, when: When) -> str:
+        due_ms = when.due_ms(self.now())
+        return self.begin_timing().add(envelope, due_ms, when.rule, self.take_number())
 
     def delete(self) -> None:
         """Empty the object with this part's step."""

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from automata.directory import Header
 from automata.errors import DeclarationError, NotPublic, UnknownMethod, UnknownType
+from automata.type_options import DEFAULT_OPTIONS, TypeOptions
 
 if TYPE_CHECKING:
     from automata.fields import Field
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
+    header: what the directory rows of its objects say, if they keep no time.
     current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
     is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1).
     """
@@ -24,11 +27,18 @@ class AutomatonType:
     volatile = False
 
     def __init__(
-        self, name: str, cls: type, methods: dict[str, Method], resolve: Callable[[], dict[str, Field]]
+        self,
+        name: str,
+        cls: type,
+        methods: dict[str, Method],
+        resolve: Callable[[], dict[str, Field]],
+        options: TypeOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.name = name
         self.cls = cls
         self.methods = methods
+        self.options = options
+        self.header = Header(options.version)
         self.ref_class: type[ObjectRef]
         self.replaced_by: AutomatonType | None = None
         self.current = False

@@ -1,10 +1,11 @@
 """Versioned bytes <-> records of the log. docs/FORMAT.md shows the same, byte by byte, with its reasons.
 
     head    = group:u64 next-lsn:u64 inbox-cursor:u64 expiry-cursor:u64 history-start:u64 history-bytes:u64
-              generation:u64 crc32:u32
+              generation:u64 timer-cursor:u64 crc32:u32                           (format 1: no timer-cursor)
     message = partition-length:u16 partition payload
     parked  = cause:u8 due-ms:u64 attempts:u32 reason-length:u32 reason message
     request = due-ms:u64 fingerprint:16 outcome
+    timer   = schedule:u64 rule-length:u16 rule message
 
 RocksDB checks the bytes of its own files; the checksum of the head is for its copies outside of them.
 """
@@ -17,13 +18,15 @@ from enum import IntEnum
 
 from darq.errors import StoreDamaged
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PARTITION_BYTES_MAX = 0xFFFF  # its length has two bytes in a message row
 
-_head = struct.Struct(">QQQQQQQ")
+_head = struct.Struct(">QQQQQQQQ")
+_head_1 = struct.Struct(">QQQQQQQ")  # of format 1
 _crc = struct.Struct(">I")
 _parked = struct.Struct(">BQII")
 _due = struct.Struct(">Q")
+_timer = struct.Struct(">QH")
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Head:
     history_start: int = 1
     history_bytes: int = 0
     generation: int = 0
+    timer_cursor_ms: int = 0
 
     def encode(self) -> bytes:
         """The head row."""
@@ -48,16 +52,18 @@ class Head:
             self.history_start,
             self.history_bytes,
             self.generation,
+            self.timer_cursor_ms,
         )
         return body + _crc.pack(zlib.crc32(body))
 
     @staticmethod
     def decode(data: bytes) -> "Head":
         """The head in `data`; StoreDamaged when its checksum does not match."""
-        body = data[: _head.size]
-        if len(data) != _head.size + _crc.size or _crc.pack(zlib.crc32(body)) != data[_head.size :]:
+        form = _head_1 if len(data) == _head_1.size + _crc.size else _head
+        body = data[: form.size]
+        if len(data) != form.size + _crc.size or _crc.pack(zlib.crc32(body)) != data[form.size :]:
             raise StoreDamaged("the head row of the store is damaged: restore the store from a backup")
-        return Head(*_head.unpack(body))
+        return Head(*form.unpack(body))
 
 
 length: Callable[[int], bytes] = struct.Struct(">H").pack
@@ -111,6 +117,34 @@ class Parked:
             raise StoreDamaged("a parked row is damaged: restore the store from a backup") from error
         end = _parked.size + reason_bytes
         return Parked(known, due_ms, attempts, data[_parked.size : end], *decode_message(data[end:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A message that is due later.
+
+    schedule: the number of what repeats, if this is its pending occurrence, else 0; rule: how it repeats, in its
+    owner's form.
+    """
+
+    schedule: int
+    rule: bytes
+    partition: bytes
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """The timer row."""
+        return _timer.pack(self.schedule, len(self.rule)) + self.rule + encode_message(self.partition, self.payload)
+
+    @staticmethod
+    def decode(data: bytes) -> "Timer":
+        """The timer in `data`; StoreDamaged when it is cut short."""
+        try:
+            schedule, rule_bytes = _timer.unpack_from(data)
+        except struct.error as error:
+            raise StoreDamaged("a timer row is cut short: restore the store from a backup") from error
+        end = _timer.size + rule_bytes
+        return Timer(schedule, data[_timer.size : end], *decode_message(data[end:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,16 +95,27 @@ def write_format(folder: Path) -> bytes:
     """Finish making a store. Everything else is on disk before FORMAT appears, with one atomic rename."""
     identity = secrets.token_bytes(16)
     _write_synced(folder / "released", encode_released(0))
-    fields = {
-        "version": FORMAT_VERSION,
-        "identity": identity.hex(),
-        "crc32": _format_crc(FORMAT_VERSION, identity.hex()),
-    }
-    _write_synced(folder / "FORMAT.new", json.dumps(fields).encode())
-    (folder / "FORMAT.new").rename(folder / "FORMAT")
-    _sync_folder(folder)
+    _write_format(folder, identity.hex())
     _sync_folder(folder.resolve().parent)
     return identity
+
+
+def _write_format(folder: Path, identity: str) -> None:
+    _write_synced(folder / "FORMAT.new", encode_format(FORMAT_VERSION, identity).encode())
+    (folder / "FORMAT.new").rename(folder / "FORMAT")
+    _sync_folder(folder)
+
+
+def upgrade_format(folder: Path) -> None:
+    """Say that the store may hold, from now on, what only this format has. Its identity stays."""
+    fields = json.loads((folder / "FORMAT").read_bytes())
+    if fields["version"] < FORMAT_VERSION:
+        _write_format(folder, fields["identity"])
+
+
+def encode_format(version: int, identity: str) -> str:
+    """The content of a `FORMAT` file."""
+    return json.dumps({"version": version, "identity": identity, "crc32": _format_crc(version, identity)})
 
 
 def _format_crc(version: int, identity: str) -> int:

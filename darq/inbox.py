@@ -85,20 +85,24 @@ class Inbox:
         So it is one row under one number for as long as it is tried, however often that is. first: it comes before
         all others; else behind those in the window.
         """
-        message.stored = True
-        self._recalled[message.lsn] = row
+        self.claim(message, row)
         if first:
             self.ready.appendleft(message)
         else:
             self.ready.append(message)
         self.on_ready()
 
+    def claim(self, message: Message, row: bytes) -> None:
+        """As `recall`, for an owner who delivers the message without the window."""
+        message.stored = True
+        self._recalled[message.lsn] = row
+
     def recalled(self, lsn: int) -> bytes | None:
         """The row of a message that was recalled and not consumed."""
         return self._recalled.get(lsn)
 
     def dismiss(self, message: Message) -> None:
-        """A recalled message that was taken with `next` stays in its row, to be recalled another time."""
+        """A recalled message that was taken with `next`, or claimed, stays in its row, to be recalled another time."""
         del self._recalled[message.lsn]
 
     def __bool__(self) -> bool:

@@ -18,9 +18,12 @@ LEASE = b"\x02"  # lease name -> epoch
 GENERATION = b"\x03"  # memtable generation -> group number it ended with
 DIRECTORY = b"\x10"  # partition -> header of a logical DARQ that exists
 STATE = b"\x11"  # partition subkey -> state
+LIFETIME = b"\x12"  # due in ms since the epoch, partition -> nothing: look whether the time of this one is over
 INBOX = b"\x20"  # lsn -> message to consume, in order
 PARKED = b"\x21"  # cause lsn -> message that waits: for a retry, for its type, or for a person (dead letter)
 RECORD = b"\x22"  # partition lsn -> self-message, replayed on recovery
+TIMER = b"\x23"  # due in ms since the epoch, lsn -> message that is due then
+SCHEDULE = b"\x24"  # lsn -> due in ms and lsn of the pending timer of what repeats
 OUTBOX = b"\x30"  # receiving store (16 bytes) sequence -> message that leaves
 LANE = b"\x31"  # sending store (16 bytes) -> highest sequence accepted
 LANE_OUT = b"\x32"  # receiving store (16 bytes) -> next sequence, and the first not acknowledged
@@ -34,12 +37,21 @@ ALL = 1 << 62  # a limit for scans that take every row
 HEAD = META + b"head"
 CLOSED = META + b"closed"  # the number of the group that a clean close wrote, last of its life
 SUSPECT = META + b"suspect"  # the re-delivered message that is being tried, and how often it was
+LIFETIME_CURSOR = META + b"lifetimes"  # ms since the epoch: no LIFETIME row lies before
 
 _number = struct.Struct(">Q")
 number: Callable[[int], bytes] = _number.pack
 
 numbered: Callable[[bytes, int], bytes] = struct.Struct(">cQ").pack
 """The key of row `lsn` of a kind that is ordered by number."""
+
+timed: Callable[[bytes, int, int], bytes] = struct.Struct(">cQQ").pack
+"""The key of row (due in ms, lsn) of a kind that is ordered by time."""
+
+
+def due_of(key: bytes) -> int:
+    """The time in a key made with `timed`, in ms since the epoch."""
+    return int.from_bytes(key[1:9], "big")
 
 
 def number_of(key: bytes) -> int:

@@ -22,6 +22,7 @@ from darq.overlay import Absent, Overlay
 from darq.requests import Requests
 from darq.step import Message, Step, partition_too_long
 from darq.store import Store
+from darq.timers import Timers
 
 
 class Log:
@@ -42,6 +43,7 @@ class Log:
         self.group = Group(self._head.group + 1)
         self.next_lsn = self._head.next_lsn
         self.inbox = Inbox(store, self._head.inbox_cursor, self.next_lsn, self.limits.inbox_window_messages_max)
+        self.timers = Timers(store, self.inbox, self._head.timer_cursor_ms)
         self.requests = Requests(store, int(self.limits.request_seconds_kept * 1000), self._head.expiry_cursor_ms)
         self.outbox = Outbox(store, self.gate)
         self.history = History(
@@ -251,6 +253,7 @@ class Log:
             history_start=self.history.start,
             history_bytes=self.history.size,
             generation=self._head.generation,
+            timer_cursor_ms=self.timers.cursor_ms(),
         )
 
     def _harden(self, group: int) -> None:

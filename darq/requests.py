@@ -32,9 +32,14 @@ class Requests:
         recorded = Recorded.decode(data)
         return recorded if recorded.due_ms > now_ms else None
 
-    def record(self, step: Step, request: bytes, fingerprint: bytes, outcome: bytes, now_ms: int) -> None:
-        """Let `step` record the outcome of the request that it answers. fingerprint: 16 bytes of what was asked."""
-        due_ms = now_ms + self._kept_ms
+    def record(
+        self, step: Step, request: bytes, fingerprint: bytes, outcome: bytes, now_ms: int, kept_ms: int | None = None
+    ) -> None:
+        """Let `step` record the outcome of the request that it answers.
+
+        fingerprint: 16 bytes of what was asked; kept_ms: how long this outcome is kept, if not as long as others.
+        """
+        due_ms = now_ms + (self._kept_ms if kept_ms is None else kept_ms)
         # a clock that was set back must not leave rows behind the cursor
         self.cursor_ms = min(self.cursor_ms, due_ms)
         self._first_unwritten_ms = min(self._first_unwritten_ms, due_ms)

@@ -162,6 +162,7 @@ class RocksStore:
         if not self._read_only:
             self._released_file = os.open(released, os.O_WRONLY)
             self._db = self._db or _open_database(self._folder / files.DATABASE, _options(new=False))
+            files.upgrade_format(self._folder)
         return identity
 
     def _scan(self, begin: bytes, end: bytes, limit: int) -> _Rows:

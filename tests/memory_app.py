@@ -55,9 +55,11 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 @asynccontextmanager
-async def crashing(store: MemoryStore, limits: Limits | None = None) -> AsyncIterator[App]:
+async def crashing(
+    store: MemoryStore, limits: Limits | None = None, options: Options | None = None
+) -> AsyncIterator[App]:
     """An app that dies at the end of the block: nothing more is written, and what was not flushed is lost."""
-    app = await memory_app(store, limits).__aenter__()
+    app = await memory_app(store, limits, options).__aenter__()
     try:
         yield app
     finally:

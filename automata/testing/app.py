@@ -218,11 +218,11 @@ class VirtualApp(App):
         try:
             while self._over:
                 await die(self._opened())
+                await asyncio.sleep(RESTART_SECONDS)
                 self.disk.crash()
                 self._over = False
                 self._engine = engines.start(self._life(), loop, self._limits, self._options)
                 LateMessages(self._engine, self._settings.faults, loop)
-                await asyncio.sleep(RESTART_SECONDS)
             self._door.opened(self._opened())
         except Exception as error:  # noqa: BLE001 - a store that cannot be opened again is what all callers hear
             self._failed = True

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from automata.calls import Awaited, Call, Sent
+from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.engine import Engine
 from automata.errors import AutomataError, OutcomeUnknown, StateError
 from automata.methods import Packed
@@ -19,6 +19,8 @@ from automata.partitions import partition_of
 from automata.testing.audit import CLIENT
 from automata.testing.disk import Disk
 from automata.testing.faults import Fault, Faults
+from automata.timing import kept_by
+from automata.when import When
 from darq.errors import StoreClosed
 
 _DIED = (OutcomeUnknown, StoreClosed)  # what callers hear of an engine that dies; from a living one, it is an answer
@@ -45,8 +47,8 @@ class _Post:
     id = ""
     refused: Exception | None = None
 
-    def __init__(self, call: Call, request: str) -> None:
-        self.call, self.request, self.packed = call, request, call.pack()
+    def __init__(self, call: Call, when: When | None, request: str) -> None:
+        self.call, self.when, self.request, self.packed = call, when, request, call.pack()
         self.written: asyncio.Future[None]
         self.outside: Sent
 
@@ -55,7 +57,7 @@ class _Post:
 
     def to(self, engine: Engine) -> None:
         try:
-            sent = engine.router.post(self.attempt())
+            sent = engine.router.post(self.attempt(), self.when)
             self.id, self.refused = sent.id, None
             self.written = engine.host.loop.create_task(_await(sent))
         except Exception as error:  # noqa: BLE001 - a refusal, which is its sender's; or the engine's death
@@ -134,14 +136,27 @@ class Door:
         """Make the call, as often as the engine dies before it has answered."""
         return (yield from self._call(call).__await__())
 
-    def post(self, call: Call) -> Sent:
+    def post(self, call: Call, when: When | None = None) -> Sent:
         """Send the message. Its id is final when the result was awaited."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            sent: Sent = self._submit(self._post_here(call))
+            sent: Sent = self._submit(self._post_here(call, when))
             return sent
-        return self._post(call)
+        return self._post(call, when)
+
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later, as often as the engine dies before that is durable."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            cancelled: Cancelled = self._submit(self._cancel_here(message_id, request))
+            return cancelled
+        return self._cancel(message_id, request)
+
+    def keeps(self, message_id: str) -> bool:
+        """Whether the message of this id is, or was, kept until it is due in this app."""
+        return kept_by(self._disk.identity(), message_id)
 
     async def _call(self, call: Call) -> Any:
         if asyncio.get_running_loop() is not self._loop:
@@ -187,13 +202,27 @@ class Door:
             partition = partition_of(call.ref.type_name, call.ref.key)
             self._disk.audit.answered(repr(call), partition, request, self._disk.durable)
 
-    async def _post_here(self, call: Call) -> Sent:
-        return self._post(call)
+    async def _post_here(self, call: Call, when: When | None) -> Sent:
+        return self._post(call, when)
 
-    def _post(self, call: Call) -> Sent:
+    async def _cancel_here(self, message_id: str, request: str | None) -> Cancelled:
+        return self._cancel(message_id, request)
+
+    def _cancel(self, message_id: str, request: str | None) -> Cancelled:
         if self._failure is not None:
             raise self._failure
-        post = _Post(call, self._new_request())
+        outside = Cancelled(False, None)
+        request = request or self._new_request()
+        writing = self._loop.create_task(self._write_cancelling(outside, message_id, request))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        outside.durable = writing
+        return outside
+
+    def _post(self, call: Call, when: When | None) -> Sent:
+        if self._failure is not None:
+            raise self._failure
+        post = _Post(call, when, self._new_request())
         engine = self._engine
         if engine is not None:
             post.to(engine)
@@ -209,7 +238,7 @@ class Door:
         return post.outside
 
     def _double(self, post: _Post, engine: Engine) -> None:
-        again = engine.router.post(post.attempt())
+        again = engine.router.post(post.attempt(), post.when)
         self._loop.create_task(_await(again)).add_done_callback(_heard)
         self._disk.audit.differ(repr(post.call), post.id, again.id)
 
@@ -221,6 +250,14 @@ class Door:
             del self._posts[post.request]
         post.outside.id = post.id
         self._disk.audit.answered(repr(post.call), CLIENT, post.request, self._disk.durable)
+
+    async def _write_cancelling(self, outside: Cancelled, message_id: str, request: str) -> None:
+        """Wait until some life of the engine has made the answer durable."""
+
+        async def attempt(engine: Engine) -> bool:
+            return await engine.router.cancel(message_id, request)
+
+        outside.never_delivered = await self.outlive(attempt)
 
     def _new_request(self) -> str:
         self._requests += 1

@@ -7,6 +7,7 @@ import typer
 
 from ssms.cli.bench import bench
 from ssms.cli.call import call
+from ssms.cli.dead import app as dead
 from ssms.cli.demo import demo
 from ssms.cli.log import log
 from ssms.cli.ps import ps
@@ -51,6 +52,7 @@ app.command(context_settings=_FOREIGN)(call)
 app.command()(ps)
 app.command()(show)
 app.command()(log)
+app.add_typer(dead, name="dead")
 app.command()(bench)
 
 

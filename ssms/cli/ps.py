@@ -18,11 +18,11 @@ _ALWAYS = ("objects", "inbox")
 def ps(*, common: Common) -> None:
     """List the types in a store, with their objects and with the messages and methods that wait.
 
-    Columns: objects; inbox: messages to deliver; retrying: messages whose step raised; type undefined: messages that
-    wait until their type is defined; dead letters: messages that raised too often; running: methods that
-    have committed a part and not finished, which go on while the store is open; interrupted: those that cannot go
-    on by themselves (ssms dead says why). Columns
-    without an entry are left out. With --app, types that FILE defines are listed too, and those it lacks are marked.
+    Columns: objects; inbox: messages to deliver; timers: messages that are due later; retrying: messages whose step
+    raised; type undefined: messages that wait until their type is defined; dead letters: messages that raised too
+    often; running: methods that have committed a part and not finished, which go on while the store is open;
+    interrupted: those that cannot go on by themselves (ssms dead says why). Columns without an entry are left out.
+    With --app, types that FILE defines are listed too, and those it lacks are marked.
     The store may be held by another process.
 
     Example: ssms ps --store ./data

@@ -15,8 +15,10 @@ import msgspec
 from darq import RocksStore, keys
 from darq.codec import Head
 from darq.errors import StoreDamaged
+from darq.store import Store
 
 _TRIES = 6
+_PAGE_ROWS = 4096
 _PAUSE_SECONDS = 0.05
 
 
@@ -49,6 +51,13 @@ def reading(folder: Path) -> Iterator[Reader]:
         yield Reader(store, Head() if data is None else Head.decode(data), holder_of(folder))
     finally:
         store.close()
+
+
+def rows_of(store: Store, begin: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of [begin, end), page by page."""
+    while rows := store.scan(begin, end, _PAGE_ROWS):
+        yield from rows
+        begin = rows[-1][0] + b"\x00"
 
 
 def holder_of(folder: Path) -> Holder | None:

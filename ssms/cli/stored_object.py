@@ -1,23 +1,22 @@
-"""The fields of one object as its rows hold them, with or without its type (row layout: `automata.state`)."""
+"""The fields of one object as its rows hold them, with or without its type, for people."""
 
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from automata.collection import CollectionField
 from automata.errors import InvalidArgument
 from automata.fields import MutableField, PickledField, ValueField
 from automata.partitions import partition_of
-from automata.state import ENTRY, VALUE
+from automata.stored_fields import LIST, MAP, SET, StoredCollection, StoredFields
 from automata.types import AutomatonType
 from automata.values import ordered
-from darq import keys
+from automata.values.untyped import decode_untyped
+from darq import keys, overlay
+from darq.overlay import Overlay
 from darq.store import Store
 from ssms.cli.address import Address
-from ssms.cli.untyped import decode_untyped
 
-_KINDS = {b"L": "List", b"M": "Map", b"S": "Set"}
-_count, _ends = struct.Struct(">cQ"), struct.Struct(">cQQ")
+_KINDS = {LIST: "List", MAP: "Map", SET: "Set"}
 
 Decode = Callable[[bytes], object]
 
@@ -32,30 +31,47 @@ class Entries:
     shown: list[object]
 
 
+@dataclass(frozen=True)
+class StoreReader:
+    """Reads the state of objects in a store that no log has opened."""
+
+    store: Store
+
+    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
+        """One value."""
+        return self.store.get(prefix + subkey)
+
+    def scan(
+        self,
+        prefix: bytes,
+        bounds: tuple[bytes, bytes],
+        limit: int,
+        reverse: bool = False,
+        over: Sequence[Overlay] = (),
+    ) -> list[tuple[bytes, bytes]]:
+        """Rows in order."""
+        return overlay.scan(self.store, prefix, over, bounds, limit, reverse)
+
+
 class StoredObject:
     """Reads one object. entries_max: how many entries of a collection are read; 0 reads all."""
 
     def __init__(self, store: Store, address: Address, made: AutomatonType | None, entries_max: int) -> None:
         partition = partition_of(address.type_name, address.key)
         self.exists = store.get(keys.partition_key(keys.DIRECTORY, partition)) is not None
-        self._store = store
-        self._prefix = keys.partition_key(keys.STATE, partition)
+        self._stored = StoredFields(StoreReader(store), keys.partition_key(keys.STATE, partition))
         self._made = made
         self._entries_max = entries_max or keys.ALL
 
     def fields(self) -> dict[str, object]:
         """Its fields by name: those with rows, and with a type the others at their defaults."""
         found = self._declared()
-        at, end = self._prefix, keys.after(self._prefix)
-        while rows := self._store.scan(at, end, 1):
-            row, data = rows[0]
-            name, kind, _ = _split(row[len(self._prefix) :])
-            if kind == VALUE:
+        for name in self._stored:
+            data = self._stored.value(name)
+            if data is not None:
                 found[name] = self._decoder(name)(data)
-                at = row + b"\x00"
-            else:
-                found[name] = self._entries(name, data)
-                at = keys.after(self._prefix + name.encode() + ENTRY)
+            elif (stored := self._stored.collection(name)) is not None:
+                found[name] = self._entries(name, stored)
         return found
 
     def _declared(self) -> dict[str, object]:
@@ -77,28 +93,14 @@ class StoredObject:
             return _typed(field.kind.decode)
         return decode_untyped  # a pickle is not opened to be looked at: that would run its code
 
-    def _entries(self, name: str, size_row: bytes) -> Entries:
-        kind = _KINDS[size_row[:1]]
-        if kind == "List":
-            _, first, behind = _ends.unpack(size_row)
-            rows = self._rows(name, reverse=True)[::-1]
-            return Entries(kind, behind - first, [self._decoder(name)(data) for _, data in rows])
-        _, size = _count.unpack(size_row)
-        rows = self._rows(name, reverse=False)
-        if kind == "Set":
+    def _entries(self, name: str, stored: StoredCollection) -> Entries:
+        kind, size, decode = _KINDS[stored.sort], stored.size, self._decoder(name)
+        rows = self._stored.some(name, self._entries_max, reverse=stored.sort == LIST)
+        if stored.sort == LIST:
+            return Entries(kind, size, [decode(data) for _, data in reversed(rows)])
+        if stored.sort == SET:
             return Entries(kind, size, [ordered.decode(key) for key, _ in rows])
-        return Entries(kind, size, [(ordered.decode(key), self._decoder(name)(data)) for key, data in rows])
-
-    def _rows(self, name: str, reverse: bool) -> list[tuple[bytes, bytes]]:
-        prefix = self._prefix + name.encode() + ENTRY
-        rows = self._store.scan(prefix, keys.after(prefix), self._entries_max, reverse)
-        return [(row[len(prefix) :], data) for row, data in rows]
-
-
-def _split(subkey: bytes) -> tuple[str, bytes, bytes]:
-    """(field name, tag, rest) of a subkey."""
-    at = subkey.index(b"\x00")
-    return subkey[:at].decode(), subkey[at : at + 2], subkey[at + 2 :]
+        return Entries(kind, size, [(ordered.decode(key), decode(data)) for key, data in rows])
 
 
 def _typed(decode: Decode) -> Decode:

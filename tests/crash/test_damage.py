@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from darq import Limits, Log, Message, RocksStore, keys
+from darq.codec import FORMAT_VERSION
 from darq.errors import (
     NewerFormat,
     OutcomeUnknown,
@@ -267,11 +268,13 @@ def test_a_path_that_cannot_hold_a_store_says_so(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darq.folder.FORMAT_VERSION", 2)
+    monkeypatch.setattr("darq.folder.FORMAT_VERSION", FORMAT_VERSION + 1)
     RocksStore(tmp_path / "store").close()
     monkeypatch.undo()
     before = (tmp_path / "store" / "FORMAT").read_bytes()
-    with pytest.raises(NewerFormat, match="has format 2, and this release reads up to format 1"):
+    with pytest.raises(
+        NewerFormat, match=f"has format {FORMAT_VERSION + 1}, and this release reads up to format {FORMAT_VERSION}"
+    ):
         RocksStore(tmp_path / "store")
     assert (tmp_path / "store" / "FORMAT").read_bytes() == before
 

@@ -174,19 +174,19 @@ class Post:
 
 
 @object_type
-class User:
+class Writer:
     key: str
     name: str = ""
-    followers: Set[Ref[User]]
+    followers: Set[Ref[Writer]]
     timeline: List[Post]
 
     async def register(self, name: str) -> None:
         self.name = name
 
-    async def follow(self, followed: Ref[User]) -> None:
+    async def follow(self, followed: Ref[Writer]) -> None:
         send(followed._add_follower(ref(self)))
 
-    async def _add_follower(self, follower: Ref[User]) -> None:
+    async def _add_follower(self, follower: Ref[Writer]) -> None:
         self.followers.add(follower)
 
     async def create_post(self, text: str) -> int:
@@ -210,7 +210,7 @@ class User:
 
 async def post_to_followers(app: VirtualApp) -> None:
     names = ["a", "b", "c", "d"]
-    users = [ref(User, name) for name in names]
+    users = [ref(Writer, name) for name in names]
     await asyncio.gather(*(user.register(f"user {user.key}") for user in users))
     await asyncio.gather(*(one.follow(other) for one in users for other in users if one != other))
     await asyncio.sleep(60)

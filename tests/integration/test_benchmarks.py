@@ -11,7 +11,7 @@ from benchmarks.results import Result, absolute, against_floor, told, verdict
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"name", "value", "unit", "floor", "ratio", "must", "aim", "verdict"}
-CHEAP = ("caching", "calls", "fanout", "floors", "memory", "opening")
+CHEAP = ("caching", "calls", "fanout", "floors", "memory", "opening", "timers")
 
 
 @pytest.mark.process

@@ -153,6 +153,18 @@ def test_messages_of_a_type_that_nobody_defines_are_listed_and_delivered_once_it
     assert waiting(folder) == (0, 0, 0)
 
 
+def test_timers_are_counted_until_they_have_rung(folder: Path) -> None:
+    later = ACCOUNT + (
+        "from automata import cancel, send\n"
+        "messages = [send(ref(Account, 'zoe').deposit(n), delay=3600) for n in range(3)]\n"
+        "assert app.run(cancel(messages[0]))\n"
+    )
+    assert ssms("run", write(folder, "later.py", later), cwd=folder).code == 0
+    found = ssms("ps", "--json", cwd=folder).json["types"]["Account"]
+    assert (found["inbox"], found["timers"]) == (0, 2)
+    assert "timers" in ssms("ps", cwd=folder).out
+
+
 def test_a_message_waits_while_the_file_is_still_defining_what_its_type_names(folder: Path) -> None:
     leave_message(folder, "Account", "zoe", "deposit", 7)
     late = ACCOUNT.replace("limits: Map[str, int]", "limits: Map[str, 'Limit']") + (

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from automata import (
     List,
     Map,
+    Retry,
     call,
     delivery,
     effect,
@@ -46,7 +47,6 @@ EFFECTS: list[tuple[str, str]] = []
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
     monkeypatch.setattr(delivery, "_SURVIVED_SECONDS", 0.002)
     monkeypatch.setattr(resuming, "_SURVIVED_SECONDS", 0.002)
 
@@ -82,7 +82,7 @@ class Clapper:
         return list(self.log)
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Actor:
     key: str
     n: int = 0

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automata import List, Ref, call, delivery, object_type, readonly, ref, send
+from automata import List, Ref, Retry, call, object_type, readonly, ref, send
 from darq.limits import Limits
 from tests.memory_app import crashing, memory_app, seeded_store, settled
 
 KEYS = ["a", "b", "c"]
 
 
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
-
-
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Peer:
     key: str
     sent: List[tuple[str, str]]
@@ -110,7 +104,7 @@ async def _check(lives: Any, acknowledged: set[str]) -> None:
                 assert {f"{life}.{n}.{i}" for i in range(len(to))} <= sent_at_all
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Purse:
     balance: int = 100
 

@@ -259,8 +259,6 @@ def test_what_is_no_class_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"version": 2}, r"version=\.\.\.\) is not there yet"),
-        ({"migrate": print}, r"migrate=\.\.\.\) is not there yet"),
         ({"compute": "worker", "num_cpus": 1}, r"compute=\.\.\.\) is not there yet"),
         ({"nmae": "User"}, r"no option 'nmae'.*name="),
     ],

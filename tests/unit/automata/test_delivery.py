@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, Ref, delivery, object_type, readonly, ref, send
+from automata import List, Ref, Retry, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import InvalidArgument, NotPublic, StateError
 from automata.types import REGISTRY
@@ -21,17 +21,16 @@ BLOCKED: list[bool] = []
 
 
 @pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh() -> None:
     FAILURES.clear()
     BLOCKED.clear()
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
 
 
 FAILING: set[str] = set()
 """What shall go wrong, and is mended later."""
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Box:
     key: str
     got: List[str]
@@ -311,7 +310,7 @@ async def test_messages_for_a_type_no_longer_defined_wait_and_are_delivered_once
 
 async def _waiting_for_their_type(app: App) -> int:
     assert app._engine is not None
-    return len(list(app._engine.delivery.parked(Cause.UNKNOWN_TYPE)))
+    return len(list(app._engine.delivery.parking.rows(Cause.UNKNOWN_TYPE)))
 
 
 async def _n(app: App) -> int:

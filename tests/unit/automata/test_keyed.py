@@ -196,6 +196,28 @@ async def test_outcomes_are_forgotten_after_their_time() -> None:
         assert await call(A.buy(2), idempotency_key="k") == 4
 
 
+@in_loop
+async def test_a_type_may_keep_outcomes_for_another_time() -> None:
+    @object_type(keys_kept_seconds=5)
+    class Forgetful:
+        n: int = 0
+
+        async def add(self) -> int:
+            self.n += 1
+            return self.n
+
+    clock = [1_000_000.0]
+    forgetful = ref(Forgetful, "f")
+    async with memory_app(options=Options(clock=lambda: clock[0]), limits=Limits(request_seconds_kept=60)):
+        assert await call(A.buy(2), idempotency_key="k") == 2
+        assert await call(forgetful.add(), idempotency_key="k") == 1
+        clock[0] += 4
+        assert await call(forgetful.add(), idempotency_key="k") == 1
+        clock[0] += 2
+        assert await call(forgetful.add(), idempotency_key="k") == 2
+        assert await call(A.buy(2), idempotency_key="k") == 2
+
+
 @in_app
 async def test_keys_work_between_objects(app: App) -> None:
     assert await A.order(B, "o1") == 1

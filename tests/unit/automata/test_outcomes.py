@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from automata import List, Map, Ref, call, delivery, gather, object_type, readonly, ref, send
+from automata import List, Map, Ref, Retry, call, gather, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument, RemoteError, StateError
 from automata.host import Options
@@ -14,16 +14,11 @@ from darq.limits import Limits
 from tests.memory_app import in_app, in_loop, listed, memory_app, settled
 
 
-@pytest.fixture(autouse=True)
-def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
-
-
 class Stop(BaseException):
     """No Exception, as some libraries raise to get out."""
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Unit:
     x: int = 0
     y: int = 0

@@ -62,7 +62,7 @@ def delivery_of(app: App) -> Delivery:
 
 
 async def parked(app: App) -> int:
-    return len(list(delivery_of(app).parked(Cause.UNKNOWN_TYPE)))
+    return len(list(delivery_of(app).parking.rows(Cause.UNKNOWN_TYPE)))
 
 
 async def got(app: App) -> Any:

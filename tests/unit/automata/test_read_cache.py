@@ -25,6 +25,7 @@ from automata import (
     ref,
     send,
     sleep,
+    transaction,
     uuid4,
 )
 from automata.app import App
@@ -82,6 +83,21 @@ class Book:
         self.title = title
         HOLDS["begun"].set()
         await HOLDS["go on"].wait()
+
+    async def change_together(self, other: Ref[Book], title: str, fails: bool) -> str:
+        seen: list[str] = []
+
+        async def body() -> None:
+            await other.change(title)
+            seen.append(await other.titled())
+            if fails:
+                raise LookupError
+
+        try:
+            await transaction(body)
+        except LookupError:
+            return seen[0]
+        return seen[0]
 
     @readonly(cache=True)
     async def titled(self) -> str:
@@ -330,6 +346,15 @@ async def test_a_method_gets_what_it_has_committed(app: App) -> None:
     await B.titled()
     assert await B.change_and_look("a") == ["a", "a"]
     assert RUNS == ["titled"] * 2
+
+
+@in_app
+async def test_in_a_transaction_it_sees_what_that_has_changed_and_nobody_else_does(app: App) -> None:
+    await B.change("a")
+    assert await B.titled() == "a"
+    for fails, after in ((True, "a"), (False, "b")):
+        assert await C.change_together(B, "b", fails) == "b"
+        assert [await B.titled(), await B.titled()] == [after, after]
 
 
 @in_app

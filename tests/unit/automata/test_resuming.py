@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from automata import List, call, effect, gather, object_type, readonly, ref, resuming, send, sleep
+from automata import List, Retry, call, effect, gather, object_type, readonly, ref, resuming, send, sleep
 from automata.app import App
 from automata.errors import Interrupted, StateError
 from automata.host import Options
-from automata.resuming import DEATHS_MAX, TRIES_MAX
+from automata.resuming import DEATHS_MAX
 from automata.types import REGISTRY
 from darq import keys
 from darq.errors import StoreClosed
@@ -21,14 +21,14 @@ from darq.memory import MemoryStore
 from tests.memory_app import crash, crashing, in_loop, listed, memory_app, settled, slow_disk
 from tests.unit.automata.gates import Gatekeeper, close_gates, gate, journals, rows
 
+TRIES = Retry().tries
 SOON = Options(closing_seconds_max=0.01)
 FAILS: list[Exception] = []
 STARTS: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(resuming, "BACKOFF_FIRST_SECONDS", 0.0005)
+def _fresh() -> Iterator[None]:
     close_gates()
     FAILS.clear()
     STARTS.clear()
@@ -36,7 +36,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_gates()
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Ward:
     key: str
     log: List[str]
@@ -210,7 +210,7 @@ async def test_a_later_part_that_raises_is_retried_from_there_and_becomes_a_dead
         [letter] = await listed(app.dead_letters())
         assert letter.error == "ValueError: boom"
         assert "in go" in letter.traceback
-        assert STARTS == ["w"] * TRIES_MAX
+        assert STARTS == ["w"] * TRIES
         assert await ref(Ward, "w").told() == ["first", "second"]
         assert await ref(Ward, "other").count() == 1
         assert await letters(app) == []
@@ -258,7 +258,7 @@ async def test_a_full_disk_is_no_failed_try_and_what_it_refused_is_asked_again(m
         gate("g").set()
 
         async def tried() -> bool:
-            return len(STARTS) > 2 * TRIES_MAX
+            return len(STARTS) > 2 * TRIES
 
         await settled(tried, True)
         assert await listed(app.dead_letters()) == []

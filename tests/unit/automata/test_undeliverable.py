@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automata import delivery, failure, object_type, readonly, ref, send
+from automata import Retry, failure, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import StateError
 from automata.methods import Method
@@ -27,7 +27,7 @@ ERRORS: dict[str, Exception] = {
 }
 
 
-@object_type
+@object_type(retry=Retry(first_seconds=0.0005))
 class Parser:
     good: int = 0
 
@@ -51,11 +51,6 @@ class Parser:
 
 
 P, Q = ref(Parser, "p"), ref(Parser, "q")
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_SECONDS", 0.0005)
 
 
 async def letters(app: App) -> list[str]:

@@ -1,18 +1,21 @@
 """Records come back as they were written, and damage is said."""
 
+import struct
+import zlib
+
 import pytest
 
-from darq.codec import Cause, Head, Parked, Recorded, decode_message, encode_message
+from darq.codec import Cause, Head, Parked, Recorded, Timer, decode_message, encode_message
 from darq.errors import StoreDamaged
 
 
 def test_a_head_comes_back() -> None:
-    head = Head(1, 2, 3, 4, 5, 6, 7)
+    head = Head(1, 2, 3, 4, 5, 6, 7, 8)
     assert Head.decode(head.encode()) == head
 
 
 def test_each_flipped_bit_of_a_head_is_found() -> None:
-    data = Head(1, 2, 3, 4, 5, 6, 7).encode()
+    data = Head(1, 2, 3, 4, 5, 6, 7, 8).encode()
     for at in range(len(data) * 8):
         flipped = bytearray(data)
         flipped[at // 8] ^= 1 << at % 8
@@ -59,3 +62,19 @@ def test_an_outcome_comes_back() -> None:
 def test_an_outcome_cut_short_is_said(size: int) -> None:
     with pytest.raises(StoreDamaged):
         Recorded.decode(Recorded(1, b"f" * 16, b"outcome").encode()[:size])
+
+
+def test_a_timer_comes_back() -> None:
+    for timer in (Timer(0, b"", b"partition", b"payload"), Timer(1 << 40, b"rule", b"partition", b"payload")):
+        assert Timer.decode(timer.encode()) == timer
+
+
+@pytest.mark.parametrize("size", [0, 9, 12, 16])
+def test_a_timer_cut_short_is_said(size: int) -> None:
+    with pytest.raises(StoreDamaged):
+        Timer.decode(Timer(1, b"rule", b"partition", b"payload").encode()[:size])
+
+
+def test_a_head_of_format_1_is_read() -> None:
+    body = struct.pack(">7Q", 1, 2, 3, 4, 5, 6, 7)
+    assert Head.decode(body + zlib.crc32(body).to_bytes(4, "big")) == Head(1, 2, 3, 4, 5, 6, 7, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -35,5 +37,13 @@ def test_a_plain_test_function_gets_an_app_of_its_own(pytester: pytest.Pytester)
             """
         )
     )
+    result = pytester.runpytest_subprocess("-p", "automata.testing.plugin", "-W", "error")
+    result.assert_outcomes(passed=2)
+
+
+def test_the_documented_tests_pass(pytester: pytest.Pytester) -> None:
+    text = (Path(__file__).parents[4] / "docs" / "TESTING.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    pytester.makepyfile(code)
     result = pytester.runpytest_subprocess("-p", "automata.testing.plugin", "-W", "error")
     result.assert_outcomes(passed=2)

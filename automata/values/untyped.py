@@ -12,11 +12,21 @@ _PICKLE = b"\x80"  # how every pickle begins, and an empty MessagePack map of on
 def decode_untyped(data: bytes) -> object:
     """The value in one row. Records of classes that are not imported become dictionaries, pickles a note."""
     try:
-        value: object = _decoder.decode(data)
-    except (msgspec.DecodeError, ValueError):
+        return read_untyped(data)
+    except ValueError:
         kind = "pickled" if data.startswith(_PICKLE) else "undecodable"
         return f"<{kind}, {len(data)} bytes>"
+
+
+def read_untyped(data: bytes) -> object:
+    """As `decode_untyped`; ValueError for what is no value of ours, as a pickle."""
+    value: object = _decoder.decode(data)
     return _without_marks(value)
+
+
+def is_pickle(data: bytes) -> bool:
+    """Whether a row holds a pickle."""
+    return data.startswith(_PICKLE) and len(data) > 1
 
 
 def _without_marks(value: object) -> object:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from automata.reference import make_ref
 from automata.values.dynamic import encode_dynamic
+from automata.values.untyped import decode_untyped
 from automata.values.value_type import value_type
 from automata.values.wire import Code
-from ssms.cli.untyped import decode_untyped
 
 
 class Colour(Enum):
