@@ -28,9 +28,9 @@ from automata.class_body import (
 )
 from automata.declaration_fault import fault
 from automata.errors import DeclarationError, InvalidArgument, StateError
-from automata.fields import STATE
 from automata.reference import ObjectRef
 from automata.refs import ref_class
+from automata.state import STATE
 from automata.type_options import GivenOptions, check_names, type_options
 from automata.types import REGISTRY
 from automata.values.value_type import value_type

@@ -71,6 +71,10 @@ class CommitPoint(Protocol):
         """What is awaited, one entry for each outcome."""
 
     @property
+    def count(self) -> int:
+        """How many outcomes there are."""
+
+    @property
     def due(self) -> float:
         """When a sleep ends, in seconds since the epoch; else 0."""
 
@@ -99,6 +103,7 @@ class Calls:
     def __init__(self, kind: str, calls: Sequence[Call]) -> None:
         self.kind = kind
         self.calls = calls
+        self.count = len(calls)
         self._packed = [call.pack() for call in calls]
 
     @property
@@ -124,6 +129,7 @@ class Sleep:
     """`await sleep(seconds)`: durable, so that the pause goes on across restarts."""
 
     kind = "sleep"
+    count = 1
     needs_durable = False
     frees = False
 
@@ -159,6 +165,7 @@ class Effect:
     """`await effect(fn, *args)`: outside work, once what its invocation has seen is durable; its outcome is kept."""
 
     kind = "effect"
+    count = 1
     due = 0.0
     needs_durable = True
     frees = False

@@ -29,13 +29,13 @@ from automata.class_body import (
 from automata.collection import Collection, CollectionField
 from automata.declaration_fault import fault
 from automata.errors import DeclarationError, InvalidArgument, StateError
-from automata.fields import STATE, Field, MutableField, PickledField, ValueField, state_of
+from automata.fields import Field, MutableField, PickledField, ValueField, state_of
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Readonly
 from automata.reference import ObjectRef
 from automata.refs import ref_class
-from automata.state import WRITE
+from automata.state import STATE, WRITE
 from automata.type_options import GivenOptions, check_names, type_options
 from automata.types import REGISTRY, AutomatonType
 from automata.values.key_types import check_key_type

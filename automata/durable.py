@@ -155,7 +155,10 @@ class Durable(Suspending):
         part = self._end_part(point)
         try:
             outcomes = yield from self._outcomes(point, part)
-            yield from self._go_on()
+            if self.held and self.replay is None:
+                self._begin(self._recorder)
+            else:
+                yield from self._go_on()
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -166,7 +169,8 @@ class Durable(Suspending):
                 self.host.open_invocations.cancel(self.journal, part)
             yield from self._go_on()
             raise
-        self.group = max([self.group, *(outcome.group for outcome in outcomes)])
+        for outcome in outcomes:
+            self.group = max(self.group, outcome.group)
         return outcomes
 
     def _check_journal(self) -> None:
@@ -199,7 +203,7 @@ class Durable(Suspending):
             yield from self._await_own(self.host.loop.create_future())  # what cancelled it then does so again
         if self.held and point.frees:
             self.host.let_go(self)
-        replies = [self._reply(point, part, index) for index in range(len(point.targets))]
+        replies = [self._reply(point, part, index) for index in range(point.count)]
         if self.held and not all(isinstance(reply, Outcome) for reply in replies):
             self.host.let_go(self)
         outcomes = []

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automata.directory import decode_header
-from automata.fields import STATE
 from automata.partitions import partition_of
-from automata.state import ObjectState, Reader
+from automata.state import STATE, ObjectState, Reader
 from automata.volatile import VolatileState
 from automata.volatile_type import VolatileType
 from darq import keys

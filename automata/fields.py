@@ -9,13 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from automata.errors import InvalidArgument
-from automata.state import IDLE, SIZE, VALUE, WRITE, Live, NoLog, ObjectState
+from automata.state import IDLE, SIZE, STATE, VALUE, WRITE, Live, NoLog, ObjectState
 
 if TYPE_CHECKING:
     from automata.values.value_type import ValueType
-
-STATE = "_automaton_state"
-"""Where an instance keeps its `ObjectState`."""
 
 
 class Field(Protocol):

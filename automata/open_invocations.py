@@ -30,7 +30,7 @@ Address = tuple[int, int, int]
 """Where an answer goes: number of a journal, part, index."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JournalCaller:
     """The method that awaits a nested call, as the place where its answer goes."""
 

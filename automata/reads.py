@@ -31,8 +31,12 @@ class ReadSet:
 
     def size_bytes(self) -> int:
         """About what it takes."""
-        rows = sum(len(key) + len(data or b"") for key, data in self.rows.items())
-        return rows + sum(len(begin) + len(end) for begin, end in self.ranges)
+        size = 0
+        for key, data in self.rows.items():
+            size += len(key) + len(data) if data is not None else len(key)
+        for begin, end in self.ranges:
+            size += len(begin) + len(end)
+        return size
 
     def covers(self, begin: bytes, end: bytes) -> bool:
         """Whether every row of [begin, end) was seen."""

@@ -21,6 +21,9 @@ from darq.overlay import Absent, Overlay
 
 VALUE, SIZE, ENTRY = b"\x00\x01", b"\x00\x02", b"\x00\x03"
 
+STATE = "_automaton_state"
+"""Where an instance keeps its `ObjectState`."""
+
 Bounds = tuple[bytes, bytes]
 
 # Equal values of other types may differ in what is stored: 0.0 and -0.0, Decimal("1.0") and Decimal("1.00"), one
@@ -251,8 +254,11 @@ class ObjectState:
     def unload(self) -> None:
         """Forget loaded values: they may be others by now."""
         values = self.values
-        for name in [name for name in values if name != "key" and not name.startswith("_automaton")]:
-            del values[name]
+        key = values.get("key")
+        values.clear()
+        values[STATE] = self
+        if key is not None:
+            values["key"] = key
         self.sizes = {}
         self.changes += 1
 

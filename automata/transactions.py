@@ -156,6 +156,7 @@ class Transact:
     """`await transaction(fn, *args)`."""
 
     kind = "transaction"
+    count = 1
     due = 0.0
     needs_durable = False
     frees = True

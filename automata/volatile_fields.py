@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automata.errors import InvalidArgument
-from automata.fields import STATE, checked
-from automata.state import IDLE, VALUE, ObjectState
+from automata.fields import checked
+from automata.state import IDLE, STATE, VALUE, ObjectState
 
 if TYPE_CHECKING:
     from automata.values.value_type import ValueType
