@@ -1,7 +1,9 @@
 """automata: define durable objects as plain Python classes (LambdaObjects). `ssms` runs them."""
 
 from automata import errors
-from automata.context import delete, logger, now, random, uuid4
+from automata.applies import apply
+from automata.automaton import automaton
+from automata.context import delete, logger, now, random, record, uuid4
 from automata.declare import object_type, readonly
 from automata.invocation import call, cancel, gather, send
 from automata.letter_box import Letter
@@ -23,6 +25,8 @@ __all__ = [
     "Ref",
     "Retry",
     "Set",
+    "apply",
+    "automaton",
     "call",
     "cancel",
     "delete",
@@ -34,6 +38,7 @@ __all__ = [
     "object_type",
     "random",
     "readonly",
+    "record",
     "ref",
     "send",
     "sleep",

@@ -45,6 +45,9 @@ class RunningMethod(Protocol):
     def cancel(self, message_id: str) -> bool:
         """Cancel a message with this part's step; whether that is still possible."""
 
+    def record(self, event: object) -> None:
+        """Add a self-message to the step, and apply it at once."""
+
     def delete(self) -> None:
         """Empty the object with this part's step."""
 
@@ -81,6 +84,19 @@ def delete() -> None:
     """Delete the object whose method runs, with this step: a deleted object is an empty one, and later messages
     apply to it. What the method writes afterwards belongs to the new life."""
     running_method("delete()").delete()
+
+
+def record(event: object) -> None:
+    """Record a self-message of the automaton whose handler runs, with this step, and apply it at once (SSMS §2).
+
+    The `@apply` method for its class gets it now, and again whenever the state is rebuilt. Raises InvalidArgument if
+    there is none or the event does not fit its class, and StateError anywhere but in a handler of an `@automaton`.
+    """
+    running = CURRENT.get()
+    if running is None:
+        raise StateError("record() works inside a handler of an @automaton")
+    running.check_active()
+    running.record(event)
 
 
 def running_method(what: str) -> RunningMethod:

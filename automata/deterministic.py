@@ -71,6 +71,10 @@ class Deterministic:
         """Cancelling is refused."""
         raise self._refusal("must not cancel messages")
 
+    def record(self, event: object) -> None:
+        """Recording is refused."""
+        raise self._refusal("must not record")
+
     def delete(self) -> None:
         """Deleting is refused."""
         raise self._refusal("must not delete its object")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automata.directory import decode_header
 from automata.fields import STATE
 from automata.partitions import partition_of
 from automata.state import ObjectState, Reader
+from automata.volatile import VolatileState
+from automata.volatile_type import VolatileType
 from darq import keys
 
 if TYPE_CHECKING:
     from automata.types import AutomatonType
+    from automata.volatile import RecordReader
     from darq.log import Log
 
 
@@ -82,10 +85,13 @@ class Entity:
 
 
 def load(made: AutomatonType, key: str, log: Reader, prefix: bytes) -> tuple[ObjectState, Any]:
-    """A fresh instance of an object, with nothing loaded yet."""
+    """A fresh instance of an object, with nothing loaded yet. log: for an automaton, a `RecordReader`."""
     instance: Any = object.__new__(made.cls)
     values = instance.__dict__
-    state = ObjectState(log, prefix, values)
+    if isinstance(made, VolatileType):
+        state: ObjectState = VolatileState(cast("RecordReader", log), prefix, made, instance)
+    else:
+        state = ObjectState(log, prefix, values)
     values["key"] = key
     values[STATE] = state
     return state, instance

@@ -34,6 +34,7 @@ from automata.timing import Timing
 from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
+from automata.volatile import VolatileState
 from automata.waiting import HoldAgain, QueuedWork, outcome_of
 from automata.work import Caller, Outcome, Reply, Work, ordinary
 from darq.committer import Committer
@@ -162,7 +163,7 @@ class Host:
 
     def look(self, entity: Entity, method: Method, packed: Packed) -> Reply:
         """Run a readonly method, or answer with the result that is kept of it."""
-        if method.cached:
+        if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
             return self.read_cache.read(entity, method, packed)
         return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
 
@@ -173,8 +174,8 @@ class Host:
             state, instance = load(entity.made, entity.key, self.log, entity.prefix)
         turn = Turn(self, entity, method, state)
         token = CURRENT.set(turn)
-        state.begin(READ)
         try:
+            state.begin(READ)
             result = method.take_result(run_to_end(method.fn(instance, *method.unpack(packed))))
             if state.live:
                 state.flush()
@@ -330,7 +331,13 @@ class Host:
             return self._read_for_message(work)
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
-        return self.tasks.run(work)
+        return self._erase(work) if work.method is _ERASE else self.tasks.run(work)
+
+    def _erase(self, work: Work) -> Outcome:
+        state = work.entity.state
+        if isinstance(state, VolatileState):
+            state.give_up()
+        return self.perform(work.entity, _ERASE, (), work)
 
     def _read_for_message(self, work: Work) -> Reply:
         """A message to a readonly method: its result is dropped, and an empty step consumes it."""
@@ -373,3 +380,4 @@ async def _erase(self: object) -> None:
 
 _ERASE = Method("", "delete", _erase)
 _ERASE.resolve({"return": None})
+_ERASE.direct = False  # so that the way of all others need not look out for it

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from automata.context import logger
 from automata.directory import GRAINS, Header
 from automata.durable import Durable
 from automata.entity import Entity
@@ -22,6 +23,7 @@ from automata.state import ObjectState
 from automata.timing import Timing
 from automata.transaction import Transaction
 from automata.turn import Turn
+from automata.volatile import VolatileState
 from automata.work import Caller, Outcome, Work
 from darq import keys
 from darq.committer import Committer
@@ -74,7 +76,7 @@ class Stage:
                 self._keyed.record(work, outcome, step)
             if work.message is not None:
                 step.consume(work.message)
-        if overlay is not None or step.sends or step.consumed or step.rows:
+        if overlay is not None or step.records or step.sends or step.consumed or step.rows:
             self._commit_changes(turn, step, header)
         if work is not None and work.caller is not None:
             work.caller.answer(outcome, work.method.result)
@@ -83,6 +85,8 @@ class Stage:
         if self._log.full:
             self._committer.close_full_group()
         state.settle()
+        if step.records is not None and isinstance(state, VolatileState) and state.checkpoint_due():
+            self._checkpoint(turn.entity, state)
 
     def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
         """Make one step of a part that ends at a commit point. always: even if it has done nothing."""
@@ -121,6 +125,26 @@ class Stage:
         if self._log.full:
             self._committer.close_full_group()
         return group
+
+    def _checkpoint(self, entity: Entity, state: VolatileState) -> None:
+        """Save an automaton, as a step of its own, so that what it has recorded need not be replayed."""
+        log = self._log
+        step = Step(entity.partition, entity.prefix)
+        try:
+            saved = state.checkpoint(log.next_lsn - 1)
+            step.overlay = state.rows_of(saved)
+            log.trim_records(step, saved.lsn, state.saved_lsn)
+            step.note = (log.opened_ms, entity.partition, "checkpoint", len(step.overlay.writes), 0, "")
+            entity.group = log.commit(step)
+        except Exception:  # noqa: BLE001 - the class's own code may have raised; nothing is lost, and it is logged
+            if log.gate.failure is None:
+                logger.exception("no checkpoint could be made: what was recorded is kept, and replayed instead")
+            state.postpone_checkpoint()
+            return
+        state.checkpointed(saved)
+        self._committer.touch()
+        if log.full:
+            self._committer.close_full_group()
 
     def consume(self, work: Work, outcome: Outcome) -> None:
         """A message has been run outside of any step, because its method is readonly: take it off the inbox."""
@@ -162,7 +186,8 @@ class Stage:
             step.sends = turn.sends  # type: ignore[assignment]
         if turn.timing is not None:
             turn.timing.stage(step)
-        if overlay is not None and (not entity.listed or turn.deleted):
+        records = step.records = turn.state.records
+        if (overlay is not None or records is not None) and (not entity.listed or turn.deleted):
             return self._directory_row(entity, step, turn.deleted)
         return entity.header
 
@@ -179,6 +204,8 @@ class Stage:
         if step.sends is not None:
             sends = len(step.sends)
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
+        if step.records is not None:
+            step.note = (*step.note, len(step.records))
         size = turn.state.written_bytes + turn.sent_bytes if step.rows is None else None
         entity.group = log.commit(step, size)
         if header is not entity.header or not entity.listed:
@@ -205,6 +232,9 @@ class Stage:
         """Let the step make, renew or drop the object's directory row, if that is due. Returns what it says then."""
         row = keys.partition_key(keys.DIRECTORY, entity.partition)
         written = step.overlay is not None and any(v is not None for v in step.overlay.writes.values())
+        written = written or step.records is not None
+        if deleted and entity.made.volatile:
+            self._log.trim_records(step, self._log.next_lsn - 1)
         if deleted and not written:
             step.set_row(row, None)
             return None

@@ -90,8 +90,11 @@ class ObjectState:
     """Loaded fields and pending changes of one instance.
 
     values: the instance's own `__dict__`, where immutable field values are kept between steps. base: for a snapshot,
-    what the rows were when it was taken.
+    what the rows were when it was taken. applying, records: for automata (`VolatileState`).
     """
+
+    applying = False
+    records: list[bytes] | None = None
 
     __slots__ = (
         "base",
@@ -171,6 +174,10 @@ class ObjectState:
         self.sizes_dirty = {}
 
     # changing
+
+    def record(self, event: object) -> None:
+        """Refuse: automata record, objects change their fields."""
+        raise StateError("record() is for handlers of an @automaton: an object's method changes its fields instead")
 
     def check_writable(self, what: str) -> None:
         """Raise ReadOnlyError in a readonly method and StateError outside of any."""

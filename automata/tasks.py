@@ -148,9 +148,10 @@ class Tasks:
             state.rollback()
             outcome = self._stage.fail(turn, ordinary(error, turn.name))
         finally:
-            turn.closed = True
-            turn.end_timing()
+            turn.close()
             state.mode = IDLE
+            if state is not entity.state:
+                state.values = {}  # as above: the instance's own values hold the state
             if turn.held:
                 host.release(entity)
             else:
@@ -186,8 +187,8 @@ class Tasks:
         entity, method, state = turn.entity, turn.method, turn.state
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
-        state.begin(READ)
         try:
+            state.begin(READ)
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
             state.flush()
             return Outcome(result, None, turn.group)
@@ -198,7 +199,7 @@ class Tasks:
         except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return Outcome(None, ordinary(error, turn.name), turn.group)
         finally:
-            turn.closed = True
+            turn.close()
             entity.snapshots.remove(state)
 
     def _cancelled(self, turn: Suspending) -> Outcome:

@@ -14,7 +14,7 @@ from automata.context import CURRENT
 from automata.entity import Entity, load
 from automata.errors import InvalidArgument, StateError
 from automata.methods import Method
-from automata.state import READ, WRITE, Bounds, ObjectState, Reader
+from automata.state import READ, WRITE, Bounds, NoLog, ObjectState, Reader
 from automata.suspending import Detached
 from automata.timing import Timing
 from automata.turn import Steps, Turn
@@ -110,7 +110,11 @@ class Touched:
         if overlay is not None:
             self.written_bytes += state.written_bytes
             self.largest_bytes = max(self.largest_bytes, state.largest_bytes)
-            self.layer.changes.absorb(overlay)
+            changes = self.layer.changes
+            if changes.writes or changes.ranges:
+                changes.absorb(overlay)
+            else:
+                self.layer.changes = overlay
         self._detached.add(state.detach())
         state.settle()
         if turn.sends is not None:
@@ -128,7 +132,7 @@ class Transaction:
         self.sender = sender
         self.group = sender.group
         self.touched: dict[tuple[str, str], Touched] = {}
-        self.body = _Body(self, log)
+        self.body = _Body(self)
         self._held = held
         self._log = log
 
@@ -233,12 +237,14 @@ class Inner(Protocol):
         """Its body, to be run once more."""
 
 
+_NO_STATE = ObjectState(NoLog(), b"", {})  # idle, so that nothing can be changed through it
+
+
 class _Body(_InBody):
     """The body itself, which is no method of any object: what it sends, the object around it sends."""
 
-    def __init__(self, transaction: Transaction, log: Reader) -> None:
-        entity = transaction.sender
-        super().__init__(transaction.host, entity, Touched.method, ObjectState(log, entity.prefix, {}))
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction.host, transaction.sender, Touched.method, _NO_STATE)
         self.transaction = transaction
         self.overlay: Overlay | None = None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError
+from automata.pure import impure
 from automata.state import READ
 from automata.timing import Timing
 from automata.when import When
@@ -73,6 +74,8 @@ class Turn:
     def check_active(self) -> None:
         """Raise StateError after the end of the method, and in other tasks than its own."""
         if self.closed:
+            if self.state.applying:
+                raise impure(self.entity.address)
             raise StateError(f"{self.name} has ended: its object can be used no more by what it left behind")
         if self.task is not None and _current_task() is not self.task:
             raise StateError(f"{self.name} is used from another task: invoke and send from the method itself")
@@ -130,6 +133,12 @@ class Turn:
             self.timing = self.host.timing()
         return self.timing
 
+    def close(self) -> None:
+        """The method has ended: nothing can be done through this any more."""
+        self.closed = True
+        self.end_timing()
+        self.task = None  # its context holds this turn, and only the garbage collector would part the two
+
     def end_timing(self) -> None:
         """The part has committed, or was rolled back: what it has held may ring, unless its step has dropped it."""
         if self.timing is not None:
@@ -139,6 +148,14 @@ class Turn:
     def _set_timer(self, envelope: Envelope, when: When) -> str:
         due_ms = when.due_ms(self.now())
         return self.begin_timing().add(envelope, due_ms, when.rule, self.take_number())
+
+    def record(self, event: object) -> None:
+        """Add a self-message to the step, and apply it; what applies it must not use this turn."""
+        self.closed = True
+        try:
+            self.state.record(event)
+        finally:
+            self.closed = False
 
     def delete(self) -> None:
         """Empty the object with this part's step."""

@@ -48,10 +48,19 @@ class Group:
                 mine.absorb(layer)
             else:
                 mine.writes.update(layer.writes)
+        if step.drops is not None:
+            self._drop(step.drops)
         if step.rows is not None:
             self.rows.update(step.rows)
         if step.note is not None:
             self.notes.append(step.note)
+
+    def _drop(self, ranges: list[tuple[bytes, bytes]]) -> None:
+        rows = self.rows
+        for begin, end in ranges:
+            for key in [key for key in rows if begin <= key < end]:
+                del rows[key]
+        self.drops += ranges
 
     def write_to(self, batch: Batch) -> int:
         """Put everything staged into a batch, but for the head. Returns the size of the history row in bytes."""

@@ -7,9 +7,9 @@ durable, on any thread; `settle` opens the gate for what waited. `darq.committer
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from darq import keys, lease, overlay, recovery
+from darq import keys, lease, overlay, records, recovery
 from darq.codec import PARTITION_BYTES_MAX, Head, encode_message
 from darq.errors import Fenced, OutcomeUnknown, StorageFull, StoreClosed
 from darq.gate import Gate
@@ -90,12 +90,22 @@ class Log:
         rows = self.group.rows
         return rows[key] if key in rows else self.store.get(key)
 
-    def replay(self, partition: bytes) -> list[tuple[int, bytes]]:
-        """(lsn, payload) of the self-messages recorded by a partition and not trimmed, in order."""
+    def replay(self, partition: bytes, after_lsn: int = 0) -> Iterator[tuple[int, bytes]]:
+        """(lsn, payload) of the self-messages that a partition has recorded above `after_lsn`, in order.
+
+        They are read as they are asked for: take them all before anything else is committed.
+        """
         prefix = keys.partition_key(keys.RECORD, partition)
-        staged = {k: v for k, v in self.group.rows.items() if k.startswith(prefix)}
-        stored = dict(self.store.scan(prefix, keys.after(prefix), keys.ALL))
-        return [(keys.number_of(k), v) for k, v in sorted((stored | staged).items()) if v is not None]
+        for begin, end in self.group.drops:
+            if begin.startswith(prefix):  # trimmed in the open group, as was what lies below
+                after_lsn = max(after_lsn, keys.number_of(end) - 1)
+        yield from records.stored(self.store, partition, after_lsn)
+        rows = self.group.rows
+        staged = sorted(key for key in rows if key.startswith(prefix))
+        for key in staged:
+            lsn, payload = keys.number_of(key), rows[key]
+            if lsn > after_lsn and payload is not None:
+                yield lsn, payload
 
     # steps
 
@@ -127,7 +137,7 @@ class Log:
         if self.gate.failure is not None:
             raise self.gate.failure
         group = self.group
-        sends, records = step.sends, step.records
+        sends, recorded = step.sends, step.records
         if size is None:
             size = step.size()
         if size > self._unchecked_bytes_max:
@@ -139,9 +149,9 @@ class Log:
         lsn = self.next_lsn
         if sends is not None:
             lsn = self.inbox.add(sends, lsn, group)
-        if records is not None:
+        if recorded is not None:
             prefix = keys.partition_key(keys.RECORD, step.partition)
-            for payload in records:
+            for payload in recorded:
                 group.rows[prefix + keys.number(lsn)] = payload
                 lsn += 1
         self.next_lsn = lsn
@@ -155,12 +165,13 @@ class Log:
         self.next_lsn += 1
         return lsn
 
-    def trim_records(self, step: Step, up_to_lsn: int) -> None:
-        """Let `step` drop its partition's self-messages up to and with `up_to_lsn` (a checkpoint covers them)."""
+    def trim_records(self, step: Step, up_to_lsn: int, after_lsn: int = 0) -> None:
+        """Let `step` drop its partition's self-messages up to and with `up_to_lsn` (a checkpoint covers them).
+
+        after_lsn: up to where they were trimmed before, so that dropped ranges lie side by side in the store.
+        """
         prefix = keys.partition_key(keys.RECORD, step.partition)
-        for lsn, _ in self.replay(step.partition):
-            if lsn <= up_to_lsn:
-                step.set_row(prefix + lsn.to_bytes(8, "big"), None)
+        step.drop_rows(prefix + keys.number(after_lsn + 1), prefix + keys.number(up_to_lsn + 1))
 
     # groups
 

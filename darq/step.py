@@ -30,11 +30,12 @@ class Step:
     """What one atomic unit of work consumes, changes, records and sends. Nothing happens before `Log.commit`.
 
     prefix: the state prefix of its partition (`keys.partition_key(STATE, partition)`); overlay: its state changes;
-    rows: other rows it sets or drops; outgoing: (receiving store, message) pairs that leave this store;
+    rows: other rows it sets or drops; drops: ranges of them, dropped before `rows` are set;
+    outgoing: (receiving store, message) pairs that leave this store;
     note: a short record for people, kept in the store's bounded history.
     """
 
-    __slots__ = ("consumed", "note", "outgoing", "overlay", "partition", "prefix", "records", "rows", "sends")
+    __slots__ = ("consumed", "drops", "note", "outgoing", "overlay", "partition", "prefix", "records", "rows", "sends")
 
     def __init__(self, partition: bytes, prefix: bytes, overlay: Overlay | None = None) -> None:
         self.partition = partition
@@ -45,6 +46,7 @@ class Step:
         self.outgoing: list[tuple[bytes, Message]] | None = None
         self.records: list[bytes] | None = None
         self.rows: dict[bytes, bytes | None] | None = None
+        self.drops: list[tuple[bytes, bytes]] | None = None
         self.note: tuple[object, ...] | None = None
 
     def put(self, subkey: bytes, value: bytes) -> None:
@@ -91,6 +93,12 @@ class Step:
         if self.rows is None:
             self.rows = {}
         self.rows[key] = value
+
+    def drop_rows(self, begin: bytes, end: bytes) -> None:
+        """Drop the rows of [begin, end) outside of the partition's state."""
+        if self.drops is None:
+            self.drops = []
+        self.drops.append((begin, end))
 
     def size(self) -> int:
         """About the bytes that it adds to its group; content that subclasses of Message encode later is not counted."""

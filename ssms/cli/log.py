@@ -19,7 +19,10 @@ LastOption = Annotated[int, typer.Option("--last", min=1, help="How many steps t
 
 @dataclass(frozen=True)
 class StepTaken:
-    """One step of an object. group: the group that it became durable with; writes: rows; sends: messages."""
+    """One step of an object.
+
+    group: the group that it became durable with; writes: rows; sends: messages; records: self-messages, of automata.
+    """
 
     time: str
     group: int
@@ -27,11 +30,12 @@ class StepTaken:
     writes: int
     sends: int
     error: str
+    records: int = 0
 
 
 @takes("store", "json")
 def log(address: AddressArgument, *, common: Common, last: LastOption = 50) -> None:
-    """Show the last steps of an object: method, rows written, messages sent, errors of failed messages.
+    """Show the last steps of an object: method, rows written, messages sent, records made, errors of messages.
 
     The store keeps a bounded history of all its steps, so old ones are gone. It may be held by another process.
 
@@ -43,8 +47,10 @@ def log(address: AddressArgument, *, common: Common, last: LastOption = 50) -> N
         if common.json:
             print_json([asdict(step) for step in steps])
         elif steps:
-            rows = [[s.time, f"{s.group}", s.method, f"{s.writes}", f"{s.sends}", s.error] for s in steps]
-            print_table(f"{address}", ["time (UTC)", "group", "method", "writes", "sends", "error"], rows)
+            rows = [
+                [s.time, str(s.group), s.method, str(s.writes), str(s.sends), str(s.records), s.error] for s in steps
+            ]
+            print_table(f"{address}", ["time (UTC)", "group", "method", "writes", "sends", "records", "error"], rows)
         else:
             err().print(f"no step of {address} is in the history of {common.store}")
 
@@ -53,9 +59,9 @@ def steps_of(reader: Reader, address: Address, last: int) -> list[StepTaken]:
     """Up to `last` steps of one object that the history still holds, oldest first."""
     partition = partition_of(address.type_name, address.key)
     found: deque[StepTaken] = deque(maxlen=last)
-    for group, (time_ms, owner, method, writes, sends, error) in history.notes(reader.store, reader.head.history_start):
+    for group, (time_ms, owner, *did) in history.notes(reader.store, reader.head.history_start):
         if owner == partition:
-            found.append(StepTaken(_time(time_ms), group, method, writes, sends, error))
+            found.append(StepTaken(_time(time_ms), group, *did))
     return list(found)
 
 

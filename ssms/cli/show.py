@@ -24,7 +24,8 @@ LimitOption = Annotated[
 def show(address: AddressArgument, *, common: Common, limit: LimitOption = 20) -> None:
     """Show the state of an object. The store may be held by another process.
 
-    Without --app the rows are shown as they are; with it also defaults, and values as their classes.
+    Without --app the rows are shown as they are; with it also defaults, and values as their classes. Of an
+    automaton, the rows are its last checkpoint; with --app, what it has recorded since is applied.
 
     Example: ssms show User/alice --store ./data --app users.py
     """
@@ -37,11 +38,13 @@ def show(address: AddressArgument, *, common: Common, limit: LimitOption = 20) -
                 raise InvalidArgument(
                     f"{address} does not exist in {common.store}: objects exist from their first write"
                 )
-            fields = stored.fields()
+            fields, records = stored.fields(), stored.records()
         if common.json:
-            print_json({"type": address.type_name, "key": address.key, "fields": fields})
+            print_json({"type": address.type_name, "key": address.key, "fields": fields, "records": records})
         else:
             _print(str(address), fields, common.store)
+            if records and made is None:
+                out().print(f"  and {records} records since this checkpoint: --app FILE applies them", style="dim")
 
 
 def _print(address: str, fields: dict[str, object], store: Path) -> None:

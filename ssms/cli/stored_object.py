@@ -1,20 +1,30 @@
-"""The fields of one object as its rows hold them, with or without its type, for people."""
+"""The fields of one object as its rows hold them, with or without its type, for people.
 
-from collections.abc import Callable, Sequence
+Of an automaton the rows are its last checkpoint; with its type, what was recorded since is applied to that.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from automata.checkpoint import COVERED, CUSTOM
 from automata.collection import CollectionField
+from automata.entity import load
 from automata.errors import InvalidArgument
 from automata.fields import MutableField, PickledField, ValueField
 from automata.partitions import partition_of
+from automata.state import READ
 from automata.stored_fields import LIST, MAP, SET, StoredCollection, StoredFields
 from automata.types import AutomatonType
 from automata.values import ordered
 from automata.values.untyped import decode_untyped
-from darq import keys, overlay
-from darq.overlay import Overlay
+from automata.volatile_type import VolatileType
+from darq import keys
+from darq.records import StoreReader
 from darq.store import Store
 from ssms.cli.address import Address
+
+CHECKPOINT = "checkpoint()"
+"""In place of fields: what the class's own checkpoint gave."""
 
 _KINDS = {LIST: "List", MAP: "Map", SET: "Set"}
 
@@ -31,41 +41,35 @@ class Entries:
     shown: list[object]
 
 
-@dataclass(frozen=True)
-class StoreReader:
-    """Reads the state of objects in a store that no log has opened."""
-
-    store: Store
-
-    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
-        """One value."""
-        return self.store.get(prefix + subkey)
-
-    def scan(
-        self,
-        prefix: bytes,
-        bounds: tuple[bytes, bytes],
-        limit: int,
-        reverse: bool = False,
-        over: Sequence[Overlay] = (),
-    ) -> list[tuple[bytes, bytes]]:
-        """Rows in order."""
-        return overlay.scan(self.store, prefix, over, bounds, limit, reverse)
-
-
 class StoredObject:
     """Reads one object. entries_max: how many entries of a collection are read; 0 reads all."""
 
     def __init__(self, store: Store, address: Address, made: AutomatonType | None, entries_max: int) -> None:
         partition = partition_of(address.type_name, address.key)
         self.exists = store.get(keys.partition_key(keys.DIRECTORY, partition)) is not None
-        self._stored = StoredFields(StoreReader(store), keys.partition_key(keys.STATE, partition))
+        self._partition, self._prefix = partition, keys.partition_key(keys.STATE, partition)
+        self._key = address.key
+        self._reader = StoreReader(store)
+        self._stored = StoredFields(self._reader, self._prefix)
         self._made = made
         self._entries_max = entries_max or keys.ALL
 
+    def records(self) -> int:
+        """How many records of an automaton follow its checkpoint."""
+        covered = self._reader.read(self._prefix, COVERED)
+        return sum(1 for _ in self._reader.replay(self._partition, keys.number_of(covered) if covered else 0))
+
     def fields(self) -> dict[str, object]:
-        """Its fields by name: those with rows, and with a type the others at their defaults."""
+        """Its fields by name: those with rows, and with a type the others at their defaults.
+
+        Raises StateError for an automaton whose records do not apply.
+        """
+        if isinstance(self._made, VolatileType):
+            return self._rebuilt(self._made)
         found = self._declared()
+        custom = self._reader.read(self._prefix, CUSTOM)
+        if custom is not None:
+            found[CHECKPOINT] = decode_untyped(custom)
         for name in self._stored:
             data = self._stored.value(name)
             if data is not None:
@@ -73,6 +77,11 @@ class StoredObject:
             elif (stored := self._stored.collection(name)) is not None:
                 found[name] = self._entries(name, stored)
         return found
+
+    def _rebuilt(self, made: VolatileType) -> dict[str, object]:
+        state, instance = load(made, self._key, self._reader, self._prefix)
+        state.begin(READ)
+        return {name: field.plain(instance) for name, field in made.fields.items()}
 
     def _declared(self) -> dict[str, object]:
         found: dict[str, object] = {}

@@ -78,7 +78,7 @@ def test_an_invalid_step_leaves_nothing_behind(log: Log) -> None:
     with pytest.raises(InvalidStep):
         log.commit(step)
     assert log.read(A_STATE, b"x") is None
-    assert (log.replay(A), drain(log), log.next_lsn) == ([], [], before)
+    assert (list(log.replay(A)), drain(log), log.next_lsn) == ([], [], before)
 
 
 def test_a_message_is_not_consumed_twice_in_one_step(log: Log) -> None:
@@ -298,11 +298,45 @@ def test_replay_equals_what_was_recorded_in_order_and_without_what_was_trimmed(d
     expected = [b"%d%s" % (n, mark) for n in range(6) for mark in (b"", b"'")]
     assert [payload for _, payload in log.replay(A)] == expected
     trim = log.step(A)
-    log.trim_records(trim, log.replay(A)[7][0])
+    log.trim_records(trim, list(log.replay(A))[7][0])
     log.commit(trim)
     for _ in range(2):
         assert [payload for _, payload in log.replay(A)] == expected[8:]
-        assert len(log.replay(A + b"\x00")) == 6
+        assert len(list(log.replay(A + b"\x00"))) == 6
+        log.close()
+        log = Log(disk.open())
+    log.close()
+
+
+def test_replay_begins_behind_a_number_and_reads_page_by_page(disk: Disk) -> None:
+    log = Log(disk.open())
+    for n in range(5000):
+        step = log.step(A)
+        step.record(b"%d" % n)
+        log.commit(step)
+        if n % 1500 == 1499:
+            log.commit_now()
+    found = list(log.replay(A))
+    assert [payload for _, payload in found] == [b"%d" % n for n in range(5000)]
+    assert list(log.replay(A, found[3999][0])) == found[4000:]
+    assert list(log.replay(A, found[-1][0])) == []
+    log.close()
+
+
+def test_records_are_trimmed_where_they_are_staged_where_they_are_stored_and_nowhere_else(disk: Disk) -> None:
+    log = Log(disk.open())
+    for n in range(4):
+        step = log.step(A)
+        step.record(b"%d" % n)
+        log.commit(step)
+        if n == 1:
+            log.commit_now()
+    trim = log.step(A)
+    log.trim_records(trim, list(log.replay(A))[2][0])
+    trim.record(b"of the same step")
+    log.commit(trim)
+    for _ in range(2):
+        assert [payload for _, payload in log.replay(A)] == [b"3", b"of the same step"]
         log.close()
         log = Log(disk.open())
     log.close()

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from automata import List, call, effect, gather, now, object_type, readonly, ref, send, sleep, uuid4
+from automata import List, call, effect, gather, now, object_type, readonly, ref, send, sleep, transaction, uuid4
 from automata.testing import VirtualApp, crash_everywhere
 from darq.limits import Limits
 
@@ -145,7 +145,57 @@ async def take_until_refused(app: VirtualApp) -> None:
     assert await ref(Cash, "till").total() == (3, 1)
 
 
-@pytest.mark.parametrize("scenario", [place_orders, place_by_message, take_until_refused])
+@object_type
+class Purse:
+    key: str
+    coins: int = 0
+
+    async def put(self, coins: int) -> int:
+        self.coins += coins
+        if self.coins < 0:
+            raise SoldOut(self.key)
+        return self.coins
+
+    @readonly
+    async def count(self) -> int:
+        return self.coins
+
+
+@object_type
+class Broker:
+    key: str
+    moved: int = 0
+
+    async def move(self, coins: int, names: list[str]) -> None:
+        giver, *takers = (ref(Purse, name) for name in names)
+
+        async def change_hands() -> None:
+            await giver.put(-coins * len(takers))
+            for taker in takers:
+                await taker.put(coins)
+
+        await transaction(change_hands)
+        self.moved += coins * len(takers)
+        await sleep(60)
+        send(ref(Purse, "fees").put(1))
+
+    @readonly
+    async def total(self) -> int:
+        return self.moved
+
+
+async def move_coins(app: VirtualApp) -> None:
+    await ref(Purse, "a").put(10)
+    broker = ref(Broker, "b")
+    await asyncio.gather(broker.move(2, ["a", "b", "c"]), broker.move(3, ["a", "c"]))
+    with pytest.raises(SoldOut):
+        await broker.move(2, ["b", "a", "c"])
+    await asyncio.sleep(60)
+    assert [await ref(Purse, name).count() for name in ("a", "b", "c", "fees")] == [3, 2, 5, 2]
+    assert await broker.total() == 7
+
+
+@pytest.mark.parametrize("scenario", [move_coins, place_orders, place_by_message, take_until_refused])
 def test_a_method_resumes_wherever_the_process_dies(scenario: object) -> None:
     report = crash_everywhere(scenario)  # type: ignore[arg-type]
     grouped = crash_everywhere(scenario, limits=Limits(inline_flush_seconds_max=60.0))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from automata.host import Options
 from darq.errors import StoreClosed, StoreLocked, StorePathError
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import in_loop, listed, memory_app, settled
+from tests.memory_app import PATIENCE_SECONDS, in_loop, listed, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
 
@@ -129,6 +129,25 @@ async def test_a_failed_disk_leaves_the_outcome_unknown_until_the_store_is_opene
         assert await A.get() in (1, 11)
         assert await call(A.add(10), idempotency_key="k") == 11
         assert await A.get() == 11
+
+
+@pytest.mark.parametrize("where", ["fail_next_write", "fail_next_flush"])
+@in_loop
+async def test_a_method_hears_of_a_disk_that_fails_at_its_commit_point(where: str) -> None:
+    store = MemoryStore()
+    GATES["b"] = asyncio.Event()
+    async with memory_app(store, Limits(group_steps_max=1)):
+        held = asyncio.ensure_future(B.wait("b"))
+        await asyncio.sleep(0)
+        setattr(store, where, OSError(5, "I/O error"))
+        asking = asyncio.ensure_future(A.ask(B))
+        await asyncio.sleep(0)
+        GATES["b"].set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for waiting in (asking, held):
+                with pytest.raises(OutcomeUnknown):
+                    await waiting
+        setattr(store, where, None)
 
 
 @in_loop

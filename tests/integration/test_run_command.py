@@ -74,7 +74,11 @@ def end_by(process: "subprocess.Popen[str]", number: int) -> Done:
     assert process.stdout is not None
     assert process.stdout.readline() == "1\n"
     os.kill(process.pid, number)
-    return finish(process)
+    rest = (
+        process.stdout.read()
+    )  # not left to communicate(), which would miss what readline() has taken beyond its line
+    done = finish(process)
+    return Done(done.code, rest, done.err)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)

@@ -102,7 +102,7 @@ class Crashes(RuleBasedStateMachine):
 
     @rule(name=names)
     def trim(self, name: bytes) -> None:
-        recorded = self.log.replay(name)
+        recorded = list(self.log.replay(name))
         if len(recorded) > 1:
             step = self.log.step(name)
             self.log.trim_records(step, recorded[len(recorded) // 2][0])

@@ -8,6 +8,7 @@ import pytest
 
 from automata import List, object_type, readonly, ref, send
 from automata.errors import InvalidArgument
+from automata.keyed import Keyed
 from automata.testing import Fault, Faults, VirtualApp, run
 from tests.memory_app import listed
 
@@ -139,6 +140,18 @@ def test_all_of_them_by_chance_leave_what_a_run_without_leaves(seed: int) -> Non
     faults = Faults(seed, dict.fromkeys(Fault, 0.1))
     assert run(scenario, seed=seed, faults=faults) == run(scenario)
     assert sum(faults.happened.values()) > 10
+
+
+def test_a_request_that_is_made_again_and_runs_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = Faults()
+
+    async def scenario(app: VirtualApp) -> None:
+        faults.next(Fault.REQUEST_DOUBLED)
+        await ref(Log, "a").write("1")
+
+    monkeypatch.setattr(Keyed, "invoke", lambda self, work: self._start(work))
+    with pytest.raises(AssertionError, match=r"was answered with 1, and the same request again with 2"):
+        run(scenario, faults=faults)
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:

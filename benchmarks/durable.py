@@ -1,0 +1,113 @@
+"""Methods that await other objects: A calls B, resumes, and ends, all in one flush; and transactions over two objects.
+
+A pair is two plain calls of a client to two objects, one after the other: what a transaction over both is held against.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import ssms
+from automata import Ref, object_type, ref, transaction
+from benchmarks.calls import compare
+from benchmarks.floors import CALLERS, COUNTERS, calls_per_second
+from benchmarks.results import Result, absolute, against_floor, print_json, told
+
+KEYS = [f"pair-{n}" for n in range(COUNTERS)]
+
+
+@object_type(name="benchmarks.Purse")
+class Purse:
+    """Counts what it gives and takes, alone or with another."""
+
+    cents: int = 0
+    moves: int = 0
+
+    async def add(self, cents: int) -> int:
+        """Take some; say how much there is."""
+        self.cents += cents
+        return self.cents
+
+    async def pass_on(self, other: Ref["Purse"]) -> int:
+        """A-B-A: a commit point between two changes."""
+        self.cents -= 1
+        there = await other.add(1)
+        self.moves += 1
+        return there
+
+
+async def move(source: Purse, target: Purse) -> int:
+    """The body of the transaction."""
+    await source.add(-1)
+    return await target.add(1)
+
+
+@object_type(name="benchmarks.Mover")
+class Mover:
+    """Moves between two others as one."""
+
+    async def move(self, source: Ref[Purse], target: Ref[Purse]) -> int:
+        """One transaction over two objects."""
+        return await transaction(move, source, target)
+
+    async def pair(self, source: Ref[Purse], target: Ref[Purse]) -> int:
+        """The same as two calls, each by itself."""
+        await source.add(-1)
+        return await target.add(1)
+
+
+def other(counter: int) -> Purse:
+    """The neighbour."""
+    return ref(Purse, KEYS[(counter + 1) % COUNTERS])
+
+
+async def a_b_a(counter: int) -> None:
+    """One call that calls another."""
+    await ref(Purse, KEYS[counter]).pass_on(other(counter))
+
+
+async def two_calls(counter: int) -> None:
+    """Two plain calls of a client."""
+    await ref(Purse, KEYS[counter]).add(-1)
+    await other(counter).add(1)
+
+
+async def transact(counter: int) -> None:
+    """One transaction over two objects."""
+    await ref(Mover, KEYS[counter]).move(ref(Purse, KEYS[counter]), other(counter))
+
+
+async def call_both(counter: int) -> None:
+    """The two calls from a method."""
+    await ref(Mover, KEYS[counter]).pair(ref(Purse, KEYS[counter]), other(counter))
+
+
+async def _measure(folder: Path, seconds: float, rounds: int) -> list[Result]:
+    def rate(call: Callable[[int], Awaitable[None]]) -> Callable[[], Awaitable[float]]:
+        return lambda: calls_per_second(call, CALLERS, seconds)
+
+    async with ssms.open(folder / "store") as app:
+        nested, pairs = await compare(rate(a_b_a), rate(two_calls), rounds)
+        transactions = await compare(rate(transact), rate(two_calls), rounds)
+        both = await rate(call_both)()
+        before = (await app.stats())["groups_durable"]
+        await a_b_a(0)
+        groups = (await app.stats())["groups_durable"] - before
+    return [
+        absolute(f"A-B-A, {CALLERS} callers", "calls/s", nested, 10_000, 20_000),
+        absolute("A-B-A, flushes of one call", "flushes", groups, 1, 0.9),
+        told(f"two plain calls, {CALLERS} callers", "pairs/s", pairs),
+        told(f"the same two calls from a method, {CALLERS} callers", "pairs/s", both),
+        against_floor(f"transaction over two objects, {CALLERS} callers", "1/s", transactions, 0.5, 0.8),
+    ]
+
+
+def measure(quick: bool) -> list[Result]:
+    """Rates of methods that await, beside plain calls."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        return asyncio.run(_measure(Path(folder), *((0.05, 2) if quick else (0.5, 5))))
+
+
+if __name__ == "__main__":
+    print_json(measure)
