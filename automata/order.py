@@ -42,8 +42,10 @@ class Order:
         While nothing can be delivered, calls go first.
         """
         inbox = self._log.inbox
-        if entity.partition not in inbox.waiting or self._log.refusing:
+        if self._log.refusing:
             return False
+        if entity.partition not in inbox.waiting:
+            return inbox.unread(sent_lsn)  # its method has resumed, and may have sent any of those
         return not inbox.ready or inbox.ready[0].lsn <= sent_lsn
 
     def wait(self, call: LateCall) -> asyncio.Future[Outcome]:

@@ -16,13 +16,15 @@ from darq.store import Store
 
 _LOAD_BYTES = 4 << 20  # about what is read from disk at a time; the first time, nobody knows how large messages are
 _FIRST_LOAD_ROWS = 64
+UNREAD = b""  # no partition's name
 
 
 class Inbox:
     """The pending messages of one store.
 
-    waiting: the number of the last message before each partition to which one was sent in this life; kept only after
-    `watch`, for owners who order calls behind messages.
+    waiting: the number of the last message before each partition for which one was sent in this life, or was read;
+    kept only after `watch`, for owners who order calls behind messages. UNREAD stands for what earlier lives have left
+    and nobody has read yet.
     ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
     has been worked off.
     """
@@ -35,6 +37,7 @@ class Inbox:
         self._pending: dict[int, Message] = {}  # stored rows that were read or kept, not consumed; by LSN, ascending
         self._spilled = cursor < next_lsn
         self._read_from = cursor
+        self._left_up_to = next_lsn - 1  # what earlier lives have left ends here
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
         self.waiting: dict[bytes, int] = {}
         self._watched = False
@@ -61,6 +64,12 @@ class Inbox:
     def watch(self) -> None:
         """Keep `waiting` from now on."""
         self._watched = True
+        if self._spilled:
+            self.waiting[UNREAD] = self._left_up_to
+
+    def unread(self, lsn: int) -> bool:
+        """Whether earlier lives have left messages up to this number that were not read yet, so for anybody."""
+        return UNREAD in self.waiting and self._read_from <= lsn
 
     def next(self, group: Group) -> Message | None:
         """The next message to deliver, or None. It stays pending until a step consumes it."""
@@ -164,6 +173,10 @@ class Inbox:
             message = Message(partition, payload, keys.number_of(key), stored=True)
             self._pending[message.lsn] = message
             self.ready.append(message)
+            if self._watched and self.waiting.get(partition, 0) < message.lsn:
+                self.waiting[partition] = message.lsn
+        if self._watched and (not rows or keys.number_of(rows[-1][0]) >= self._left_up_to):
+            self.waiting.pop(UNREAD, None)
         if rows:
             self._read_from = keys.number_of(rows[-1][0]) + 1
             fitting = _LOAD_BYTES * len(rows) // max(1, size)

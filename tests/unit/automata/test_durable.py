@@ -34,7 +34,7 @@ from automata.host import Options
 from automata.testing import VirtualApp, crash_everywhere
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
+from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled, slow_disk
 from tests.unit.automata.gates import Gatekeeper, close_gates, gate, journals, rows
 
 DONE: list[str] = []
@@ -417,6 +417,7 @@ def test_effects_go_out_with_durable_tokens_and_never_again_once_recorded(slow: 
 
     if slow:
         crash_everywhere(ordering)
+        crash_everywhere(ordering, limits=slow_disk())
     else:  # a thread does not know virtual time
         asyncio.run(_ordering_once())
 
@@ -836,6 +837,31 @@ def test_a_resumed_call_does_not_overtake_the_messages_of_its_object() -> None:
         assert await ref(Tally, "o").seen() == ["message", "call"]
 
     crash_everywhere(telling)
+
+
+class DiesBehindOneGroup(MemoryStore):
+    """A store whose first life, once it is open, writes one group."""
+
+    died = False
+
+    def flush(self) -> None:
+        super().flush()
+        if not self.died and rows(self):
+            self.died = True
+            self.fail_next_write = OSError("the process is dead")
+
+
+@in_loop
+async def test_a_method_that_resumes_at_once_does_not_overtake_what_it_had_sent() -> None:
+    store = DiesBehindOneGroup()
+    async with crashing(store, Limits(group_steps_max=1)):
+        started = asyncio.ensure_future(ref(Teller, "t").tell(ref(Tally, "o")))
+        await asyncio.gather(started, return_exceptions=True)
+    assert store.died
+    async with memory_app(store, options=Options(closing_seconds_max=0.0)):
+        pass  # closed properly, before anything went on: the next life resumes before it delivers
+    async with memory_app(store):
+        await settled(ref(Tally, "o").seen, ["message", "call"])
 
 
 @in_loop

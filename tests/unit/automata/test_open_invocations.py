@@ -209,7 +209,10 @@ def test_refusals_that_were_stored_are_forgotten_on_disk_as_well() -> None:
     world.write()
     world.opened.ask_again(journal)
     world.write()
-    world.answer(journal, 0, "done")
+    world.die()
+    [again] = world.loaded()
+    assert values(again) == {}
+    world.answer(again, 0, "done")
     world.write()
     world.die()
     assert values(world.loaded()[0]) == {(0, 0): "done"}

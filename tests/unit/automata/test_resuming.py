@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, Retry, call, effect, gather, object_type, readonly, ref, resuming, send, sleep
+from automata import List, Retry, call, effect, gather, object_type, readonly, ref, resuming, send
 from automata.app import App
 from automata.errors import Interrupted, StateError
 from automata.host import Options
@@ -91,9 +91,8 @@ class Ward:
     async def ask(self, other: str) -> str:
         return await ref(Ward, other).tidy()
 
-    async def napping(self) -> str:
-        await sleep(3600)
-        return "end"
+    async def join(self, other: str) -> str:
+        return await call(ref(Ward, other).tidy(), idempotency_key="k")
 
     async def in_effect(self) -> str:
         await effect(gate("g").wait)
@@ -190,6 +189,26 @@ async def test_a_key_that_is_refused_while_the_app_closes_is_no_outcome_for_a_me
         gate("g").set()
         assert await call(ref(Ward, "a").tidy(), idempotency_key="k") == "end"
         assert await ref(Ward, "a").told() == ["begin", "tidied"]
+
+
+@in_loop
+async def test_what_joins_a_method_that_is_not_resumed_before_closing_keeps_no_refusal() -> None:
+    store = MemoryStore()
+    async with crashing(store) as app:
+        started = asyncio.ensure_future(call(ref(Ward, "b").tidy(), idempotency_key="k"))
+        await waiting(app, 1)
+    await asyncio.gather(started, return_exceptions=True)
+    async with memory_app(store, slow_disk(), SOON):
+        joined = asyncio.ensure_future(call(ref(Ward, "a").join("b"), idempotency_key="k"))
+        for _ in range(2):
+            await asyncio.sleep(0)
+    with pytest.raises(StoreClosed):
+        await joined
+    close_gates()
+    async with memory_app(store):
+        gate("g").set()
+        assert await call(ref(Ward, "a").join("b"), idempotency_key="k") == "end"
+        assert await ref(Ward, "b").told() == ["begin", "tidied"]
 
 
 # one-way messages
