@@ -33,11 +33,12 @@ def spoil(clip: str | None, path: str) -> str:
     return path
 
 
-def frames(clip: str) -> Iterator[bytes]:
-    """The frames of a clip in order, each WIDTH * HEIGHT bytes of gray."""
+def frames(clip: str, first: int = 0) -> Iterator[bytes]:
+    """The frames of a clip in order, from number `first` on, each WIDTH * HEIGHT bytes of gray."""
     raw = ["-vf", f"scale={WIDTH}:{HEIGHT}", "-pix_fmt", "gray", "-f", "rawvideo", "-"]
     with subprocess.Popen([*FFMPEG, "-i", clip, *raw], stdout=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdout is not None
+        ffmpeg.stdout.read(WIDTH * HEIGHT * first)
         while pixels := ffmpeg.stdout.read(WIDTH * HEIGHT):
             yield pixels
 

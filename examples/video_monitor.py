@@ -6,7 +6,6 @@ python examples/video_monitor.py ./video-data [clip.mp4]      # needs ffmpeg: pi
 import asyncio
 import sys
 import tempfile
-from itertools import islice
 
 from clips import HOLD, Frame, frames, judge, spoil
 
@@ -44,11 +43,11 @@ class Alerts:
 
 
 async def main(path: str, clip: str) -> None:
-    """Show the monitor the frames that it has not seen yet, and wait until all notifications have arrived."""
+    """Show the monitor what it has not seen yet, and wait until all notifications have arrived."""
     monitor, alerts = (ref(kind, clip.rpartition("/")[2]) for kind in (Monitor, Alerts))
     async with ssms.open(path) as app:
         seen = (await app.inspect(monitor))["frames"]
-        for pixels in islice(frames(clip), seen, None):
+        for pixels in frames(clip, seen):
             await monitor.frame(pixels)
         while len(got := (await app.inspect(alerts))["got"]) < (await app.inspect(monitor))["defects"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
