@@ -190,8 +190,11 @@ class Effect:
             if inspect.isawaitable(value):
                 value = await value
             return Outcome(_checked(self.targets[0], value), None, 0)
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Outcome(None, ordinary(error, self.targets[0]), 0)  # the work itself has raised it
         except BaseException as error:  # noqa: BLE001 - whatever the outside work raises is its outcome
             return Outcome(None, ordinary(error, self.targets[0]), 0)
 

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from automata.commit_points import CommitPoint
-from automata.errors import CallTimeout
+from automata.commit_points import Calls, CommitPoint
+from automata.errors import CallTimeout, InvalidArgument
 from automata.journal import Answer, Await, Draw, Journal, fingerprint_of
 from automata.open_invocations import OpenInvocations
 from automata.reads import ReadSet, Recorder
@@ -19,6 +19,7 @@ from automata.replay import Replay
 from automata.state import IDLE, WRITE, Reader
 from automata.suspending import Detached, Suspending, TaskSteps, unjournaled
 from automata.timing import Timing
+from automata.waiting import answer_with
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 
@@ -28,20 +29,31 @@ if TYPE_CHECKING:
     from automata.state import ObjectState
 
 
+_ANSWERED = Outcome(None, None, 0)  # the outcome is in the journal
+
+
 class DurableSteps(TaskSteps, Protocol):
     """What a durable turn asks of its host."""
 
     open_invocations: OpenInvocations
+    journal_bytes_max: int
 
     @property
     def closing(self) -> bool:
         """Whether the app closes: what runs is cut off, and resumed in the next life."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether the app is about to close: what has not begun is refused, which is no outcome."""
 
     def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
         """What the turn has done so far becomes a step. always: even if it is nothing."""
 
     def let_go(self, turn: Durable) -> None:
         """The turn waits: its object is free meanwhile."""
+
+    def keep_soon(self, entity: Entity) -> None:
+        """What a journal has got is durable soon, whatever its method does next."""
 
     def hold_again(self, turn: Durable) -> asyncio.Future[None] | None:
         """Take the object again, at once or when the future is done."""
@@ -70,6 +82,13 @@ class Durable(Suspending):
         self.replay = Replay(journal, self.name)
         self.replaying = True
         self.state.log = self.replay.reader()
+
+    def begin_anew(self, journal: Journal, group: int) -> Generator[Any, Any, None]:
+        """Begin with a journal that is empty yet, once the object is free."""
+        self.journal = journal
+        self.group = group
+        self.held = False
+        yield from self._hold_again()
 
     # what is drawn
 
@@ -127,10 +146,12 @@ class Durable(Suspending):
 
     def _await(self, point: CommitPoint) -> Generator[Any, Any, list[Outcome]]:
         self.check_active()
+        self.check_cut_off()
         if self.replay is not None and self.replay.failed is not None:
             raise self.replay.failed
         if self.foreign:
             raise unjournaled(self.name)
+        self._check_journal()
         part = self._end_part(point)
         try:
             outcomes = yield from self._outcomes(point, part)
@@ -138,13 +159,25 @@ class Durable(Suspending):
         except GeneratorExit:
             raise
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and not self.host.closing:
+            if isinstance(error, asyncio.CancelledError):
+                self.cut_off = self.cut_off or self.host.closing
+            if isinstance(error, asyncio.CancelledError) and not self.cut_off:
                 assert self.journal is not None, "a part has committed"
                 self.host.open_invocations.cancel(self.journal, part)
             yield from self._go_on()
             raise
         self.group = max([self.group, *(outcome.group for outcome in outcomes)])
         return outcomes
+
+    def _check_journal(self) -> None:
+        """Raise InvalidArgument if the journal is as large as it may be."""
+        size_max = self.host.journal_bytes_max
+        if self.replay is None and self.journal is not None and self.journal.size_bytes > size_max:
+            raise InvalidArgument(
+                f"{self.name} has a journal of {self.journal.size_bytes} bytes after {len(self.journal.parts)} awaits; "
+                f"a method keeps at most {size_max >> 20} MiB: read less between awaits, do it in several "
+                "methods that are sent one after the other, or regularly, with send(every=...)"
+            )
 
     def _end_part(self, point: CommitPoint) -> int:
         """Commit the part that ends, or find it in the journal. Returns its number."""
@@ -172,7 +205,7 @@ class Durable(Suspending):
         outcomes = []
         for index, reply in enumerate(replies):
             outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
-            if self.host.closing and outcome is not None and isinstance(outcome.error, StoreClosed):
+            if self.host.ending and outcome is not None and isinstance(outcome.error, StoreClosed):
                 yield from self._await_own(self.host.loop.create_future())  # no outcome: it is cut off like this method
             outcomes.append(self._keep(point, (journal.number, part, index), outcome))
         return outcomes
@@ -187,8 +220,18 @@ class Durable(Suspending):
             if answer is not None:
                 return answer.outcome(point.result(index), self.group)
             if opened.callee(address) is not None:
-                return opened.expect(address, self.host.loop)
+                return self._attach(point, address)
         return point.start(self, index, opened.caller(address))
+
+    def _attach(self, point: CommitPoint, address: tuple[int, int, int]) -> asyncio.Future[None] | Reply:
+        """What gives the outcome of a call that an earlier life, or try, has made, and that is unfinished."""
+        expected = self.host.open_invocations.expect(address, self.host.loop)
+        call = point.calls[address[2]] if isinstance(point, Calls) else None
+        if call is None or call.timeout is None:
+            return expected
+        told: asyncio.Future[Outcome] = self.host.loop.create_future()
+        expected.add_done_callback(lambda done: answer_with(told, _ANSWERED))
+        return self.host.follow(told, call)
 
     def _keep(self, point: CommitPoint, address: tuple[int, int, int], outcome: Outcome | None) -> Outcome:
         """What the method gets: the answer that its journal has, which may have come before a time-out did."""
@@ -197,9 +240,11 @@ class Durable(Suspending):
         known = self.journal.answers.get(address[1:])
         if known is None:
             assert outcome is not None, "what was expected is in the journal"
-            opened.answer(address, Answer.of(outcome, kind))
-            return outcome
-        if outcome is None or isinstance(outcome.error, CallTimeout):
+            known = Answer.of(outcome, kind)
+            opened.answer(address, known)
+            if point.needs_durable:
+                self.host.keep_soon(self.entity)
+        if outcome is None or outcome is _ANSWERED or known.refused or isinstance(outcome.error, CallTimeout):
             return known.outcome(kind, self.group)
         return outcome
 

@@ -71,6 +71,7 @@ async def stop(engine: Engine) -> None:
     """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled."""
     engine.unlisten()
     engine.router.closed = True
+    engine.host.tasks.closing = True
     engine.delivery.stop()
     engine.resuming.stop()
     engine.lifetimes.stop()

@@ -31,6 +31,7 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     caller: number, part and index of the journal that waits for its outcome; one_way: it came as a message.
     attempts: how often its last part has raised; deaths: how often the process died while it was resumed.
     trouble: why it waits for a person ("" if it does not); error, traceback: what was raised last.
+    anew: a person had it begin again, so that it may have no parts.
     """
 
     partition: bytes
@@ -46,6 +47,7 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     trouble: str = ""
     error: str = ""
     traceback: str = ""
+    anew: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

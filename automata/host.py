@@ -78,6 +78,7 @@ class Host:
         self.read_cache = ReadCache(log, options.cached_results_max, options.cached_bytes_max)
         self.committer = Committer(log, loop, self._run_messages)
         self.foreign_await_seconds_max = options.foreign_await_seconds_max
+        self.journal_bytes_max = log.limits.journal_bytes_max
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
@@ -241,18 +242,27 @@ class Host:
         """Whether the app closes: what runs is cut off, and resumed in the next life."""
         return self.tasks.stopping
 
+    @property
+    def ending(self) -> bool:
+        """Whether the app is about to close: what has not begun is refused, which is no outcome."""
+        return self.tasks.closing
+
     def commit_part(self, turn: Durable, awaited: Await, always: bool) -> None:
         """The part of `turn` that ends at an await of another automaton becomes a step."""
         self.stage.commit_part(turn, awaited, always)
 
     def let_go(self, turn: Durable) -> None:
         """The method waits for others: its object is free meanwhile, and its journal durable soon."""
-        if not self.log.group.dirty:
-            self.log.commit(Step(turn.entity.partition, turn.entity.prefix))  # if it raises, the object is still held
-            self.committer.touch()
+        self.keep_soon(turn.entity)  # if it raises, the object is still held
         turn.held = False
         turn.entity.pins += 1
         self.release(turn.entity)
+
+    def keep_soon(self, entity: Entity) -> None:
+        """What a journal has got is durable soon, whatever its method does next."""
+        if not self.log.group.dirty:
+            self.log.commit(Step(entity.partition, entity.prefix))
+            self.committer.touch()
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run outside work in a task that ends when the app closes."""

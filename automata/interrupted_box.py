@@ -43,8 +43,7 @@ class InterruptedBox:
         """Let a method begin anew: what its parts have done stays done, and is done again."""
         journal = self.retry(number)
         self._load(journal)
-        self._opened.restart(journal)
-        return journal
+        return self._opened.restart(journal)
 
     def release(self, journal: Journal) -> None:
         """Save that a method waits for nobody any more: the next life resumes it."""
@@ -68,7 +67,7 @@ class InterruptedBox:
         self._opened.end(journal)
 
     def _load(self, journal: Journal) -> None:
-        if not journal.parts:
+        if not journal.loaded:
             self._opened.load(journal)
 
     def _find(self, number: int) -> Journal:

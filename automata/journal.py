@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from automata.errors import InvalidArgument
 from automata.methods import Anything, Kind
-from automata.outcomes import decode_outcome, encode_outcome
+from automata.outcomes import ERROR, decode_outcome, encode_outcome
 from automata.reads import ReadSet
 from automata.work import Outcome
 
@@ -35,7 +36,8 @@ CANCELLATION = (1 << 32) - 1
 
 ANYTHING = Anything()
 _INT_MAX = (1 << 63) - 1
-_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+_PART_BYTES, _DRAW_BYTES, _ANSWER_BYTES = 48, 16, 32  # about what these take besides what varies
+_PLAIN = frozenset({int, float, bool, bytes, type(None)})  # what can always be encoded, and cannot change
 
 
 class JournalMismatch(BaseException):
@@ -62,6 +64,11 @@ class Part:
     draws: list[Draw]
     fingerprint: int
     awaited: Await
+
+    def size_bytes(self) -> int:
+        """About what its row takes."""
+        targets = sum(map(len, self.awaited.targets))
+        return _PART_BYTES + self.reads.size_bytes() + _DRAW_BYTES * len(self.draws) + targets
 
 
 class _StoredPart(msgspec.Struct, array_like=True):
@@ -113,22 +120,45 @@ def fingerprint_of(overlay: Overlay | None, sends: Iterable[Envelope]) -> int:
 
 
 class Answer:
-    """The outcome of one thing that was awaited. It is encoded only if it has to be stored."""
+    """The outcome of one thing that was awaited. Plain values are encoded only if they have to be stored.
 
-    __slots__ = ("_data", "_kind", "_outcome")
+    refused: it could not be kept, and an error that says so stands in its place.
+    """
 
-    def __init__(self, outcome: Outcome | None, kind: Kind, data: bytes | None = None) -> None:
+    __slots__ = ("_data", "_kind", "_outcome", "refused")
+
+    def __init__(self, outcome: Outcome | None, kind: Kind, data: bytes | None = None, refused: bool = False) -> None:
         self._outcome = outcome
         self._kind = kind
         self._data = data
+        self.refused = refused
 
     @staticmethod
     def of(outcome: Outcome, kind: Kind) -> Answer:
-        """The answer to keep. A mutable value is encoded at once: the method that gets it may change it."""
+        """The answer to keep. What may change, or cannot be written down, is encoded at once."""
         value = outcome.value
-        if kind.immutable or outcome.error is not None or type(value) in _SCALARS:
+        if type(value) in _PLAIN or (type(value) is str and value.isascii()):
             return Answer(outcome, kind)
-        return Answer(outcome, kind, encode_outcome(outcome, kind, 0, ""))
+        try:
+            data = encode_outcome(outcome, kind, 0, "")
+            return Answer(outcome if kind.immutable else None, kind, data)
+        except (InvalidArgument, UnicodeEncodeError) as error:
+            refusal = InvalidArgument(f"what was awaited has happened, but what it gave cannot be kept: {error}")
+            return Answer(Outcome(None, refusal, outcome.group), kind, refused=True)
+
+    def size_bytes(self) -> int:
+        """About what its row takes."""
+        if self._data is not None:
+            return _ANSWER_BYTES + len(self._data)
+        value = self._outcome.value if self._outcome is not None else None
+        return _ANSWER_BYTES + (len(value) if isinstance(value, str | bytes) else 0)
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error that it is, if it is one."""
+        if self._outcome is not None:
+            return self._outcome.error
+        return decode_outcome(self._data, ANYTHING, 0).error if self._data and self._data[:1] == ERROR else None
 
     def encode(self, bytes_max: int, what: str) -> bytes:
         """The answer as a row."""
@@ -150,7 +180,8 @@ class Journal:
     """One unfinished method: what it was asked, its parts that have committed, and the answers that have arrived.
 
     number: of its rows. saved: the keys of those of its rows that are on disk; unsaved: answers that are not;
-    saved_parts: how many parts are; saved_bytes: what the rows take. pack: gives the arguments when they are needed.
+    saved_parts: how many parts are; loaded: its rows were read, or it was begun in this life; size_bytes: about what
+    parts and answers take; stale: keys of answers that count no more. pack: gives the arguments when they are needed.
     """
 
     number: int
@@ -161,15 +192,27 @@ class Journal:
     saved: dict[bytes, None] = field(default_factory=dict)
     saved_row: bytes = b""
     saved_parts: int = 0
-    saved_bytes: int = 0
+    loaded: bool = False
+    size_bytes: int = 0
     unsaved: list[tuple[int, int]] = field(default_factory=list)
+    stale: list[bytes] = field(default_factory=list)
     ended: bool = False
 
     def add_answer(self, part: int, index: int, answer: Answer) -> None:
         """One of the things awaited at the end of a part has an outcome. The first one counts."""
         if (part, index) not in self.answers:
             self.answers[part, index] = answer
+            self.size_bytes += answer.size_bytes()
             self.unsaved.append((part, index))
+
+    def drop_refusals(self, refusal: type[Exception]) -> list[tuple[int, int]]:
+        """Forget those answers of the last part that are a `refusal`. Returns which they were."""
+        last = len(self.parts) - 1
+        dropped = [at for at, answer in self.answers.items() if at[0] == last and isinstance(answer.error, refusal)]
+        for at in dropped:
+            self.size_bytes -= self.answers.pop(at).size_bytes()
+        self.unsaved = [at for at in self.unsaved if at in self.answers]
+        return dropped
 
     def cancel(self, part: int) -> None:
         """The await at the end of a part was cancelled: whatever answers come count for nothing."""

@@ -65,7 +65,12 @@ class Keyed:
         """Let further calls under the key wait for a reply that is under way."""
         name = (partition, request.key)
         self._running[name] = (request.fingerprint, reply)
-        reply.add_done_callback(lambda done: self._running.pop(name))
+
+        def answered(done: asyncio.Future[Outcome]) -> None:
+            if name in self._running and self._running[name][1] is done:  # else it was resumed meanwhile
+                del self._running[name]
+
+        reply.add_done_callback(answered)
 
     def record(self, work: Work, outcome: Outcome, step: Step, final: bool = True) -> None:
         """Let the step that ends the method record its outcome. final: whether parts of it have happened already."""

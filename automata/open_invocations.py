@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from automata.envelope import OpenInvocation, decode_open, encode_open
-from automata.errors import Interrupted
+from automata.errors import Interrupted, StorageFull
 from automata.journal import ANYTHING, Answer, Journal, Part, decode_part, encode_part
 from automata.methods import Kind
 from automata.partitions import address_of
@@ -78,7 +80,7 @@ class OpenInvocations:
         while rows := self._log.store.scan(begin, end, _PAGE_ROWS):
             for key, data in rows:
                 journal.saved[key] = None
-                journal.saved_bytes += len(data)
+                journal.size_bytes += len(data)
                 part = int.from_bytes(key[prefix : prefix + _PART_BYTES], "big")
                 if len(key) == prefix + _PART_BYTES:
                     journal.parts.append(decode_part(data))
@@ -87,6 +89,7 @@ class OpenInvocations:
                     journal.answers[part, index] = Answer(None, ANYTHING, data)
             begin = rows[-1][0] + b"\x00"
         journal.saved_parts = len(journal.parts)
+        journal.loaded = True
 
     def check(self, partition: bytes, request: bytes) -> None:
         """Raise Interrupted for the key of a method that waits for a person: it must not run a second time."""
@@ -109,13 +112,15 @@ class OpenInvocations:
             work.one_way,
             caller.address if caller else None,
         )
-        journal = Journal(self._log.take_lsn(), row, partial(work.method.encode_arguments, work.packed))
+        pack = partial(work.method.encode_arguments, work.packed)
+        journal = Journal(self._log.take_lsn(), row, pack, loaded=True)
         self._add(journal)
         return journal
 
     def add_part(self, journal: Journal, part: Part) -> None:
         """A part commits with the step that is staged next."""
         journal.parts.append(part)
+        journal.size_bytes += part.size_bytes()
         if journal.row.attempts or journal.row.deaths:
             journal.row.attempts = journal.row.deaths = 0
         self._unsaved[journal.number] = journal
@@ -148,22 +153,35 @@ class OpenInvocations:
 
     def expect(self, address: Address, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """A future that is done when the answer is there."""
-        return self._expected.setdefault(address, loop.create_future())
+        expected = self._expected.get(address)
+        if expected is None or expected.done():  # whoever awaited it has given up
+            expected = self._expected[address] = loop.create_future()
+        return expected
 
     def cancel(self, journal: Journal, part: int) -> None:
         """The method has given up to await what its last part awaits."""
         journal.cancel(part)
         self._unsaved[journal.number] = journal
 
+    def ask_again(self, journal: Journal) -> None:
+        """Forget what was refused for want of space: it has not happened, and is awaited anew when the part is."""
+        prefix = keys.numbered(keys.JOURNAL, journal.number)
+        for part, index in journal.drop_refusals(StorageFull):
+            journal.stale.append(_answer_key(prefix, part, index))
+        self._unsaved[journal.number] = journal
+
     def changed(self, journal: Journal) -> None:
         """Its row was changed: save it with the open group."""
         self._unsaved[journal.number] = journal
 
-    def restart(self, journal: Journal) -> None:
-        """Forget what its parts have seen: it begins anew."""
-        journal.parts, journal.answers, journal.unsaved = [], {}, []
-        journal.saved_parts = journal.saved_bytes = 0
-        self._unsaved[journal.number] = journal
+    def restart(self, journal: Journal) -> Journal:
+        """Begin the method anew, under a number of its own: what its earlier run has called answers that one."""
+        self.end(journal)
+        row = msgspec.structs.replace(journal.row, anew=True, trouble="", error="", traceback="")
+        anew = Journal(self._log.take_lsn(), row, loaded=True)
+        self._add(anew)
+        self._unsaved[anew.number] = anew
+        return anew
 
     # inside
 
@@ -178,11 +196,13 @@ class OpenInvocations:
     def _stage(self, group: Group) -> None:
         """The open group is about to be written: add the rows of all journals that have changed."""
         for journal in self._unsaved.values():
-            if journal.ended or (journal.saved and not journal.saved_parts and not journal.parts):
+            for key in journal.stale:
+                if journal.saved.pop(key, b"") is None:
+                    group.rows[key] = None
+            journal.stale.clear()
+            if journal.ended:
                 for key in journal.saved:
                     group.rows[key] = None
-                journal.saved.clear()
-            if journal.ended:
                 if journal.saved_row:
                     group.rows[keys.numbered(keys.INVOCATION, journal.number)] = None
             else:
@@ -202,7 +222,7 @@ class OpenInvocations:
         for part, index in journal.unsaved:
             answer = journal.answers.get((part, index))
             if answer is not None:
-                key = prefix + part.to_bytes(_PART_BYTES, "big") + index.to_bytes(4, "big")
+                key = _answer_key(prefix, part, index)
                 data = answer.encode(self._log.limits.message_bytes_max, f"what {journal.row.method} awaits")
                 self._put(journal, rows, key, data)
         journal.unsaved.clear()
@@ -210,7 +230,10 @@ class OpenInvocations:
     def _put(self, journal: Journal, rows: dict[bytes, bytes | None], key: bytes, data: bytes) -> None:
         rows[key] = data
         journal.saved[key] = None
-        journal.saved_bytes += len(data)
+
+
+def _answer_key(prefix: bytes, part: int, index: int) -> bytes:
+    return prefix + part.to_bytes(_PART_BYTES, "big") + index.to_bytes(4, "big")
 
 
 def interrupted(journal: Journal) -> Interrupted:

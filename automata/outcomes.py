@@ -11,22 +11,22 @@ from automata.methods import Kind
 from automata.values.exceptions import decode_exception
 from automata.work import Outcome
 
-_VALUE, _ERROR = b"\x00", b"\x01"
+VALUE, ERROR = b"\x00", b"\x01"
 
 
 def encode_outcome(outcome: Outcome, kind: Kind, bytes_max: int, what: str) -> bytes:
     """The outcome as bytes; an error larger than `bytes_max` becomes one that says so. what: whose outcome it is."""
     if outcome.error is None:
-        return _VALUE + kind.encode(outcome.value)
-    data = _ERROR + encode_error(outcome.error)
+        return VALUE + kind.encode(outcome.value)
+    data = ERROR + encode_error(outcome.error)
     if len(data) > bytes_max:
         size = f"the error of {what} takes {len(data)} bytes"
-        data = _ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded"))
+        data = ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded"))
     return data
 
 
 def decode_outcome(data: bytes, kind: Kind, group: int) -> Outcome:
     """The outcome in `data`. group: what it depends on being durable."""
-    if data[:1] == _ERROR:
+    if data[:1] == ERROR:
         return Outcome(None, decode_exception(data[1:]), group)
     return Outcome(kind.decode(data[1:]), None, group)

@@ -57,6 +57,7 @@ class Resuming:
         self._suspects: deque[Journal] = deque()
         self._resumed: set[int] = set()
         self._replies: dict[int, asyncio.Future[Outcome]] = {}
+        self._running: dict[int, asyncio.Future[Outcome]] = {}
         self._stopped = False
         host.tasks.mismatched = self._mismatched
 
@@ -99,7 +100,10 @@ class Resuming:
 
     def restart(self, number: int) -> None:
         """Run a method anew from its beginning: what its parts have done stays done, and is done again."""
-        self._resume(self.interrupted.restart(number))
+        journal = self.interrupted.restart(number)
+        self.interrupted.release(journal)
+        self._host.committer.touch()
+        self._resume(journal)
 
     def discard(self, number: int) -> None:
         """Give a method up: what its parts have done stays, and whoever waits for it gets Interrupted."""
@@ -110,7 +114,9 @@ class Resuming:
 
     def part_failed(self, journal: Journal, error: BaseException) -> None:
         """A part of a method that came as a message has raised: run it again in a while, or leave it to a person."""
+        self._stopped_running(journal)
         if isinstance(error, StorageFull):
+            self._opened.ask_again(journal)
             self._again_in(_FULL_PAUSE_SECONDS, journal)
             return
         row = journal.row
@@ -130,6 +136,7 @@ class Resuming:
 
     def _park(self, journal: Journal, trouble: Trouble, error: str) -> Outcome:
         row = journal.row
+        self._stopped_running(journal)
         if (row.trouble, row.error) != (trouble, error):
             row.trouble, row.error, row.traceback = trouble, error, ""
             self._note(journal, trouble)
@@ -165,13 +172,15 @@ class Resuming:
     def _resume(self, journal: Journal) -> asyncio.Future[Outcome] | None:
         """Run it again over its journal. None if that cannot be."""
         row = journal.row
+        if journal.ended or journal.number in self._running:
+            return None
         try:
             self._load(journal)
             work = self._work(journal)
         except Exception as error:  # noqa: BLE001 - its type, its method or its object is not usable: a person decides
             self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
             return None
-        if not journal.parts and journal.saved_row and not journal.saved:
+        if not journal.parts and not row.anew:
             self._park(journal, Trouble.MISMATCH, "it has no journal: an earlier release has left it")
             return None
         if row.trouble:
@@ -179,12 +188,18 @@ class Resuming:
             self._note(journal, "")
         reply = self._expect(journal)
         del self._replies[journal.number]
-        running = self._run(work, journal)
+        self._running[journal.number] = running = self._run(work, journal)
+        running.add_done_callback(lambda done: self._stopped_running(journal, running))
         if row.one_way:
             self._resumed.add(journal.number)
             running.add_done_callback(lambda done: self._ended(journal))
         answer_with(reply, running)
         return reply
+
+    def _stopped_running(self, journal: Journal, running: asyncio.Future[Outcome] | None = None) -> None:
+        """It has ended or stopped, so that it can be resumed. running: if this is what ran, and not a later try."""
+        if running is None or self._running.get(journal.number) is running:
+            self._running.pop(journal.number, None)
 
     def _expect(self, journal: Journal) -> asyncio.Future[Outcome]:
         """The reply of a method that is about to be resumed: calls under its key wait for it from now on."""
@@ -213,7 +228,7 @@ class Resuming:
         return self._host.tasks.resume(work, journal, group.number if group.dirty else group.number - 1)
 
     def _load(self, journal: Journal) -> None:
-        if not journal.parts:
+        if not journal.loaded:
             self._opened.load(journal)
 
     def _work(self, journal: Journal) -> Work:

@@ -27,11 +27,19 @@ class TaskSteps(Steps, Outside, Protocol):
 
     foreign_await_seconds_max: float
 
+    @property
+    def closing(self) -> bool:
+        """Whether the app closes: what runs is cut off, and resumed in the next life."""
+
 
 class Suspending(Turn):
-    """A turn in a task. foreign: it has awaited something that is no automaton; held: it holds its object."""
+    """A turn in a task. foreign: it has awaited something that is no automaton; held: it holds its object.
+
+    cut_off: the app closes, and has cancelled it; whatever its code makes of that, nothing of this part happens.
+    """
 
     host: TaskSteps
+    cut_off = False
     expired = False
     foreign = False
     held = True
@@ -45,6 +53,11 @@ class Suspending(Turn):
             self.foreign_until = loop.time() + self.host.foreign_await_seconds_max
         self.foreign = True
         return loop.call_at(self.foreign_until, self._expire)
+
+    def check_cut_off(self) -> None:
+        """Raise CancelledError again if closing has cancelled the method: its code must not go another way then."""
+        if self.cut_off:
+            raise asyncio.CancelledError
 
     def check_replayed(self, how: str) -> None:
         """The code has ended. Raises JournalMismatch if it has done so amid its journal. how: what it did."""
@@ -179,6 +192,8 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Suspending) -> Generator[An
             coroutine.close()
             raise
         except BaseException as error:  # noqa: BLE001 - a coroutine is thrown whatever its awaitable raised
+            if isinstance(error, asyncio.CancelledError) and turn.host.closing:
+                turn.cut_off = True
             given, step = error, coroutine.throw
         finally:
             if watch is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Protocol
 
+from automata.calls import Awaited
 from automata.context import CURRENT
 from automata.durable import Durable, DurableSteps
 from automata.entity import Entity, load
@@ -34,7 +35,10 @@ class Holder(DurableSteps, Protocol):
 
 
 class Tasks:
-    """The running tasks of one host. mismatched: what is done about a method that no longer fits its journal."""
+    """The running tasks of one host. mismatched: what is done about a method that no longer fits its journal.
+
+    closing: the app is about to close, while what runs may go on for a moment; stopping: it is cut off now.
+    """
 
     def __init__(self, host: Holder, stage: Stage, log: Log) -> None:
         self.mismatched: Callable[[Journal | None, JournalMismatch], Outcome] = _nobody
@@ -42,7 +46,7 @@ class Tasks:
         self._stage = stage
         self._log = log
         self._running: set[asyncio.Task[Outcome]] = set()
-        self.stopping = False
+        self.closing = self.stopping = False
 
     def run(self, work: Work) -> Reply:
         """Run a method that changes its object, which is free and is held from now on."""
@@ -97,8 +101,12 @@ class Tasks:
     def resume(self, work: Work, journal: Journal, group: int) -> asyncio.Future[Outcome]:
         """Run a method again over its journal, and go on. group: the highest that the journal may depend on."""
         turn, instance = self._durable(work)
+        entity = work.entity
+        entity.pins += 1
+        entity.sent_lsn = max(entity.sent_lsn, self._log.next_lsn - 1)  # it may have sent any of what there is
+        if not journal.parts:
+            return self._start(self._run_anew(turn, instance, work, turn.begin_anew(journal, group)))
         turn.resume(journal, group)
-        work.entity.pins += 1
         return self._start(self._run(turn, instance, work))
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
@@ -129,7 +137,7 @@ class Tasks:
             outcome = await self._call(turn, instance, work)
         except JournalMismatch as error:
             state.rollback()
-            outcome = self.mismatched(turn.journal, error)
+            outcome = self._cancelled(turn) if turn.cut_off else self.mismatched(turn.journal, error)
         except KeyboardInterrupt:
             state.rollback()
             raise
@@ -150,14 +158,25 @@ class Tasks:
                 entity.pins -= 1
         return outcome
 
+    async def _run_anew(self, turn: Durable, instance: object, work: Work, begun: Generator[Any, Any, None]) -> Outcome:
+        """Begin a method again that a person has restarted."""
+        try:
+            await Awaited(begun)
+        except asyncio.CancelledError:
+            self._host.release(turn.entity)
+            return Outcome(None, self._why_cancelled(turn), turn.group)
+        return await self._run(turn, instance, work)
+
     async def _call(self, turn: Suspending, instance: object, work: Work) -> Outcome:
         """Run the code to its end, and commit its last part."""
         method = work.method
         try:
             returned = await drive(method.fn(instance, *method.unpack(work.packed)), turn)
         except Exception as error:
+            turn.check_cut_off()
             turn.check_replayed(f"raises {type(error).__name__}")
             raise
+        turn.check_cut_off()
         turn.check_replayed("ends")
         turn.check_end()
         result = method.take_result(returned)

@@ -10,6 +10,7 @@ class Limits:
     deliveries_running_max: how many methods that came as messages may have been begun, or wait for their busy objects,
     and have not ended. At this bound messages stay in the inbox, whomever they are for, and only endings make room: a
     method that waits for what other messages do, other than by calling objects, keeps its place meanwhile.
+    journal_bytes_max: about what a method may keep of its reads and of what it has awaited, until it ends.
     """
 
     group_steps_max: int = 1024
@@ -30,3 +31,4 @@ class Limits:
     lane_batch_bytes_max: int = 1 << 20
     request_seconds_kept: float = 24 * 3600.0
     outside_calls_max: int = 100_000
+    journal_bytes_max: int = 64 << 20

@@ -13,6 +13,7 @@ async def die(engine: Engine) -> None:
     """
     engine.unlisten()
     engine.router.closed = True
+    engine.host.tasks.closing = True
     engine.delivery.stop()
     engine.resuming.stop()
     engine.log.store.close()

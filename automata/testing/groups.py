@@ -41,12 +41,14 @@ def deletes(batch: MemoryBatch, kind: bytes) -> list[bytes]:
 
 def describe(batch: MemoryBatch) -> str:
     """The steps of a group in one line, and the messages that it stores."""
-    told = [_step(*note) for _, row in puts(batch, keys.HISTORY) for note in _decode_notes(row)]
+    told = [_step(note) for _, row in puts(batch, keys.HISTORY) for note in _decode_notes(row)]
     told += [_message(data) for _, data in puts(batch, keys.INBOX)]
     return ", ".join(told) or "rows of the engine's own"
 
 
-def _step(at_ms: int, partition: bytes, method: str, writes: int, sends: int, error: str) -> str:
+def _step(note: tuple[Any, ...]) -> str:
+    """One note of the history: when, whose, method, how many written and sent, its error, and what came later."""
+    _, partition, method, writes, sends, error, *_ = note
     type_name, key = address_of(partition)
     failed = f" failed with {error}" if error else ""
     return f"step {type_name}/{key} {method}{failed} ({writes} written, {sends} sent)"

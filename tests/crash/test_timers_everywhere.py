@@ -1,4 +1,4 @@
-"""Messages that are due later, with a crash at every commit boundary: each comes once, at its time or a little later."""
+"""Messages that are due later, with a crash at every commit boundary: each comes once, and hardly late."""
 
 from __future__ import annotations
 
