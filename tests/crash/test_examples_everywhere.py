@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import ModuleType
 
 import pytest
 
-from automata import call, cancel, now, ref, send
+from automata import call, ref, send
 from automata.testing import Report, VirtualApp, crash_everywhere
 from darq.limits import Limits
 from tests.example import example
@@ -30,7 +29,6 @@ def survives(promise: Promise, program: ModuleType) -> Report:
     report = crash_everywhere(scenario)
     grouped = crash_everywhere(scenario, limits=Limits(inline_flush_seconds_max=60.0))
     assert report.boundaries >= grouped.boundaries > 0
-    print(f"{program.__name__}: {report.boundaries} boundaries, {grouped.boundaries} in groups")
     return report
 
 
