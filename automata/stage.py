@@ -160,7 +160,10 @@ class Stage:
         """A method raised, and its last part was rolled back: the error is its outcome, or its message's failed try."""
         work, entity, journal = turn.work, turn.entity, turn.journal
         outcome = Outcome(None, error, max(entity.group, turn.group))
-        if work is None or self._log.gate.failure is not None:
+        failure = self._log.gate.failure
+        if failure is not None and work is not None and (work.request is not None or journal is not None):
+            return Outcome(None, failure, 0)  # it cannot be recorded: once it was told, the next life might say another
+        if work is None or failure is not None:
             return outcome
         if work.one_way:
             self.failed(work, journal, error)

@@ -9,7 +9,7 @@ import pytest
 
 from automata import Ref, call, object_type, readonly, ref
 from automata.app import App
-from automata.errors import CallTimeout, InvalidArgument
+from automata.errors import CallTimeout, InvalidArgument, OutcomeUnknown
 from automata.host import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
@@ -49,6 +49,10 @@ class Shop:
         self.n += 1
         await other.buy(1)
         raise Refused("late")
+
+    async def refuse_later(self, gate: str) -> None:
+        await GATES[gate].wait()
+        raise Refused("later")
 
     async def order(self, other: Ref[Shop], key: str) -> int:
         return await call(other.buy(1), idempotency_key=key)
@@ -287,3 +291,20 @@ async def test_a_result_that_does_not_fit_is_an_outcome_like_any_other(app: App)
     for _ in range(2):
         with pytest.raises(InvalidArgument, match="result"):
             await call(A.wrong(), idempotency_key="k")
+
+
+@in_loop
+async def test_a_failure_that_cannot_be_recorded_is_told_to_nobody() -> None:
+    """Else the next life, asked again under the key, might say something else."""
+    store = MemoryStore()
+    GATES["g"] = asyncio.Event()
+    app = await memory_app(store).__aenter__()
+    refused = asyncio.create_task(call(A.refuse_later("g"), idempotency_key="k"))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    store.fail_next_write = OSError("broken")
+    with pytest.raises(OutcomeUnknown):
+        await B.buy(1)
+    GATES["g"].set()
+    with pytest.raises(OutcomeUnknown):
+        await refused
+    await app.__aexit__(None, None, None)
