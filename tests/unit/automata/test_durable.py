@@ -761,6 +761,15 @@ async def test_a_journal_has_a_bound() -> None:
         assert not journals(app)
 
 
+@in_loop
+async def test_a_journal_has_a_bound_for_one_part_too() -> None:
+    async with memory_app(limits=Limits(journal_bytes_max=10_000)) as app:
+        await ref(Walker, "w").put("x" * 20_000)
+        with pytest.raises(InvalidArgument, match=r"journal of 2.... bytes after 0 awaits"):
+            await ref(Walker, "w").each()
+        assert not journals(app)
+
+
 @in_app
 async def test_a_result_that_cannot_be_written_down_is_an_error_and_not_the_end_of_the_store(app: Any) -> None:
     @object_type
