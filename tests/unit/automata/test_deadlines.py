@@ -237,25 +237,29 @@ def test_a_task_tells_of_each_timeout_that_it_enters_however_it_does() -> None:
         async with asyncio.timeout(10), asyncio.timeout_at(asyncio.get_running_loop().time() + 5):
             assert deadlines.can_expire([0, 1])
             assert not deadlines.can_expire([2])
+            await asyncio.sleep(0)
         assert not deadlines.can_expire([0])
         async with asyncio.timeout(None):
             assert deadlines.can_expire([2])
+            await asyncio.sleep(0)
 
     in_task(body)
 
 
 def test_what_has_expired_is_told_once() -> None:
     async def body(deadlines: Deadlines) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(100), asyncio.timeout(0) as inner:
+        told = []
+        try:
+            async with asyncio.timeout(100), asyncio.timeout(0):
                 try:
                     await asyncio.sleep(100)
                 finally:
-                    assert inner.expired()
-                    assert deadlines.take_expired() == [1]
-                    assert deadlines.take_expired() == []
+                    told = [deadlines.take_expired(), deadlines.take_expired()]
                     assert not deadlines.can_expire([1])
                     assert deadlines.can_expire([0])
+        except TimeoutError:
+            told.append([])
+        assert told == [[1], [], []]
 
     in_task(body)
 
@@ -272,6 +276,7 @@ def test_later_means_less_time_left_and_never_more() -> None:
             deadlines.advance(1040.0)
             assert limit.when() == pytest.approx(armed - 40)
             assert none.when() is None
+            await asyncio.sleep(0)
 
     in_task(body)
 
@@ -280,7 +285,7 @@ def test_timeouts_that_were_left_are_forgotten() -> None:
     async def body(deadlines: Deadlines) -> None:
         for _ in range(10):
             async with asyncio.timeout(10):
-                pass
+                await asyncio.sleep(0)
         gc.collect()
         assert len(deadlines._numbers) == 0
 
