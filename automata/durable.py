@@ -212,8 +212,6 @@ class Durable(Suspending):
         assert journal is not None, "a part has committed"
         if self.replay is not None:
             yield from self._cancel_again(journal.cancellation(part))
-        if self.held and point.frees:
-            self.host.let_go(self)
         replies = [self._reply(point, part, index) for index in range(point.count)]
         if self.held and not all(isinstance(reply, Outcome) for reply in replies):
             self.host.let_go(self)
