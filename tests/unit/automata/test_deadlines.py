@@ -10,7 +10,7 @@ import pytest
 
 from automata import List, now, object_type, ref, send, sleep, testing
 from automata.deadlines import Deadlines, MethodTask
-from automata.testing import VirtualApp
+from automata.testing import VirtualApp, crash_everywhere
 from automata.work import Outcome
 
 CODE = ["as it was"]
@@ -138,6 +138,15 @@ def test_the_same_timeout_expires_again(
     limits: tuple[float, float, float], expected: list[str], crashes: tuple[float, ...]
 ) -> None:
     assert told(lambda: ref(Hasty, "h").nest(*limits), crashes) == expected
+
+
+def test_the_same_timeout_expires_wherever_the_process_dies() -> None:
+    async def scenario(app: VirtualApp) -> None:
+        await send(ref(Hasty, "h").nest(100, 8, 5))
+        await asyncio.sleep(3000)
+        assert list((await app.inspect(ref(Hasty, "h")))["log"]) == ["inner", "outer", "end"]
+
+    assert crash_everywhere(scenario).boundaries > 4
 
 
 def test_two_that_expire_in_one_await_do_so_again() -> None:
