@@ -34,7 +34,7 @@ class LocalRouter:
         self._gate = host.log.gate
         self._posted = Posted(host.log)
         self._unsuspended = 0
-        self._sent_lsn = 0
+        self._sent_lsn = host.log.under_way_lsn  # by clients of an earlier life
         self._posting: set[asyncio.Future[Any]] = set()
         self.closed = False
 
