@@ -136,12 +136,19 @@ class LocalRouter:
             message_id = self._set_timer(step, envelope, when)
             self._posted.record(call, envelope, step, message_id)
             return message_id, self._commit(step)
+        self._check_inbox()
         if call.request is not None:
             self._posted.record(call, envelope, step, str(host.log.next_lsn))
         step.send(envelope)
         group = self._commit(step, size)
         self._sent_lsn = envelope.lsn
         return str(envelope.lsn), group
+
+    def _check_inbox(self) -> None:
+        log = self._host.log
+        waiting = log.inbox.size(log.group)
+        if waiting >= log.limits.inbox_messages_max:
+            raise Overloaded(f"about {waiting} messages wait to be delivered: send again when some were")
 
     def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
         host, timing = self._host, self._host.timing()
