@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from automata import List, Retry, now, object_type, readonly, ref, send, sleep, transaction
-from automata.testing import VirtualApp, crash_everywhere
+from automata.testing import VirtualApp
 from automata.testing.app import BEGINNING
 from automata.testing.crashes import Scenario
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 from tests.memory_app import listed
 
 HOUR_SECONDS = 3600.0
