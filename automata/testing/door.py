@@ -132,7 +132,7 @@ class Door:
                     raise
 
     def _shut_for_a_while(self, engine: Engine) -> bool:
-        """The engine has refused for want of space: if a fault has taken it, clients wait, and nobody overtakes them."""
+        """The engine has refused for want of space. If a fault has taken it, all clients wait, in their order."""
         pause = engine.log.limits.free_check_seconds
         if not self._faults.disk_was_full(self._loop.time(), pause):
             return False
