@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from automata import full_disk
 from automata.errors import StorageFull
 from automata.when import next_due_ms
 from darq import keys
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 PAGE_TIMERS = 256
 _RECHECK_SECONDS = 3600.0  # wall clocks are moved, and the loop's is not
 _PAGE_PAUSE_SECONDS = 0.02  # between pages while there are other messages, which are delivered in turn
-_FULL_PAUSE_SECONDS = 0.25
 _CLIENT = b""  # the partition of steps that belong to no object
 
 
@@ -53,7 +53,7 @@ class Alarms:
             return False
         room = log.limits.inbox_window_messages_max - len(log.inbox.ready)
         if room <= 0 or self._disk_is_full():
-            self._arm(_FULL_PAUSE_SECONDS)
+            self._arm(full_disk.PAUSE_SECONDS)
             return False
         now = self._host.clock()
         look = log.timers.look(log.group, int(now * 1000), min(room, PAGE_TIMERS))

@@ -256,7 +256,7 @@ class Delivery:
             address_of(message.partition), method, method.decode_arguments(payload.arguments), payload.attempts
         )
         envelope.lsn, envelope.stored = message.lsn, message.stored
-        if not message.stored:
+        if message.lsn in self._log.group.born:  # else it is stored, or was consumed before
             self._log.group.born[message.lsn] = envelope
         return envelope
 

@@ -31,7 +31,7 @@ class Entity:
 
     group: the last group that changed it, as far as known: what an answer about it depends on. busy: a method that
     can suspend holds it; queue: what waits for it. exists: None until looked up. snapshots: open readonly views.
-    sent_lsn: the number of the last message that it has sent in this life. unchanged: what stands for its present
+    sent_lsn: the number of the last message that it may have sent. unchanged: what stands for its present
     committed state while a kept result relies on it; a step that changes the state takes it away.
     pins: methods that have let go of it while they wait for others.
     """
@@ -65,7 +65,7 @@ class Entity:
         self.header = None if data is None else decode_header(data)
         self.listed = self.header == made.header and not made.options.time_to_live
         self.pins = 0
-        self.sent_lsn = 0
+        self.sent_lsn = log.under_way_lsn  # by an earlier life, or before it was forgotten
         self.unchanged: object | None = None
         self.queue: deque[Waiter] = deque()
         self.snapshots: list[ObjectState] = []

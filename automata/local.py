@@ -34,7 +34,7 @@ class LocalRouter:
         self._gate = host.log.gate
         self._posted = Posted(host.log)
         self._unsuspended = 0
-        self._sent_lsn = 0
+        self._sent_lsn = host.log.under_way_lsn  # by clients of an earlier life
         self._posting: set[asyncio.Future[Any]] = set()
         self.closed = False
 
@@ -136,12 +136,19 @@ class LocalRouter:
             message_id = self._set_timer(step, envelope, when)
             self._posted.record(call, envelope, step, message_id)
             return message_id, self._commit(step)
+        self._check_inbox()
         if call.request is not None:
             self._posted.record(call, envelope, step, str(host.log.next_lsn))
         step.send(envelope)
         group = self._commit(step, size)
         self._sent_lsn = envelope.lsn
         return str(envelope.lsn), group
+
+    def _check_inbox(self) -> None:
+        log = self._host.log
+        waiting = log.inbox.size(log.group)
+        if waiting >= log.limits.inbox_messages_max:
+            raise Overloaded(f"about {waiting} messages wait to be delivered: send again when some were")
 
     def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
         host, timing = self._host, self._host.timing()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from automata import failure
+from automata import failure, full_disk
 from automata.errors import DeclarationError, StorageFull
 from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from automata.host import Host
 
 DEATHS_MAX = 3
-_FULL_PAUSE_SECONDS = 0.25
 _SURVIVED_SECONDS = 0.25  # a resumed method has not killed the process if its loop still runs after so long
 
 
@@ -117,7 +116,7 @@ class Resuming:
         self._stopped_running(journal)
         if isinstance(error, StorageFull):
             self._opened.ask_again(journal)
-            self._again_in(_FULL_PAUSE_SECONDS, journal)
+            self._again_in(full_disk.PAUSE_SECONDS, journal)
             return
         row = journal.row
         row.attempts += 1

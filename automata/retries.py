@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automata import failure, letters
+from automata import failure, full_disk, letters
 from automata.absent_types import AbsentTypes
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
 from automata.errors import StorageFull
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from automata.retry import Retry
     from automata.types import AutomatonType
 
-_FULL_PAUSE_SECONDS = 0.25
 _CLIENT = b""  # the partition of steps that belong to no object
 
 
@@ -94,10 +93,10 @@ class Retries:
         """The disk is full: the message stays first, and is tried again in a while."""
         if self._strict and self._strict.leads(message):
             self._strict.tried_again_later(message)
-            self._host.loop.call_later(_FULL_PAUSE_SECONDS, self._lead_again, message)
+            self._host.loop.call_later(full_disk.PAUSE_SECONDS, self._lead_again, message)
             return
         self._log.inbox.put_back(message)
-        self._host.loop.call_later(_FULL_PAUSE_SECONDS, self._host.committer.touch)
+        self._host.loop.call_later(full_disk.PAUSE_SECONDS, self._host.committer.touch)
 
     def stay(self, message: Message, seconds: float) -> bool:
         """Nothing can deliver the first of a line now: it stays in the row that it is retried from, if it has one."""
@@ -175,7 +174,7 @@ class Retries:
             inbox.claim(message, key)
             self._lead_again(message)
         elif len(inbox.ready) >= self._log.limits.inbox_window_messages_max:
-            self._at(_FULL_PAUSE_SECONDS, key)
+            self._at(full_disk.PAUSE_SECONDS, key)
         else:
             inbox.recall(message, key)
 

@@ -1,6 +1,8 @@
 """Methods that await other objects: A calls B, resumes, and ends, all in one flush; and transactions over two objects.
 
 A pair is two plain calls of a client to two objects, one after the other: what a transaction over both is held against.
+A method without `await` pays for the journals of others: the hook that saves them with each group, beside one look at a
+class attribute a step. It is held against the same engine without that hook.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import ssms
 from automata import Ref, object_type, ref, transaction
+from automata.app import App
 from benchmarks.calls import compare
 from benchmarks.floors import CALLERS, COUNTERS, calls_per_second
 from benchmarks.results import Result, absolute, against_floor, print_json, told
@@ -83,6 +86,23 @@ async def call_both(counter: int) -> None:
     await ref(Mover, KEYS[counter]).pair(ref(Purse, KEYS[counter]), other(counter))
 
 
+async def add(counter: int) -> None:
+    """One plain call."""
+    await ref(Purse, KEYS[counter]).add(1)
+
+
+async def without_journals(app: App, measured: Callable[[], Awaitable[float]]) -> float:
+    """Measure while no journal could be saved."""
+    engine = app._engine  # noqa: SLF001 - a part of it is taken out, which nobody else may
+    assert engine is not None
+    hooks = engine.log.stagers
+    engine.log.stagers = []
+    try:
+        return await measured()
+    finally:
+        engine.log.stagers = hooks
+
+
 async def _measure(folder: Path, seconds: float, rounds: int) -> list[Result]:
     def rate(call: Callable[[int], Awaitable[None]]) -> Callable[[], Awaitable[float]]:
         return lambda: calls_per_second(call, CALLERS, seconds)
@@ -91,6 +111,7 @@ async def _measure(folder: Path, seconds: float, rounds: int) -> list[Result]:
         nested, pairs = await compare(rate(a_b_a), rate(two_calls), rounds)
         transactions = await compare(rate(transact), rate(two_calls), rounds)
         both = await rate(call_both)()
+        plain = await compare(rate(add), lambda: without_journals(app, rate(add)), rounds)
         before = (await app.stats())["groups_durable"]
         await a_b_a(0)
         groups = (await app.stats())["groups_durable"] - before
@@ -99,6 +120,7 @@ async def _measure(folder: Path, seconds: float, rounds: int) -> list[Result]:
         absolute("A-B-A, flushes of one call", "flushes", groups, 1, 0.9),
         told(f"two plain calls, {CALLERS} callers", "pairs/s", pairs),
         told(f"the same two calls from a method, {CALLERS} callers", "pairs/s", both),
+        against_floor(f"add(1), {CALLERS} callers, with the hook of journals", "calls/s", plain, 0.95, 0.98),
         against_floor(f"transaction over two objects, {CALLERS} callers", "1/s", transactions, 0.5, 0.8),
     ]
 

@@ -41,6 +41,7 @@ class Inbox:
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
         self.waiting: dict[bytes, int] = {}
         self._watched = False
+        self._behind = 0  # messages of this life that lie behind the window
         self._recalled: dict[int, bytes] = {}  # rows elsewhere in the store that stand for messages, by number
 
     def add(self, messages: Sequence[Message], lsn: int, group: Group) -> int:
@@ -56,7 +57,9 @@ class Inbox:
                 if len(self.ready) < self._window_max:
                     self.ready.append(message)
                 else:
-                    self._spilled, self._read_from = True, lsn
+                    self._spilled, self._read_from, self._behind = True, lsn, 1
+            else:
+                self._behind += 1
             lsn += 1
         self.on_ready()
         return lsn
@@ -155,6 +158,15 @@ class Inbox:
         """How many messages the window holds."""
         return len(self.ready)
 
+    def size(self, group: Group) -> int:
+        """About how many messages are pending: never much fewer, whatever there is.
+
+        What was read, and what came in this life, is counted, some of the open group twice. For what earlier lives
+        have left and nobody has read yet, it is how many numbers were given in between, of messages and of others.
+        """
+        unread = max(0, self._left_up_to + 1 - self._read_from) if self._spilled else 0
+        return len(self._pending) + len(group.born) + self._behind + unread
+
     def _check(self, messages: Sequence[Message], group: Group) -> None:
         for message in messages:
             known = message.lsn in (self._pending if message.stored else group.born)
@@ -173,6 +185,8 @@ class Inbox:
             message = Message(partition, payload, keys.number_of(key), stored=True)
             self._pending[message.lsn] = message
             self.ready.append(message)
+            if message.lsn > self._left_up_to:
+                self._behind -= 1
             if self._watched and self.waiting.get(partition, 0) < message.lsn:
                 self.waiting[partition] = message.lsn
         if self._watched and (not rows or keys.number_of(rows[-1][0]) >= self._left_up_to):
@@ -182,8 +196,9 @@ class Inbox:
             fitting = _LOAD_BYTES * len(rows) // max(1, size)
             self._page_rows = max(1, min(fitting, self._window_max // 4))
             return
-        fresh = (message for lsn, message in group.born.items() if lsn >= self._read_from)
+        fresh = [message for lsn, message in group.born.items() if lsn >= self._read_from]
         self.ready.extend(islice(fresh, self._window_max))
+        self._behind = max(0, len(fresh) - self._window_max)
         self._spilled = len(self.ready) == self._window_max
         if self._spilled:
             self._read_from = self.ready[-1].lsn + 1

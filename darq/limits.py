@@ -10,6 +10,8 @@ class Limits:
     deliveries_running_max: how many methods that came as messages may have been begun, or wait for their busy objects,
     and have not ended. At this bound messages stay in the inbox, whomever they are for, and only endings make room: a
     method that waits for what other messages do, other than by calling objects, keeps its place meanwhile.
+    inbox_messages_max: about how many messages may wait in the inbox for those from outside to be taken; what methods
+    send is always taken. Timers, and messages that are parked because they have failed, do not count.
     journal_bytes_max: about what a method may keep of its reads and of what it has awaited, until it ends.
     """
 
@@ -21,6 +23,7 @@ class Limits:
     value_bytes_max: int = 16 << 20
     step_bytes_max: int = 64 << 20
     inbox_window_messages_max: int = 20_000
+    inbox_messages_max: int = 10_000_000
     deliveries_running_max: int = 10_000
     history_bytes_max: int = 16 << 20
     wal_bytes_max: int = 16 << 20

@@ -173,6 +173,14 @@ class Log:
         prefix = keys.partition_key(keys.RECORD, step.partition)
         step.drop_rows(prefix + keys.number(after_lsn + 1), prefix + keys.number(up_to_lsn + 1))
 
+    @property
+    def under_way_lsn(self) -> int:
+        """No message above this number is under way; 0 if none is, as far as the inbox goes.
+
+        For senders of whom nobody knows any more what they have sent.
+        """
+        return self.next_lsn - 1 if self.inbox else 0
+
     # groups
 
     @property

@@ -199,7 +199,13 @@ class VirtualApp(App):
             yield item
 
     def _life(self) -> Life:
-        life = Life(self.disk, self._fate, lambda: self._died() if self._current is life else None)
+        faults, loop = self._settings.faults, asyncio.get_running_loop()
+        life = Life(
+            self.disk,
+            self._fate,
+            lambda: self._died() if self._current is life else None,
+            lambda: faults.disk_full(loop.time()),
+        )
         self._current = life
         return life
 

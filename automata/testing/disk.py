@@ -59,10 +59,14 @@ class Disk(MemoryStore):
 
 
 class Life:
-    """A `Store`: the disk as one life of the engine sees it. died: is called at the moment in which trouble ends it."""
+    """A `Store`: the disk as one life of the engine sees it. died: is called at the moment in which trouble ends it.
 
-    def __init__(self, disk: Disk, fate: Fate, died: Callable[[], None]) -> None:
+    full: whether somebody else takes all space just now.
+    """
+
+    def __init__(self, disk: Disk, fate: Fate, died: Callable[[], None], full: Callable[[], bool]) -> None:
         self._disk = disk
+        self._full = full
         self._fate = fate
         self._died = died
         self._over = False
@@ -103,8 +107,9 @@ class Life:
         """Nothing to do: there is no log file."""
 
     def free_bytes(self) -> int:
-        """The space that a test has set on the disk."""
-        return self._alive().free_bytes()
+        """The space that a test has set on the disk, unless a fault takes it."""
+        disk = self._alive()
+        return 0 if self._full() else disk.free_bytes()
 
     def released(self) -> int:
         """The highest group number noted."""

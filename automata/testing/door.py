@@ -13,7 +13,7 @@ from typing import Any
 
 from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.engine import Engine
-from automata.errors import AutomataError, OutcomeUnknown, StateError
+from automata.errors import AutomataError, OutcomeUnknown, StateError, StorageFull
 from automata.methods import Packed
 from automata.partitions import partition_of
 from automata.testing.audit import CLIENT
@@ -82,6 +82,7 @@ class Door:
         self._faults = faults
         self._submit = submit
         self._engine: Engine | None = None
+        self._shut: Engine | None = None  # it lives, and has no space
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
         self._requests = 0
@@ -92,19 +93,21 @@ class Door:
 
     def opened(self, engine: Engine) -> None:
         """A life of the engine begins: messages that were not acknowledged go to it first, in order."""
-        self._engine = engine
+        self._engine, self._shut = engine, None
         for post in list(self._posts.values()):
             post.to(engine)
+            if isinstance(post.refused, StorageFull) and self._shut_for_a_while(engine):
+                return
         self._changed.set()
 
     def died(self) -> None:
         """The life of the engine is over."""
-        self._engine = None
+        self._engine = self._shut = None
         self._changed.clear()
 
     def closed(self, failure: BaseException) -> None:
         """There will be no further life: this is what all get who wait for one."""
-        self._engine, self._failure = None, failure
+        self._engine, self._shut, self._failure = None, None, failure
         self._changed.set()
 
     async def alive(self) -> Engine:
@@ -124,6 +127,19 @@ class Door:
             except _DIED:
                 if self._engine is engine:
                     raise
+            except StorageFull:
+                if self._engine is engine and not self._shut_for_a_while(engine):
+                    raise
+
+    def _shut_for_a_while(self, engine: Engine) -> bool:
+        """The engine has refused for want of space. If a fault has taken it, all clients wait, in their order."""
+        pause = engine.log.limits.free_check_seconds
+        if not self._faults.disk_was_full(self._loop.time(), pause):
+            return False
+        self.died()
+        self._shut = engine
+        self._loop.call_later(pause, lambda: self.opened(engine) if self._shut is engine else None)
+        return True
 
     async def drain(self) -> None:
         """Wait until all that was posted is durable."""
@@ -226,6 +242,8 @@ class Door:
         engine = self._engine
         if engine is not None:
             post.to(engine)
+            if isinstance(post.refused, StorageFull):
+                self._shut_for_a_while(engine)
             if post.refused is not None and self._engine is engine:
                 raise post.refused
         self._posts[post.request] = post

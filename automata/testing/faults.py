@@ -1,6 +1,7 @@
 """Faults by name: on demand (`faults.next(Fault.WRITE_FAILS)`) or by chance, the same ones for the same seed.
 
-Faults of the disk end the life of the engine, which opens again (fail-stop). Those of messages and requests change
+Faults of the disk end the life of the engine, which opens again (fail-stop), but for a full one, which ends by itself.
+Those of messages and requests change
 what a user may not rely on: when things arrive, between whom they overtake each other, and how often they are tried.
 """
 
@@ -23,6 +24,7 @@ class Fault(Enum):
 
     WRITE_FAILS: a group is not written. WRITE_UNREPORTED: it is written and survives, though the engine hears that it
     failed. FLUSH_FAILS: it is written and not flushed; a part of what was not flushed may survive.
+    DISK_FULL: for some seconds there is less free space than the reserve, so that nothing is begun; clients call again.
     MESSAGE_DELAYED: a message is handed to its object seconds later, and those to the same object behind it.
     MESSAGE_DOUBLED: a stored message is handed over twice. MESSAGE_REORDERED: it overtakes one to another object.
     REQUEST_DOUBLED: a client makes the same request twice at once. REQUEST_DELAYED: a call sets out seconds later.
@@ -31,6 +33,7 @@ class Fault(Enum):
     WRITE_FAILS = "write fails"
     WRITE_UNREPORTED = "write applied, reported as failed"
     FLUSH_FAILS = "flush fails"
+    DISK_FULL = "disk full"
     MESSAGE_DELAYED = "message delayed"
     MESSAGE_DOUBLED = "message doubled"
     MESSAGE_REORDERED = "message reordered"
@@ -56,6 +59,7 @@ class Faults:
         self._delay_seconds_max = delay_seconds_max
         self._due: Counter[Fault] = Counter()
         self._armed = True
+        self._full_until = float("-inf")
         self.happened: Counter[Fault] = Counter()
 
     def next(self, fault: Fault, times: int = 1) -> None:
@@ -82,6 +86,17 @@ class Faults:
     def stop(self) -> None:
         """Let nothing happen any more."""
         self._armed = False
+        self._full_until = float("-inf")
+
+    def disk_full(self, now: float) -> bool:
+        """Whether there is too little space, when somebody looks. now: seconds of any clock."""
+        if now >= self._full_until and self.strikes(Fault.DISK_FULL):
+            self._full_until = now + self.delay_seconds()
+        return now < self._full_until
+
+    def disk_was_full(self, now: float, seconds: float) -> bool:
+        """Whether the disk was full within the last so many seconds."""
+        return now <= self._full_until + seconds
 
     # what the disk asks
 

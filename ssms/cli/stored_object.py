@@ -6,7 +6,7 @@ Of an automaton the rows are its last checkpoint; with its type, what was record
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automata.checkpoint import COVERED, CUSTOM
+from automata.checkpoint import CUSTOM
 from automata.collection import CollectionField
 from automata.entity import load
 from automata.errors import InvalidArgument
@@ -47,17 +47,12 @@ class StoredObject:
     def __init__(self, store: Store, address: Address, made: AutomatonType | None, entries_max: int) -> None:
         partition = partition_of(address.type_name, address.key)
         self.exists = store.get(keys.partition_key(keys.DIRECTORY, partition)) is not None
-        self._partition, self._prefix = partition, keys.partition_key(keys.STATE, partition)
+        self._prefix = keys.partition_key(keys.STATE, partition)
         self._key = address.key
         self._reader = StoreReader(store)
         self._stored = StoredFields(self._reader, self._prefix)
         self._made = made
         self._entries_max = entries_max or keys.ALL
-
-    def records(self) -> int:
-        """How many records of an automaton follow its checkpoint."""
-        covered = self._reader.read(self._prefix, COVERED)
-        return sum(1 for _ in self._reader.replay(self._partition, keys.number_of(covered) if covered else 0))
 
     def fields(self) -> dict[str, object]:
         """Its fields by name: those with rows, and with a type the others at their defaults.

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from automata import List, apply, automaton, object_type, readonly, record, ref, send
-from automata.testing import VirtualApp, crash_everywhere
+from automata.testing import VirtualApp
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 
 
 @dataclass

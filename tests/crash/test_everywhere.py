@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from automata import List, Map, Ref, Set, call, errors, now, object_type, readonly, ref, send, uuid4
-from automata.testing import Report, VirtualApp, crash_everywhere
+from automata.testing import Report, VirtualApp
 from automata.testing.crashes import Scenario
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 from tests.memory_app import listed
 
 

@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from automata import call, ref, send
-from automata.testing import Report, VirtualApp, crash_everywhere
+from automata.testing import Report, VirtualApp
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 from tests.example import example
 from tests.memory_app import listed
 

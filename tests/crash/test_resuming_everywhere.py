@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 
 from automata import List, call, effect, gather, now, object_type, readonly, ref, send, sleep, transaction, uuid4
-from automata.testing import VirtualApp, crash_everywhere
+from automata.testing import VirtualApp
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 
 OUTSIDE: Counter[str] = Counter()
 """What effects have done to the outside world, by token."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from automata import List, cancel, now, object_type, readonly, ref, send
-from automata.testing import VirtualApp, crash_everywhere
+from automata.testing import VirtualApp
 from automata.testing.app import BEGINNING
 from darq.limits import Limits
+from tests.crash.boundaries import crash_everywhere
 
 HOUR_SECONDS = 3600.0
 

@@ -7,8 +7,9 @@ import pytest
 from automata import object_type, readonly, ref, router, send
 from automata.app import App
 from automata.calls import Sent
-from automata.errors import InvalidArgument
+from automata.errors import InvalidArgument, Overloaded
 from automata.invocation import Invocation
+from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
@@ -20,6 +21,10 @@ class Counter:
 
     async def add(self, amount: int) -> None:
         self.value += amount
+
+    async def add_many(self, count: int) -> None:
+        for _ in range(count):
+            send(ref(self).add(1))
 
     @readonly
     async def get(self) -> int:
@@ -74,3 +79,19 @@ async def test_a_call_does_not_overtake_a_message_sent_again_before_it(app: App)
 @in_app
 async def test_a_message_without_one_is_new_each_time(app: App) -> None:
     assert await send(ref(Counter, "a").add(1)) != await send(ref(Counter, "a").add(1))
+
+
+@in_loop
+async def test_clients_are_refused_while_the_inbox_is_full_but_methods_and_repeats_are_not() -> None:
+    async with memory_app(limits=Limits(inbox_messages_max=5)):
+        counter = ref(Counter, "a")
+        first = post(1, "r0")
+        for n in range(1, 5):
+            post(1, f"r{n}")
+        with pytest.raises(Overloaded, match="about 5 messages wait"):
+            send(counter.add(1))
+        assert await post(1, "r0") == await first
+        await counter.add_many(20)
+        await settled(counter.get, 25)
+        await send(counter.add(1))
+        await settled(counter.get, 26)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, Retry, call, effect, gather, object_type, readonly, ref, resuming, send
+from automata import List, Retry, call, effect, full_disk, gather, object_type, readonly, ref, resuming, send
 from automata.app import App
 from automata.errors import Interrupted, StateError
 from automata.host import Options
@@ -267,7 +267,7 @@ async def test_a_dead_letter_can_be_discarded_and_leaves_what_its_parts_did() ->
 
 @in_loop
 async def test_a_full_disk_is_no_failed_try_and_what_it_refused_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resuming, "_FULL_PAUSE_SECONDS", 0.0005)
+    monkeypatch.setattr(full_disk, "PAUSE_SECONDS", 0.0005)
     store = MemoryStore()
     limits = Limits(free_check_seconds=0.0)
     async with memory_app(store, limits) as app:

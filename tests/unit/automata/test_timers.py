@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from automata import List, Retry, alarms, call, cancel, delete, object_type, readonly, ref, send, transaction
+from automata import List, Retry, alarms, call, cancel, delete, full_disk, object_type, readonly, ref, send, transaction
 from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
 from automata.host import Options
@@ -576,7 +576,7 @@ def test_more_than_a_page_and_more_than_the_window_all_ring() -> None:
 
 
 def test_while_the_window_is_full_nothing_rings_and_afterwards_all_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "_FULL_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(full_disk, "PAUSE_SECONDS", 0.001)
 
     async def scenario() -> None:
         clock = Clock()
@@ -597,8 +597,7 @@ def test_while_the_window_is_full_nothing_rings_and_afterwards_all_does(monkeypa
 
 
 def test_a_full_disk_makes_timers_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "_FULL_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("automata.retries._FULL_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(full_disk, "PAUSE_SECONDS", 0.001)
 
     async def scenario() -> None:
         clock, store = Clock(), MemoryStore()

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from automata import List, object_type, readonly, ref, send
-from automata.errors import InvalidArgument
+from automata import List, Retry, object_type, readonly, ref, send
+from automata.errors import InvalidArgument, StorageFull
 from automata.keyed import Keyed
 from automata.testing import Fault, Faults, VirtualApp, run
 from tests.memory_app import listed
@@ -61,6 +61,71 @@ def test_a_message_arrives_once(fault: Fault) -> None:
         await asyncio.sleep(60)
         assert await ref(Log, "b").read() == ["1"]
         assert faults.happened[fault] == 1
+
+    run(scenario, faults=faults)
+
+
+def test_while_the_disk_is_full_clients_wait_and_nothing_is_lost_or_overtaken() -> None:
+    faults = Faults()
+
+    async def scenario(app: VirtualApp) -> None:
+        assert await ref(Log, "a").write("1") == 1
+        await asyncio.sleep(1)
+        begun = asyncio.get_running_loop().time()
+        faults.next(Fault.DISK_FULL)
+        for n in range(2, 10):
+            send(ref(Log, "a").write(f"{n}"))
+        assert await ref(Log, "a").write("10") == 10
+        assert await ref(Log, "a").read() == [f"{n}" for n in range(1, 11)]
+        assert faults.happened[Fault.DISK_FULL] == 1
+        assert asyncio.get_running_loop().time() > begun
+
+    run(scenario, faults=faults)
+
+
+def test_a_disk_that_a_test_has_filled_itself_is_what_callers_hear_of() -> None:
+    async def scenario(app: VirtualApp) -> None:
+        await ref(Log, "a").write("1")
+        app.disk.free = 0
+        await asyncio.sleep(1)
+        with pytest.raises(StorageFull):
+            await ref(Log, "a").write("2")
+        with pytest.raises(StorageFull):
+            send(ref(Log, "a").write("3"))
+        app.disk.free = 1 << 40
+        await asyncio.sleep(1)
+        assert await ref(Log, "a").write("4") == 2
+
+    run(scenario)
+
+
+def test_a_dead_letter_that_is_delivered_again_and_doubled_arrives_once() -> None:
+    faults, broken = Faults(), [True]
+
+    @object_type(retry=Retry(tries=1))
+    class Fragile:
+        key: str
+        count: int = 0
+
+        async def add(self) -> None:
+            if broken:
+                raise LookupError
+            self.count += 1
+
+        @readonly
+        async def get(self) -> int:
+            return self.count
+
+    async def scenario(app: VirtualApp) -> None:
+        await send(ref(Fragile, "f").add())
+        await asyncio.sleep(60)
+        [letter] = await listed(app.dead_letters())
+        broken.clear()
+        faults.next(Fault.MESSAGE_DOUBLED)
+        await app.retry(letter.id)
+        await asyncio.sleep(60)
+        assert await ref(Fragile, "f").get() == 1
+        assert faults.happened[Fault.MESSAGE_DOUBLED] == 1
 
     run(scenario, faults=faults)
 
