@@ -261,7 +261,7 @@ class Host:
     def keep_soon(self, entity: Entity) -> None:
         """What a journal has got is durable soon, whatever its method does next."""
         if not self.log.group.dirty:
-            self.log.commit(Step(entity.partition, entity.prefix))
+            self.log.touch()
             self.committer.touch()
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
