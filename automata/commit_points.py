@@ -41,7 +41,9 @@ class Outside(Protocol):
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run outside work in a task that ends when the app closes."""
 
-    def transact(self, body: Callable[[], Coroutine[Any, Any, object]], sender: Entity, caller: Caller | None) -> Reply:
+    def transact(
+        self, body: Callable[[], Coroutine[Any, Any, object]], sender: Entity, holds: bool, caller: Caller | None
+    ) -> Reply:
         """Run a transaction."""
 
     async def durable(self, group: int) -> None:
@@ -49,9 +51,10 @@ class Outside(Protocol):
 
 
 class Awaiting(Protocol):
-    """The method that awaits."""
+    """The method that awaits. held: whether it holds its object."""
 
     entity: Entity
+    held: bool
     group: int
 
     @property
@@ -82,10 +85,6 @@ class CommitPoint(Protocol):
     def needs_durable(self) -> bool:
         """Whether it starts only when all that its method has seen is durable."""
 
-    @property
-    def frees(self) -> bool:
-        """Whether the method lets go of its object before it starts."""
-
     def result(self, index: int) -> Kind:
         """The declared type of one of its outcomes."""
 
@@ -98,7 +97,6 @@ class Calls:
 
     due = 0.0
     needs_durable = False
-    frees = False
 
     def __init__(self, kind: str, calls: Sequence[Call]) -> None:
         self.kind = kind
@@ -131,7 +129,6 @@ class Sleep:
     kind = "sleep"
     count = 1
     needs_durable = False
-    frees = False
 
     def __init__(self, seconds: float, now: float) -> None:
         if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
@@ -168,7 +165,6 @@ class Effect:
     count = 1
     due = 0.0
     needs_durable = True
-    frees = False
 
     def __init__(self, fn: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         if not callable(fn):

@@ -200,8 +200,6 @@ class Durable(Suspending):
         assert journal is not None, "a part has committed"
         if self.replay is not None and journal.cancelled(part):
             yield from self._await_own(self.host.loop.create_future())  # what cancelled it then does so again
-        if self.held and point.frees:
-            self.host.let_go(self)
         replies = [self._reply(point, part, index) for index in range(point.count)]
         if self.held and not all(isinstance(reply, Outcome) for reply in replies):
             self.host.let_go(self)

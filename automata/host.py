@@ -20,6 +20,7 @@ from automata.durable import Durable
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
+from automata.holding import release, take
 from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
@@ -35,7 +36,7 @@ from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.types import REGISTRY, Registry
 from automata.volatile import VolatileState
-from automata.waiting import HoldAgain, QueuedWork, outcome_of
+from automata.waiting import QueuedWork, outcome_of
 from automata.work import Caller, Outcome, Reply, Work, ordinary
 from darq.committer import Committer
 from darq.lane import durable
@@ -256,7 +257,7 @@ class Host:
         self.keep_soon(turn.entity)  # if it raises, the object is still held
         turn.held = False
         turn.entity.pins += 1
-        self.release(turn.entity)
+        release(turn.entity)
 
     def keep_soon(self, entity: Entity) -> None:
         """What a journal has got is durable soon, whatever its method does next."""
@@ -284,20 +285,11 @@ class Host:
 
     def hold_again(self, turn: Durable) -> asyncio.Future[None] | None:
         """Take the object again, at once or when the future is done."""
-        entity = turn.entity
-        if not entity.busy and not entity.queue:
-            entity.busy = True
-            entity.pins -= 1
-            return None
-        waiting = HoldAgain(entity, self.loop.create_future())
-        entity.queue.append(waiting)
-        return waiting.turn_up
+        return take(turn.entity, self.loop)
 
     def release(self, entity: Entity) -> None:
         """The object is free: give it to who waits longest."""
-        entity.busy = False
-        while entity.queue and not entity.busy:
-            entity.queue.popleft().proceed()
+        release(entity)
 
     def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
         """A future of the reply for one waiter, who may give up without touching what runs.

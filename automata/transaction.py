@@ -1,25 +1,25 @@
 """One run of a transaction: a body that calls several objects, whose changes lie over the log until all are committed.
 
-The body runs without a pause. Each object that it touches has one instance and one layer of changes, which all calls
-of the transaction share; what a method has changed when it calls on, or ends, is undone with the transaction alone.
+The body runs without a pause. Each object that it touches has one layer of changes, which all calls of the transaction
+share; what a method has changed when it calls on, or ends, is undone with the transaction alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from automata.calls import Call, Point
 from automata.context import CURRENT
-from automata.entity import Entity, load
+from automata.entity import Entity
 from automata.errors import InvalidArgument, StateError
 from automata.methods import Method
-from automata.state import READ, WRITE, Bounds, NoLog, ObjectState, Reader
+from automata.state import READ, WRITE, NoLog, ObjectState
 from automata.suspending import Detached
 from automata.timing import Timing
 from automata.turn import Steps, Turn
 from automata.work import Outcome, ordinary
-from darq.overlay import Absent, Overlay
+from darq.overlay import Overlay
 
 if TYPE_CHECKING:
     from automata.envelope import Envelope
@@ -36,27 +36,6 @@ class Objects(Steps, Protocol):
 
     def overtakes(self, entity: Entity, sender: Entity) -> bool:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
-
-
-class Layered:
-    """A `Reader` of one object with a transaction's changes over the log."""
-
-    __slots__ = ("_log", "changes")
-
-    def __init__(self, log: Reader) -> None:
-        self._log = log
-        self.changes = Overlay()
-
-    def read(self, prefix: bytes, subkey: bytes, /) -> bytes | None:
-        """One value."""
-        value = self.changes.find(subkey)
-        return self._log.read(prefix, subkey) if isinstance(value, Absent) else value
-
-    def scan(
-        self, prefix: bytes, bounds: Bounds, limit: int, reverse: bool = False, over: Sequence[Overlay] = ()
-    ) -> list[tuple[bytes, bytes]]:
-        """Rows in order, under the given layers."""
-        return self._log.scan(prefix, bounds, limit, reverse, (*over, self.changes))
 
 
 class Conflict(BaseException):
@@ -76,31 +55,33 @@ async def _unused(self: object) -> None:
 
 
 class Touched:
-    """One object in a transaction: its instance, over a layer of what the transaction has changed."""
+    """One object in a transaction: its own instance, over a layer of what the transaction has changed.
+
+    Nothing else can use the instance meanwhile, since a transaction runs without a pause.
+    """
 
     method = Method("", "transaction", _unused)
     timing: Timing | None = None  # the body has those of all
+    sends: list[Envelope] | None = None
+    sent_bytes = 0
+    deleted = False
 
-    def __init__(self, entity: Entity, log: Reader) -> None:
+    def __init__(self, entity: Entity) -> None:
         self.entity = entity
-        self.layer = Layered(log)
-        self.state, self.instance = load(entity.made, entity.key, self.layer, entity.prefix)
-        self.sends: list[Envelope] | None = None
-        self.sent_bytes = 0
-        self.deleted = False
-        self.written_bytes = self.largest_bytes = 0
+        self.state, self.instance = entity.state, entity.instance
         self._detached = Detached()
+        self._written_bytes = self._largest_bytes = 0
+        entity.pins += 1
 
     @property
     def overlay(self) -> Overlay | None:
         """What was changed."""
-        changes = self.layer.changes
-        return changes if changes.writes or changes.ranges else None
+        return self.state.base
 
     def complete(self) -> bool:
         """Whether anything was changed or sent. No method runs on it any more."""
-        self.state.written_bytes, self.state.largest_bytes = self.written_bytes, self.largest_bytes
-        return self.overlay is not None or bool(self.sends)
+        self.state.written_bytes, self.state.largest_bytes = self._written_bytes, self._largest_bytes
+        return self.overlay is not None or self.sends is not None
 
     def keep(self, turn: InTransaction) -> None:
         """What the method has done so far is undone with the transaction alone."""
@@ -108,14 +89,14 @@ class Touched:
         self._detached.check(turn.name)
         overlay = state.flush()
         if overlay is not None:
-            self.written_bytes += state.written_bytes
-            self.largest_bytes = max(self.largest_bytes, state.largest_bytes)
-            changes = self.layer.changes
-            if changes.writes or changes.ranges:
-                changes.absorb(overlay)
+            self._written_bytes += state.written_bytes
+            self._largest_bytes = max(self._largest_bytes, state.largest_bytes)
+            if state.base is None:
+                state.base = overlay
             else:
-                self.layer.changes = overlay
-        self._detached.add(state.detach())
+                state.base.absorb(overlay)
+        if state.live:
+            self._detached.add(state.detach())
         state.settle()
         if turn.sends is not None:
             self.sends = [*(self.sends or ()), *turn.sends]
@@ -123,27 +104,44 @@ class Touched:
             turn.sends, turn.sent_bytes = None, 0
         self.deleted = self.deleted or turn.deleted
 
+    def let_go(self, committed: bool) -> None:
+        """The transaction has ended. committed: its changes are in the log now; else they never were."""
+        state = self.state
+        if state.base is not None:
+            state.base = None
+            if not committed:
+                state.unload()
+        state.written_bytes = state.largest_bytes = 0
+        self.entity.pins -= 1
+
 
 class Transaction:
     """One run. held: the objects that are held for it; group: the highest that what it has seen depends on."""
 
-    def __init__(self, host: Objects, log: Reader, sender: Entity, held: frozenset[tuple[str, str]]) -> None:
+    def __init__(self, host: Objects, sender: Entity, held: Collection[Entity]) -> None:
         self.host = host
         self.sender = sender
         self.group = sender.group
         self.touched: dict[tuple[str, str], Touched] = {}
         self.body = _Body(self)
         self._held = held
-        self._log = log
+        self._conflict: Conflict | None = None
 
     def run(self, body: Callable[[], Coroutine[Any, Any, object]]) -> object:
-        """Run the body to its end. Raises what it raises, and Conflict."""
+        """Run the body to its end. Raises what it raises, and Conflict, also if its code has swallowed that."""
         token = CURRENT.set(self.body)
         try:
             return _to_end(body(), "a transaction")
         finally:
             self.body.closed = True
             CURRENT.reset(token)
+            if self._conflict is not None:
+                raise self._conflict
+
+    def end(self, committed: bool) -> None:
+        """Let go of all objects. committed: it has happened; else nothing of it has."""
+        for touched in self.touched.values():
+            touched.let_go(committed)
 
     def changes(self) -> list[Touched | _Body]:
         """The objects that it has changed, or that send something; complete, so that they can be committed."""
@@ -158,18 +156,24 @@ class Transaction:
         entity = self.host.entity(call.ref.type_name, call.ref.key)
         if entity.made.volatile:
             raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
-        touched = self._touch(entity, call.method)
+        if self._conflict is not None:
+            raise self._conflict
+        try:
+            touched = self._touch(entity, call.method)
+        except Conflict as conflict:
+            self._conflict = conflict
+            raise
         return self._invoke(touched, call.method, packed)
 
     def _touch(self, entity: Entity, method: Method) -> Touched:
+        if entity.busy and entity not in self._held and not method.readonly:
+            raise Conflict(entity, behind_message=False)
         name = (entity.made.name, entity.key)
         touched = self.touched.get(name)
-        if entity.busy and name not in self._held and not method.readonly:
-            raise Conflict(entity, behind_message=False)
-        if touched is None and self.host.overtakes(entity, self.sender):
-            raise Conflict(entity, behind_message=True)
         if touched is None:
-            touched = self.touched[name] = Touched(entity, self._log)
+            if self.host.overtakes(entity, self.sender):
+                raise Conflict(entity, behind_message=True)
+            touched = self.touched[name] = Touched(entity)
             self.group = max(self.group, entity.group)
         return touched
 

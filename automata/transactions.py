@@ -10,7 +10,7 @@ waits for one of them holds another, so transactions cannot wait for each other 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -18,12 +18,12 @@ from automata.calls import Awaited
 from automata.context import running_method
 from automata.entity import Entity
 from automata.errors import InvalidArgument, TransactionConflict
+from automata.holding import hold, release
 from automata.journal import ANYTHING
 from automata.methods import Kind
 from automata.stage import Stage
 from automata.transaction import Conflict, Objects, Transaction
 from automata.values.classes import class_name
-from automata.waiting import HoldAgain
 from automata.work import Caller, Outcome, Reply
 from darq.log import Log
 
@@ -55,9 +55,6 @@ class Holder(Objects, Protocol):
     def admit(self) -> None:
         """Raise what keeps steps from running now."""
 
-    def release(self, entity: Entity) -> None:
-        """The object is free: give it to who waits longest."""
-
     def hand_over(self) -> None:
         """Deliver messages that wait."""
 
@@ -73,79 +70,84 @@ class Transactions:
         self._log = log
         self._stage = stage
 
-    def transact(self, body: Body, sender: Entity, caller: Caller | None) -> Reply:
-        """Run a transaction now if nothing is in its way, else as soon as that is so. sender: whose method it is."""
+    def transact(self, body: Body, sender: Entity, holds: bool, caller: Caller | None) -> Reply:
+        """Run a transaction now if nothing is in its way, else as soon as that is so.
+
+        sender: whose method it is; holds: whether that method holds it, and lets go of it only if it has to wait.
+        """
         try:
-            return self._attempt(body, sender, caller, frozenset())
+            return self._attempt(body, sender, (sender,) if holds else (), caller)
         except Conflict as conflict:
             return self._host.run_beside(self._retry(body, sender, caller, conflict))
 
-    def _attempt(self, body: Body, sender: Entity, caller: Caller | None, held: frozenset[tuple[str, str]]) -> Outcome:
-        run = Transaction(self._host, self._log, sender, held)
+    def _attempt(self, body: Body, sender: Entity, held: Collection[Entity], caller: Caller | None) -> Outcome:
+        run = Transaction(self._host, sender, held)
+        committed = False
         try:
             self._host.admit()
             outcome = Outcome(ANYTHING.take(run.run(body)), None, 0)
             outcome.group = max(run.group, self._stage.commit_together(run, caller, outcome))
+            committed = True
         except Exception as error:  # noqa: BLE001 - whatever the body raises is its outcome
             outcome = Outcome(None, error, run.group)
             if caller is not None:
                 caller.answer(outcome, ANYTHING)
+        finally:
+            run.end(committed)
         return outcome
 
     async def _retry(self, body: Body, sender: Entity, caller: Caller | None, conflict: Conflict) -> Outcome:
         needed: dict[tuple[str, str], Entity] = {}
-        for _ in range(CONFLICTS_MAX):
-            if conflict.behind_message:
-                self._host.hand_over()
-                await asyncio.sleep(0)
-            else:
-                needed[conflict.entity.made.name, conflict.entity.key] = conflict.entity
-            held: list[Entity] = []
-            try:
-                for name in sorted(needed):
-                    await self._hold(needed[name])
-                    held.append(needed[name])
-                return self._attempt(body, sender, caller, frozenset(needed))
-            except Conflict as another:
-                conflict = another
-            finally:
-                for entity in held:
-                    self._host.release(entity)
-        met = ", ".join(entity.address for entity in needed.values()) or conflict.entity.address
+        try:
+            while len(needed) < CONFLICTS_MAX:
+                if conflict.behind_message:
+                    self._host.hand_over()
+                    await asyncio.sleep(0)
+                else:
+                    _need(conflict.entity, needed)
+                held: list[Entity] = []
+                try:
+                    for name in sorted(needed):
+                        await hold(needed[name], self._host.loop)
+                        held.append(needed[name])
+                    return self._attempt(body, sender, held, caller)
+                except Conflict as another:
+                    conflict = another
+                finally:
+                    for entity in held:
+                        release(entity)
+        finally:
+            for entity in needed.values():
+                entity.pins -= 1
+        met = ", ".join(entity.address for entity in needed.values())
         error = TransactionConflict(f"a transaction of {sender.address} met held objects {CONFLICTS_MAX} times: {met}")
         outcome = Outcome(None, error, 0)
         if caller is not None:
             caller.answer(outcome, ANYTHING)
         return outcome
 
-    async def _hold(self, entity: Entity) -> None:
-        if not entity.busy and not entity.queue:
-            entity.busy = True
-            return
-        waiting = HoldAgain(entity, self._host.loop.create_future())
-        entity.pins += 1
-        entity.queue.append(waiting)
-        try:
-            await waiting.turn_up
-        except asyncio.CancelledError:
-            if waiting.turn_up.cancelled():
-                entity.pins -= 1
-            else:
-                self._host.release(entity)
-            raise
+
+def _need(entity: Entity, needed: dict[tuple[str, str], Entity]) -> None:
+    """Add an object that has to be held. While the transaction waits for others, nobody must load it anew."""
+    name = (entity.made.name, entity.key)
+    if name in needed:
+        needed[name].pins -= 1
+    entity.pins += 1
+    needed[name] = entity
 
 
 class Runner(Protocol):
     """The host, as far as the commit point needs it."""
 
-    def transact(self, body: Body, sender: Entity, caller: Caller | None) -> Reply:
+    def transact(self, body: Body, sender: Entity, holds: bool, caller: Caller | None) -> Reply:
         """Run a transaction."""
 
 
-class Caught(Protocol):
-    """The method that awaits it."""
+class Sender(Protocol):
+    """The method that awaits it. held: whether it holds its object."""
 
     entity: Entity
+    held: bool
 
     @property
     def host(self) -> Runner:
@@ -159,7 +161,6 @@ class Transact:
     count = 1
     due = 0.0
     needs_durable = False
-    frees = True
 
     def __init__(self, fn: Callable[[], object]) -> None:
         self._fn = fn
@@ -177,6 +178,6 @@ class Transact:
         """Whatever it gives."""
         return ANYTHING
 
-    def start(self, turn: Caught, index: int, caller: Caller | None) -> Reply:
+    def start(self, turn: Sender, index: int, caller: Caller | None) -> Reply:
         """Run it."""
-        return turn.host.transact(self.body, turn.entity, caller)
+        return turn.host.transact(self.body, turn.entity, turn.held, caller)

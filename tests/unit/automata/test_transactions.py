@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from automata import Ref, call, effect, gather, object_type, readonly, ref, send, sleep, transaction
 from automata.app import App
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
+from automata.host import Options
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
@@ -107,6 +109,11 @@ class Broker:
         await ref(Purse, "gated").wait(gate)
         return self.moves
 
+    async def send_many(self, target: Ref[Purse], count: int) -> int:
+        for _ in range(count):
+            send(target.deposit(1))
+        return await transaction(target.deposit, 1000)
+
     @readonly
     async def look(self, a: Ref[Purse]) -> int:
         return await transaction(move, a, a, 1)  # type: ignore[return-value]
@@ -178,6 +185,17 @@ def plain(bank: Any, a: Any, b: Any) -> int:
     return 1
 
 
+async def swallows(bank: Any, a: Any, b: Any) -> None:
+    with contextlib.suppress(BaseException):
+        await a.deposit(1)
+    await b.deposit(1)
+
+
+async def both_in_turn(bank: Any, a: Any, b: Any) -> None:
+    await b.deposit(1)
+    await a.deposit(1)
+
+
 async def own_object(bank: Any, a: Any, b: Any) -> None:
     await a.deposit(1)
     await ref("Broker", bank.key).transfer(a, b, 1)  # type: ignore[attr-defined]
@@ -185,8 +203,11 @@ async def own_object(bank: Any, a: Any, b: Any) -> None:
 
 BODIES: dict[str, Any] = {
     body.__name__: body
-    for body in (caught, uncaught, reentrant, sends, gathers, nested, with_effect, with_sleep, with_foreign, with_key)
-} | {"changes_own_object": changes_own_object, "own_object": own_object, "plain": plain}
+    for body in (
+        *(caught, uncaught, reentrant, sends, gathers, nested, with_effect, with_sleep, with_foreign, with_key),
+        *(changes_own_object, own_object, plain, swallows, both_in_turn),
+    )
+}
 
 A, B, BANK = ref(Purse, "a"), ref(Purse, "b"), ref(Broker, "bank")
 
@@ -291,6 +312,55 @@ async def test_it_waits_for_an_object_that_is_held_and_runs_again(app: App) -> N
     await holding
     assert await moving == (104, 103)
     assert RUNS == ["move", "move"]
+
+
+@in_app
+async def test_a_body_that_swallows_what_was_in_its_way_is_run_again_all_the_same(app: App) -> None:
+    GATES["g"] = asyncio.Event()
+    holding = asyncio.create_task(A.hold("g"))  # type: ignore[arg-type]
+    await asyncio.sleep(0.001)
+    moving = asyncio.create_task(BANK.run("swallows", a=A, b=B))  # type: ignore[arg-type]
+    await asyncio.sleep(0.001)
+    GATES["g"].set()
+    await gather(A.get())
+    await asyncio.gather(holding, moving)
+    assert await both() == (3, 1)
+
+
+@in_app
+async def test_it_comes_behind_all_messages_that_its_object_has_sent_before(app: App) -> None:
+    assert await BANK.send_many(A, 5000) == 6000
+
+
+@in_loop
+async def test_an_object_that_it_needs_stays_in_memory_while_it_waits_for_another() -> None:
+    async with memory_app(options=Options(entities_max=4)):
+        GATES.update(a=asyncio.Event(), b=asyncio.Event(), again=asyncio.Event())
+        holding_a, holding_b = asyncio.create_task(_hold(A, "a")), asyncio.create_task(_hold(B, "b"))
+        await asyncio.sleep(0.001)
+        moving = asyncio.create_task(_run(BANK.run("both_in_turn", a=A, b=B)))
+        await asyncio.sleep(0.001)
+        GATES["b"].set()  # it needs b, and now waits for a first, which comes before it
+        await holding_b
+        for n in range(20):
+            await ref(Purse, f"other-{n}").deposit(1)
+        again = asyncio.create_task(_hold(B, "again"))
+        await asyncio.sleep(0.001)
+        GATES["a"].set()
+        await holding_a
+        await asyncio.sleep(0.001)
+        assert not moving.done()
+        GATES["again"].set()
+        await asyncio.gather(again, moving)
+        assert await both() == (3, 5)
+
+
+async def _hold(purse: Any, gate: str) -> None:
+    await purse.hold(gate)
+
+
+async def _run(invocation: Any) -> None:
+    await invocation
 
 
 @in_app
