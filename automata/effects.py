@@ -68,13 +68,11 @@ class Effects:
         return reply
 
     async def stop(self, seconds: float) -> None:
-        """The app closes: wait for what has begun. What does not end within `seconds` is begun again in another life."""
+        """The app closes: wait for what has begun. What does not end within `seconds` is begun again later."""
         if self._begun:
             await asyncio.wait(list(self._begun), timeout=seconds)
         for task, name in self._begun.items():
-            logger.warning(
-                "effect %s still runs after %s s: the app closes, and runs it again when it opens", name, seconds
-            )
+            logger.warning("effect %s still runs after %s s: closing cuts it off, and it is run again", name, seconds)
             task.cancel()
         if self._begun:
             await asyncio.wait(list(self._begun), timeout=seconds)

@@ -64,7 +64,8 @@ class Retries:
         error = outcome.error
         if isinstance(error, InvalidStep):
             return  # it was handed over a second time, and refused
-        assert work.message is not None and error is not None, "a method that has committed a part has a journal"
+        assert work.message is not None, "a method that has committed a part has a journal"
+        assert error is not None, "it has raised"
         if outcome.refused:
             self.put_back(work.message)  # no failed try
         else:

@@ -36,6 +36,9 @@ class Holder(DurableSteps, Protocol):
     def admit(self) -> None:
         """Raise what keeps steps from running now."""
 
+    async def durable(self, group: int) -> None:
+        """Wait until a group is durable."""
+
 
 class Tasks:
     """The running tasks of one host. mismatched: what is done about a method that no longer fits its journal.
@@ -84,7 +87,7 @@ class Tasks:
         The current part of what does not is rolled back, and what merely waits at a commit point is cut off at once.
         """
         until = self._host.loop.time() + seconds
-        while not await self._stays_quiet() and self._host.loop.time() < until:
+        while not await self._stays_quiet() and self._host.loop.time() < until:  # noqa: ASYNC110 - many things end it
             await asyncio.sleep(min(seconds, _LOOK_SECONDS))
         self.stopping = True
         await asyncio.sleep(0)  # so that each has begun: a task cancelled before that would answer nobody

@@ -28,9 +28,9 @@ from automata import (
     random,
     readonly,
     ref,
-    resuming,
     send,
     sleep,
+    suspects,
     uuid4,
 )
 from automata.app import App
@@ -48,7 +48,7 @@ EFFECTS: list[tuple[str, str]] = []
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "_SURVIVED_SECONDS", 0.002)
-    monkeypatch.setattr(resuming, "_SURVIVED_SECONDS", 0.002)
+    monkeypatch.setattr(suspects, "_SURVIVED_SECONDS", 0.002)
 
 
 class Boom(Exception):

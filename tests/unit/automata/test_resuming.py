@@ -12,7 +12,7 @@ from automata import List, Retry, call, effect, gather, object_type, readonly, r
 from automata.app import App
 from automata.errors import Interrupted, StateError
 from automata.host import Options
-from automata.resuming import DEATHS_MAX
+from automata.suspects import DEATHS_MAX
 from automata.types import REGISTRY
 from darq import keys
 from darq.errors import StoreClosed
