@@ -32,7 +32,7 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     attempts: how often its last part has raised; deaths: how often the process died while it was resumed.
     trouble: why it waits for a person ("" if it does not); error, traceback: what was raised last.
     anew: a person had it begin again, so that it may have no parts. kept_ms: how long the outcome of its request is
-    kept, where its type says so.
+    kept, where its type says so. alone: no other was resumed when the process died last.
     """
 
     partition: bytes
@@ -50,6 +50,7 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     traceback: str = ""
     anew: bool = False
     kept_ms: int | None = None
+    alone: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

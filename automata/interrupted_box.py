@@ -36,7 +36,7 @@ class InterruptedBox:
     def retry(self, number: int) -> Journal:
         """Let a method go on where it stopped. StateError if there is none of this number that waits."""
         journal = self._find(number)
-        journal.row.attempts = journal.row.deaths = 0
+        journal.row.attempts, journal.row.deaths, journal.row.alone = 0, 0, False
         return journal
 
     def restart(self, number: int) -> Journal:

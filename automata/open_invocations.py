@@ -123,7 +123,7 @@ class OpenInvocations:
         journal.parts.append(part)
         journal.size_bytes += part.size_bytes()
         if journal.row.attempts or journal.row.deaths:
-            journal.row.attempts = journal.row.deaths = 0
+            journal.row.attempts, journal.row.deaths, journal.row.alone = 0, 0, False
         self._unsaved[journal.number] = journal
 
     def end(self, journal: Journal) -> None:

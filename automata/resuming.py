@@ -84,13 +84,15 @@ class Resuming:
 
     def type_defined(self, name: str) -> None:
         """A type is defined (again): resume the methods that waited for it."""
-        self._look_later(name)
-        if name in self._unresolved or self._stopped or self._log.gate.failure is not None:
+        if self._stopped or self._log.gate.failure is not None:
             return
-        for journal in self._opened.all():
-            if journal.row.trouble == Trouble.UNDEFINED and address_of(journal.row.partition)[0] == name:
-                self._hold_line(journal)
-                self._resume(journal)
+        waiting = [journal for journal in self._opened.all() if journal.row.trouble == Trouble.UNDEFINED]
+        waiting = [journal for journal in waiting if address_of(journal.row.partition)[0] == name]
+        if not waiting or self._look_later(name):
+            return
+        for journal in waiting:
+            self._hold_line(journal)
+            self._resume(journal)
 
     # what a person can do
 
@@ -207,15 +209,15 @@ class Resuming:
         answer_with(reply, running)
         return reply
 
-    def _look_later(self, name: str) -> None:
-        """Resume the methods of a type in a while, if it is there but cannot be resolved yet."""
+    def _look_later(self, name: str) -> bool:
+        """Whether a type is there but cannot be resolved yet: then its methods are resumed in a while."""
         made = self._host.options.registry.find(name)
-        if made is None or name in self._unresolved or self._stopped:
-            return
-        try:
-            made.resolve()
-        except DeclarationError:
-            self._unresolved.look_later(name)
+        if made is not None and name not in self._unresolved:
+            try:
+                made.resolve()
+            except DeclarationError:
+                self._unresolved.look_later(name)
+        return name in self._unresolved
 
     def _stopped_running(self, journal: Journal, running: asyncio.Future[Outcome] | None = None) -> None:
         """It has ended or stopped, so that it can be resumed. running: if this is what ran, and not a later try."""

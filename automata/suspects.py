@@ -44,7 +44,11 @@ class Suspects:
     def try_all(self, journals: list[Journal]) -> None:
         """Resume what a killed life has left: together what was not tried yet, then what died under its mark."""
         self._left = [journal for journal in journals if journal.row.deaths]
-        self._try([journal for journal in journals if not journal.row.deaths])
+        fresh = [journal for journal in journals if not journal.row.deaths]
+        if fresh:
+            self._try(fresh)
+        else:
+            self._try_next()
 
     def stop(self) -> None:
         """Try no more: what is left keeps its mark for the next life."""
@@ -55,6 +59,7 @@ class Suspects:
         host = self._host
         for journal in journals:
             journal.row.deaths += 1
+            journal.row.alone = len(journals) == 1
             host.open_invocations.changed(journal)
 
         def marked(error: BaseException | None) -> None:
@@ -80,24 +85,23 @@ class Suspects:
             return
         for journal in journals:
             if journal.row.deaths and not journal.ended:
-                journal.row.deaths = 0
+                journal.row.deaths, journal.row.alone = 0, False
                 self._host.open_invocations.changed(journal)
         self._try_next()
 
     def _try_next(self) -> None:
         """Try half of those that died together last: they have died most often."""
-        self._left = [journal for journal in self._left if not journal.ended]
+        left = [journal for journal in self._left if not journal.ended]
+        guilty = [journal for journal in left if journal.row.deaths >= DEATHS_MAX and journal.row.alone]
+        self._left = [journal for journal in left if journal not in guilty]
+        for journal in guilty:
+            self._park(journal)
         if not self._left:
             self._host.log.touch()
             self._host.committer.touch()
             return
         deaths = max(journal.row.deaths for journal in self._left)
         together = [journal for journal in self._left if journal.row.deaths == deaths]
-        if len(together) == 1 and deaths >= DEATHS_MAX:
-            self._left.remove(together[0])
-            self._park(together[0])
-            self._try_next()
-            return
         half = together[: (len(together) + 1) // 2]
         tried = {journal.number for journal in half}
         self._left = [journal for journal in self._left if journal.number not in tried]
