@@ -12,7 +12,7 @@ from automata.errors import StorageFull
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import in_app, in_loop, listed, memory_app, settled
-from tests.unit.automata.gates import Gatekeeper, close_gates, gate, journals
+from tests.unit.automata.gates import close_gates, gate, journals
 
 SOON = Retry(tries=2, first_seconds=0.0005)
 RUNS: list[str] = []
@@ -35,7 +35,7 @@ class Upper:
 
     async def raise_late(self) -> None:
         error: Exception | None = None
-        await ref(Gatekeeper, "g").wait()
+        await effect(gate("g").wait)
         try:
             await ref(Lower, self.key).hit()
         except StorageFull as refusal:
@@ -60,7 +60,7 @@ class Middle:
 
     async def work(self) -> int:
         self.begun += 1
-        await ref(Gatekeeper, "g").wait()
+        await effect(gate("g").wait)
         return await ref(Lower, self.key).hit()
 
     async def count(self) -> int:
@@ -115,7 +115,7 @@ async def test_a_refusal_that_is_raised_in_a_later_part_is_a_failed_try() -> Non
         await settled(lambda: _parts(app), 1)
         free, store.free = store.free, 0
         gate("g").set()
-        await settled(lambda: _parts(app), 2)
+        await settled(lambda: _parts(app), 3)
         store.free = free
         gate("later").set()
         await settled(lambda: _dead(app), ["raise_late"])
