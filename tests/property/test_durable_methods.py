@@ -344,7 +344,7 @@ async def _settle(app: App, model: Model) -> None:
     assert engine is not None
 
     async def left() -> int:
-        pending = engine.log.inbox.pending_in_memory() + engine.delivery._running
+        pending = engine.log.inbox.pending_in_memory() + len(engine.delivery._running)
         return len(engine.host.open_invocations.all()) + pending + len(await listed(app.dead_letters()))
 
     await settled(left, 0)
