@@ -39,16 +39,18 @@ class Outside(Protocol):
     def follow(self, reply: asyncio.Future[Outcome], call: Call) -> asyncio.Future[Outcome]:
         """The reply, for one waiter who may give up, with the call's own timeout."""
 
-    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
-        """Run outside work in a task that ends when the app closes."""
+    def run_effect(
+        self, name: str, group: int, work: Callable[[], Coroutine[Any, Any, Outcome]]
+    ) -> asyncio.Future[Outcome]:
+        """Do outside work in a task, once a group is durable. An app that closes waits for it."""
+
+    def keep_soon(self, entity: Entity) -> None:
+        """What a journal has got is durable soon, whatever its method does next."""
 
     def transact(
         self, body: Callable[[], Coroutine[Any, Any, object]], sender: Entity, holds: bool, caller: Caller | None
     ) -> Reply:
         """Run a transaction."""
-
-    async def durable(self, group: int) -> None:
-        """Wait until a group is durable."""
 
 
 class Awaiting(Protocol):
@@ -198,18 +200,26 @@ class Effect:
         return [[digest_of(value) for value in (*self._fn.args, *(value for _, value in named))]]
 
     def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
-        """Run it in a task of its own, outside of any method."""
+        """Run it in a task of its own, outside of any method, which its outcome does not need: that may be cut off."""
         context = contextvars.copy_context()
         context.run(CURRENT.set, None)
-        return context.run(turn.host.run_beside, self._run(turn, context))
+        host, entity = turn.host, turn.entity
 
-    async def _run(self, turn: Awaiting, context: contextvars.Context) -> Outcome:
-        await turn.host.durable(turn.group)
+        async def run() -> Outcome:
+            outcome = await self._run(host.loop, context)
+            if caller is not None:
+                caller.answer(outcome, ANYTHING)
+                host.keep_soon(entity)
+            return outcome
+
+        return context.run(host.run_effect, self.targets[0], turn.group, run)
+
+    async def _run(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> Outcome:
         try:
             if self._asynchronous:
                 value = self._fn()
             else:
-                value = await turn.host.loop.run_in_executor(None, context.run, self._fn)
+                value = await loop.run_in_executor(None, context.run, self._fn)
             if inspect.isawaitable(value):
                 value = await value
             return Outcome(_checked(self.targets[0], value), None, 0)

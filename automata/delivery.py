@@ -19,6 +19,7 @@ from automata.partitions import address_of
 from automata.quarantine import TRIES_MAX, Quarantine
 from automata.retries import Retries
 from automata.strict_order import StrictOrder
+from automata.unresolved import UNRESOLVED_PAUSE_SECONDS, Unresolved
 from automata.work import Outcome, Reply, Work
 from darq.codec import Cause, Parked
 from darq.errors import InvalidStep
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from automata.host import Host
     from automata.types import AutomatonType
 
-_UNRESOLVED_PAUSE_SECONDS = 0.25  # a module that is being imported names what it defines further down
 _SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
 _CLOCK_EVERY = 16  # messages between looks at the clock
 
@@ -51,8 +51,8 @@ class Delivery:
         self.failed = self._retries.failed
         self.letters = LetterBox(self._log, self.parking)
         self.alarms = Alarms(host)
-        self._resolving: set[str] = set()  # types that are looked at again in a while
-        self._running = 0
+        self._unresolved = Unresolved(host.loop, self.type_defined)
+        self._running: set[int] = set()
         self._running_max = self._log.limits.deliveries_running_max
 
     def start(self) -> None:
@@ -79,7 +79,7 @@ class Delivery:
         while not self._stopped and log.gate.failure is None and not self._quarantine.blocked:
             # calls of what runs wait for messages, so some go on in spite of the bounds
             bounded = not (host.order and count < _CLOCK_EVERY)
-            if bounded and self._running >= self._running_max:
+            if bounded and len(self._running) >= self._running_max:
                 return bool(host.order)
             message = self._next(bounded)
             if message is None:
@@ -146,10 +146,14 @@ class Delivery:
         try:
             made.resolve()
         except DeclarationError:
-            self._resolve_later(name)
+            self._unresolved.look_later(name)
             return
         self._absent.back(name)
         self._host.committer.touch()
+
+    def suspended(self, message: Message) -> None:
+        """The first part of a message's method has consumed it: what is left has a journal, and takes no place here."""
+        self._ended(message.lsn)
 
     # inside
 
@@ -228,8 +232,8 @@ class Delivery:
             strict.begin(envelope)
         reply = self._hand_over(made, key, envelope)
         if isinstance(reply, asyncio.Future):
-            self._running += 1
-            reply.add_done_callback(self._ended)
+            self._running.add(envelope.lsn)
+            reply.add_done_callback(lambda done: self._ended(envelope.lsn))
         if strict and strict.leads(envelope):
             strict.follow(envelope, reply)
         return reply
@@ -242,9 +246,10 @@ class Delivery:
             return Outcome(None, error, 0)
         return self._host.start(Work(entity, envelope.method, envelope.packed, envelope, one_way=True))
 
-    def _ended(self, done: asyncio.Future[Outcome]) -> None:
-        self._running -= 1
-        if self._running == self._running_max - 1 and not self._stopped:
+    def _ended(self, lsn: int) -> None:
+        full = len(self._running) >= self._running_max
+        self._running.discard(lsn)
+        if full and len(self._running) < self._running_max and not self._stopped:
             self._host.committer.touch()
 
     def _envelope(self, made: AutomatonType, message: Message) -> Envelope:
@@ -264,20 +269,11 @@ class Delivery:
         """Nothing can deliver it now: it is parked behind the others of its type, or stays where it is parked."""
         name, _ = address_of(message.partition)
         if self._host.options.registry.find(name) is not None:
-            self._resolve_later(name)
-        if self._retries.stay(message, _UNRESOLVED_PAUSE_SECONDS):
+            self._unresolved.look_later(name)
+        if self._retries.stay(message, UNRESOLVED_PAUSE_SECONDS):
             return
         if not self._absent.gone_again(message):
             parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, b"", message.partition, message.payload())
             self._retries.park(message, parked, "UnknownType")
             self._absent.parked(message.partition)
         self.strict.ended(message)
-
-    def _resolve_later(self, name: str) -> None:
-        if name not in self._resolving:
-            self._resolving.add(name)
-            self._host.loop.call_later(_UNRESOLVED_PAUSE_SECONDS, self._resolve_again, name)
-
-    def _resolve_again(self, name: str) -> None:
-        self._resolving.discard(name)
-        self.type_defined(name)

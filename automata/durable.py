@@ -23,7 +23,6 @@ from automata.suspending import Suspending, TaskSteps, unjournaled
 from automata.timing import Timing
 from automata.waiting import answer_with
 from automata.work import Outcome, Reply
-from darq.errors import StoreClosed
 
 if TYPE_CHECKING:
     from automata.entity import Entity
@@ -218,7 +217,7 @@ class Durable(Suspending):
         outcomes = []
         for index, reply in enumerate(replies):
             outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
-            if self.host.ending and outcome is not None and isinstance(outcome.error, StoreClosed):
+            if self.host.ending and outcome is not None and outcome.refused:
                 yield from self._await_own(self.host.loop.create_future())  # no outcome: it is cut off like this method
             outcomes.append(self._keep(point, (journal.number, part, index), outcome))
         return outcomes
@@ -257,7 +256,7 @@ class Durable(Suspending):
             opened.answer(address, known)
             if point.needs_durable:
                 self.host.keep_soon(self.entity)
-        if outcome is None or outcome is _ANSWERED or known.refused or isinstance(outcome.error, CallTimeout):
+        if outcome is None or outcome is _ANSWERED or known.replaced or isinstance(outcome.error, CallTimeout):
             return known.outcome(kind, self.group)
         return outcome
 

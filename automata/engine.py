@@ -13,7 +13,7 @@ from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
 from automata.resuming import Resuming
 from automata.types import AutomatonType
-from automata.work import Work
+from automata.work import Outcome, Work
 from darq.limits import Limits
 from darq.log import Log
 from darq.store import Store
@@ -47,14 +47,15 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     delivery = Delivery(host)
     resuming = Resuming(host, delivery.strict)
 
-    def failed(work: Work, journal: Journal | None, error: BaseException) -> None:
+    def failed(work: Work, journal: Journal | None, outcome: Outcome) -> None:
         if journal is None:
-            delivery.failed(work, error)
+            delivery.failed(work, outcome)
         else:
-            resuming.part_failed(journal, error)
+            resuming.part_failed(journal, outcome)
 
     lifetimes = Lifetimes(host)
     host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
+    host.stage.suspended = delivery.suspended
     resuming.start()
     delivery.start()
     lifetimes.start()
@@ -77,7 +78,8 @@ async def stop(engine: Engine) -> None:
     engine.lifetimes.stop()
     engine.host.order.close()
     try:
-        await engine.host.tasks.stop(engine.host.options.closing_seconds_max)
+        options = engine.host.options
+        await engine.host.tasks.stop(options.closing_seconds_max, options.closing_effect_seconds_max)
         await engine.host.committer.settle()
         await engine.router.drain()
     finally:

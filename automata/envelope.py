@@ -31,7 +31,8 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     caller: number, part and index of the journal that waits for its outcome; one_way: it came as a message.
     attempts: how often its last part has raised; deaths: how often the process died while it was resumed.
     trouble: why it waits for a person ("" if it does not); error, traceback: what was raised last.
-    anew: a person had it begin again, so that it may have no parts.
+    anew: a person had it begin again, so that it may have no parts. kept_ms: how long the outcome of its request is
+    kept, where its type says so. alone: no other was resumed when the process died last.
     """
 
     partition: bytes
@@ -48,6 +49,8 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     error: str = ""
     traceback: str = ""
     anew: bool = False
+    kept_ms: int | None = None
+    alone: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

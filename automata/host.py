@@ -41,7 +41,6 @@ from automata.work import Caller, Outcome, Reply, Work, ordinary
 from darq.committer import Committer
 from darq.lane import durable
 from darq.log import Log
-from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.calls import Call
@@ -52,7 +51,9 @@ class Options:
     """How a host runs.
 
     foreign_await_seconds_max: how long a method may hold its object for outside work. cached_results_max and
-    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept.
+    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept. closing_seconds_max: how long
+    closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
+    closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
     """
 
     entities_max: int = 20_000
@@ -60,6 +61,7 @@ class Options:
     cached_bytes_max: int = 32 << 20
     foreign_await_seconds_max: float = 60.0
     closing_seconds_max: float = 0.5
+    closing_effect_seconds_max: float = 30.0
     clock: Callable[[], float] = time.time
     random: random.Random = field(default_factory=random.SystemRandom)
     registry: Registry = REGISTRY
@@ -207,15 +209,17 @@ class Host:
 
         work: what else the step has to do, if anything: consume a message, record the outcome of a request.
         """
-        state = entity.state
+        log, state = self.log, entity.state
+        if log.refusing or not log.group.steps:
+            try:
+                log.admit()
+            except Exception as error:  # noqa: BLE001 - whatever keeps steps from running, the caller has to know
+                return self.stage.refuse(work, None, error)
         turn = Turn(self, entity, method, state)
         if work is not None:
             turn.work = work
         token = CURRENT.set(turn)
         try:
-            log = self.log
-            if log.refusing or not log.group.steps:
-                log.admit()
             state.begin(WRITE)
             arguments = packed if method.simple else method.unpack(packed)
             result = run_to_end(method.fn(entity.instance, *arguments))
@@ -262,12 +266,18 @@ class Host:
     def keep_soon(self, entity: Entity) -> None:
         """What a journal has got is durable soon, whatever its method does next."""
         if not self.log.group.dirty:
-            self.log.commit(Step(entity.partition, entity.prefix))
+            self.log.touch()
             self.committer.touch()
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run outside work in a task that ends when the app closes."""
         return self.tasks.run_beside(work)
+
+    def run_effect(
+        self, name: str, group: int, work: Callable[[], Coroutine[Any, Any, Outcome]]
+    ) -> asyncio.Future[Outcome]:
+        """Do outside work in a task, once a group is durable. An app that closes waits for it."""
+        return self.tasks.effects.run(name, group, work)
 
     def overtakes(self, entity: Entity, sender: Entity) -> bool:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""

@@ -36,7 +36,7 @@ class InterruptedBox:
     def retry(self, number: int) -> Journal:
         """Let a method go on where it stopped. StateError if there is none of this number that waits."""
         journal = self._find(number)
-        journal.row.attempts = journal.row.deaths = 0
+        journal.row.attempts, journal.row.deaths, journal.row.alone = 0, 0, False
         return journal
 
     def restart(self, number: int) -> Journal:
@@ -50,7 +50,7 @@ class InterruptedBox:
         row = journal.row
         row.trouble = row.error = row.traceback = ""
         self._opened.changed(journal)
-        self._log.commit(Step(row.partition, b""))
+        self._log.touch()
 
     def discard(self, number: int) -> None:
         """Give a method up: what its parts have done stays, and whoever waits for it gets Interrupted."""
@@ -59,8 +59,7 @@ class InterruptedBox:
         row, outcome = journal.row, Outcome(None, interrupted(journal), 0)
         step = Step(row.partition, b"")
         if row.request:
-            now_ms = int(self._log.clock() * 1000)
-            self._keyed.give_up(step, Request(row.request, row.fingerprint), outcome, now_ms)
+            self._keyed.give_up(step, Request(row.request, row.fingerprint), outcome, row.kept_ms)
         self._log.commit(step)
         if row.caller is not None:
             self._opened.give_up(row.caller, outcome)

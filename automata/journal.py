@@ -19,7 +19,7 @@ import msgspec
 
 from automata.errors import InvalidArgument
 from automata.methods import Anything, Kind
-from automata.outcomes import ERROR, decode_outcome, encode_outcome
+from automata.outcomes import REFUSAL, decode_outcome, encode_outcome
 from automata.reads import ReadSet
 from automata.work import Outcome
 
@@ -176,16 +176,16 @@ def fingerprint_of(overlay: Overlay | None, sends: Sequence[Envelope]) -> int:
 class Answer:
     """The outcome of one thing that was awaited. Plain values are encoded only if they have to be stored.
 
-    refused: it could not be kept, and an error that says so stands in its place.
+    replaced: it could not be kept, and an error that says so stands in its place.
     """
 
-    __slots__ = ("_data", "_kind", "_outcome", "refused")
+    __slots__ = ("_data", "_kind", "_outcome", "replaced")
 
-    def __init__(self, outcome: Outcome | None, kind: Kind, data: bytes | None = None, refused: bool = False) -> None:
+    def __init__(self, outcome: Outcome | None, kind: Kind, data: bytes | None = None, replaced: bool = False) -> None:
         self._outcome = outcome
         self._kind = kind
         self._data = data
-        self.refused = refused
+        self.replaced = replaced
 
     @staticmethod
     def of(outcome: Outcome, kind: Kind) -> Answer:
@@ -197,8 +197,8 @@ class Answer:
             data = encode_outcome(outcome, kind, 0, "")
             return Answer(outcome if kind.immutable else None, kind, data)
         except (InvalidArgument, UnicodeEncodeError) as error:
-            refusal = InvalidArgument(f"what was awaited has happened, but what it gave cannot be kept: {error}")
-            return Answer(Outcome(None, refusal, outcome.group), kind, refused=True)
+            fault = InvalidArgument(f"what was awaited has happened, but what it gave cannot be kept: {error}")
+            return Answer(Outcome(None, fault, outcome.group), kind, replaced=True)
 
     def size_bytes(self) -> int:
         """About what its row takes."""
@@ -208,11 +208,11 @@ class Answer:
         return _ANSWER_BYTES + (len(value) if isinstance(value, str | bytes) else 0)
 
     @property
-    def error(self) -> BaseException | None:
-        """The error that it is, if it is one."""
+    def refusal(self) -> BaseException | None:
+        """Why what was awaited has not happened, if it was refused."""
         if self._outcome is not None:
-            return self._outcome.error
-        return decode_outcome(self._data, ANYTHING, 0).error if self._data and self._data[:1] == ERROR else None
+            return self._outcome.error if self._outcome.refused else None
+        return decode_outcome(self._data, ANYTHING, 0).error if self._data and self._data[:1] == REFUSAL else None
 
     def encode(self, bytes_max: int, what: str) -> bytes:
         """The answer as a row."""
@@ -259,10 +259,11 @@ class Journal:
             self.size_bytes += answer.size_bytes()
             self.unsaved.append((part, index))
 
-    def drop_refusals(self, refusal: type[Exception]) -> list[tuple[int, int]]:
-        """Forget those answers of the last part that are a `refusal`. Returns which they were."""
+    def drop_refusals(self) -> dict[tuple[int, int], BaseException]:
+        """Forget those answers of the last part that are refusals. Returns which they were, and why."""
         last = len(self.parts) - 1
-        dropped = [at for at, answer in self.answers.items() if at[0] == last and isinstance(answer.error, refusal)]
+        answers = [(at, answer) for at, answer in self.answers.items() if at[0] == last]
+        dropped = {at: answer.refusal for at, answer in answers if answer.refusal is not None}
         for at in dropped:
             self.size_bytes -= self.answers.pop(at).size_bytes()
         self.unsaved = [at for at in self.unsaved if at in self.answers]

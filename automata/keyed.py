@@ -10,17 +10,14 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from automata.calls import Call
-from automata.errors import CallTimeout, InvalidArgument, Overloaded, StorageFull
+from automata.errors import InvalidArgument
 from automata.journal import ANYTHING
 from automata.methods import Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
 from automata.work import Outcome, Reply, Request, Work
-from darq.errors import Fenced, OutcomeUnknown, StoreClosed
 from darq.log import Log
 from darq.step import Step
-
-_REFUSALS = (CallTimeout, Overloaded, StorageFull, OutcomeUnknown, Fenced, StoreClosed)  # no outcomes: ask again
 
 
 class Keyed:
@@ -72,23 +69,26 @@ class Keyed:
 
         reply.add_done_callback(answered)
 
-    def record(self, work: Work, outcome: Outcome, step: Step, final: bool = True) -> None:
-        """Let the step that ends the method record its outcome. final: whether parts of it have happened already."""
+    def record(self, work: Work, outcome: Outcome, step: Step) -> None:
+        """Let the step that ends the method record its outcome."""
         request = work.request
-        if request is None or (isinstance(outcome.error, _REFUSALS) and not final):
+        if request is None:
             return
         method = work.method
         what = f"{method.type_name}.{method.name}"
         data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
         now_ms = int(self._log.clock() * 1000)
-        kept = work.entity.made.options.keys_kept_seconds
-        kept_ms = None if kept is None else int(kept * 1000)
+        kept_ms = work.entity.made.options.keys_kept_ms
         self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
 
-    def give_up(self, step: Step, request: Request, outcome: Outcome, now_ms: int) -> None:
-        """Let `step` record that a person has given the method up, so that the key is not a second run."""
+    def give_up(self, step: Step, request: Request, outcome: Outcome, kept_ms: int | None) -> None:
+        """Let `step` record that a person has given the method up, so that the key is not a second run.
+
+        kept_ms: for how long, if not for as long as the log's limit says.
+        """
         data = encode_outcome(outcome, ANYTHING, self._log.limits.message_bytes_max, "an interrupted method")
-        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms)
+        now_ms = int(self._log.clock() * 1000)
+        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
 
 
 def _check(request: Request, fingerprint: bytes) -> None:

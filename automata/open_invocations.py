@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from automata.envelope import OpenInvocation, decode_open, encode_open
-from automata.errors import Interrupted, StorageFull
+from automata.errors import Interrupted
 from automata.journal import ANYTHING, Answer, Cancellation, Journal, Part, decode_part, encode_part
 from automata.methods import Kind
 from automata.partitions import address_of
@@ -111,6 +111,7 @@ class OpenInvocations:
             int(self._log.clock() * 1000),
             work.one_way,
             caller.address if caller else None,
+            kept_ms=work.entity.made.options.keys_kept_ms if request else None,
         )
         pack = partial(work.method.encode_arguments, work.packed)
         journal = Journal(self._log.take_lsn(), row, pack, loaded=True)
@@ -122,7 +123,7 @@ class OpenInvocations:
         journal.parts.append(part)
         journal.size_bytes += part.size_bytes()
         if journal.row.attempts or journal.row.deaths:
-            journal.row.attempts = journal.row.deaths = 0
+            journal.row.attempts, journal.row.deaths, journal.row.alone = 0, 0, False
         self._unsaved[journal.number] = journal
 
     def end(self, journal: Journal) -> None:
@@ -163,12 +164,14 @@ class OpenInvocations:
         journal.cancel(part, cancellation)
         self._unsaved[journal.number] = journal
 
-    def ask_again(self, journal: Journal) -> None:
-        """Forget what was refused for want of space: it has not happened, and is awaited anew when the part is."""
+    def ask_again(self, journal: Journal) -> list[BaseException]:
+        """Forget what was refused: it has not happened, and is awaited anew when the part is. Returns why it was."""
         prefix = keys.numbered(keys.JOURNAL, journal.number)
-        for part, index in journal.drop_refusals(StorageFull):
+        dropped = journal.drop_refusals()
+        for part, index in dropped:
             journal.stale.append(_answer_key(prefix, part, index))
         self._unsaved[journal.number] = journal
+        return list(dropped.values())
 
     def changed(self, journal: Journal) -> None:
         """Its row was changed: save it with the open group."""

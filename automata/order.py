@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from automata.entity import Entity
 from automata.waiting import answer_with
-from automata.work import Outcome, Reply, Work
+from automata.work import Outcome, Refusal, Reply, Work
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -70,7 +70,7 @@ class Order:
             closed = StoreClosed(
                 f"{call.work.entity.address} {call.work.method.name} did not run: the app was closed before"
             )
-            answer_with(call.reply, Outcome(None, closed, 0))
+            answer_with(call.reply, Refusal(closed))
 
     def __bool__(self) -> bool:
         return bool(self._late)

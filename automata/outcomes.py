@@ -1,6 +1,6 @@
 """Outcomes as bytes: how an idempotency key and a journal keep what a method gave.
 
-outcome = 00 value in the encoding of its kind | 01 exception with its traceback
+outcome = 00 value in the encoding of its kind | 01 exception with its traceback | 03 as 01, of a refusal
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from automata.errors import InvalidArgument
 from automata.failure import encode as encode_error
 from automata.methods import Kind
 from automata.values.exceptions import decode_exception
-from automata.work import Outcome
+from automata.work import Outcome, Refusal
 
-VALUE, ERROR = b"\x00", b"\x01"
+VALUE, ERROR, REFUSAL = b"\x00", b"\x01", b"\x03"
 
 
 def encode_outcome(outcome: Outcome, kind: Kind, bytes_max: int, what: str) -> bytes:
     """The outcome as bytes; an error larger than `bytes_max` becomes one that says so. what: whose outcome it is."""
     if outcome.error is None:
         return VALUE + kind.encode(outcome.value)
-    data = ERROR + encode_error(outcome.error)
+    sort = REFUSAL if outcome.refused else ERROR
+    data = sort + encode_error(outcome.error)
     if len(data) > bytes_max:
         size = f"the error of {what} takes {len(data)} bytes"
-        data = ERROR + encode_error(InvalidArgument(f"{size}, too many to be recorded"))
+        data = sort + encode_error(InvalidArgument(f"{size}, too many to be recorded"))
     return data
 
 
@@ -29,4 +30,6 @@ def decode_outcome(data: bytes, kind: Kind, group: int) -> Outcome:
     """The outcome in `data`. group: what it depends on being durable."""
     if data[:1] == ERROR:
         return Outcome(None, decode_exception(data[1:]), group)
+    if data[:1] == REFUSAL:
+        return Refusal(decode_exception(data[1:]))
     return Outcome(kind.decode(data[1:]), None, group)

@@ -7,31 +7,29 @@ its type or method is gone, its last part has raised too often, or the process d
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from automata import failure, full_disk
-from automata.errors import DeclarationError, StorageFull
+from automata.context import logger
+from automata.errors import DeclarationError
 from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
 from automata.keyed import Keyed
 from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
 from automata.strict_order import StrictOrder
+from automata.suspects import Suspects
 from automata.type_options import DEFAULT_OPTIONS
+from automata.unresolved import Unresolved
 from automata.waiting import answer_with
-from automata.work import Outcome, Request, Work
+from automata.work import Outcome, Refusal, Request, Work
 from darq.errors import StoreClosed
 from darq.log import Log
 from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.host import Host
-
-DEATHS_MAX = 3
-_SURVIVED_SECONDS = 0.25  # a resumed method has not killed the process if its loop still runs after so long
 
 
 class Trouble(StrEnum):
@@ -53,7 +51,8 @@ class Resuming:
         self._log: Log = host.log
         self._opened: OpenInvocations = host.open_invocations
         self._keyed: Keyed = host.keyed
-        self._suspects: deque[Journal] = deque()
+        self._suspects = Suspects(host, self._resume, self._died)
+        self._unresolved = Unresolved(host.loop, self.type_defined)
         self._resumed: set[int] = set()
         self._replies: dict[int, asyncio.Future[Outcome]] = {}
         self._running: dict[int, asyncio.Future[Outcome]] = {}
@@ -61,35 +60,37 @@ class Resuming:
         host.tasks.mismatched = self._mismatched
 
     def start(self) -> None:
-        """Resume what earlier lives have left. After a kill, under a durable mark: it may have been what killed them.
-
-        What died under its mark before is resumed alone, one after the other.
-        """
+        """Resume what earlier lives have left. After a kill, as suspects: it may have been what killed them."""
         journals = [j for j in self._opened.all() if j.row.trouble in ("", Trouble.UNDEFINED)]
         for journal in journals:
             self._hold_line(journal)
             self._expect(journal)
-        if not self._log.was_killed:
-            for journal in journals:
-                self._resume(journal)
+        if self._log.was_killed:
+            self._suspects.try_all(journals)
             return
-        self._suspects.extend(j for j in journals if j.row.deaths)
-        self._try([j for j in journals if not j.row.deaths])
+        for journal in journals:
+            self._resume(journal)
 
     def stop(self) -> None:
         """Resume no more: what is left goes on in the next life."""
         self._stopped = True
+        self._suspects.stop()
         closed = StoreClosed("the method was not resumed: the app was closed before")
         for reply in self._replies.values():
-            answer_with(reply, Outcome(None, closed, 0))
+            answer_with(reply, Refusal(closed))
         self._replies.clear()
 
     def type_defined(self, name: str) -> None:
         """A type is defined (again): resume the methods that waited for it."""
-        for journal in self._opened.all():
-            if journal.row.trouble == Trouble.UNDEFINED and address_of(journal.row.partition)[0] == name:
-                self._hold_line(journal)
-                self._resume(journal)
+        if self._stopped or self._log.gate.failure is not None:
+            return
+        waiting = [journal for journal in self._opened.all() if journal.row.trouble == Trouble.UNDEFINED]
+        waiting = [journal for journal in waiting if address_of(journal.row.partition)[0] == name]
+        if not waiting or self._look_later(name):
+            return
+        for journal in waiting:
+            self._hold_line(journal)
+            self._resume(journal)
 
     # what a person can do
 
@@ -111,23 +112,33 @@ class Resuming:
 
     # what happens to them
 
-    def part_failed(self, journal: Journal, error: BaseException) -> None:
-        """A part of a method that came as a message has raised: run it again in a while, or leave it to a person."""
+    def part_failed(self, journal: Journal, outcome: Outcome) -> None:
+        """A part of a method has raised, of which no caller hears: run it again in a while, or leave it to a person.
+
+        What it has awaited is asked again if it was refused; it is no failed try if that is what the method has raised.
+        """
+        error, row = outcome.error, journal.row
+        assert error is not None, "it has raised"
         self._stopped_running(journal)
-        if isinstance(error, StorageFull):
-            self._opened.ask_again(journal)
+        refusals = {type(refusal) for refusal in self._opened.ask_again(journal)}
+        if outcome.refused or type(error) in refusals:
             self._again_in(full_disk.PAUSE_SECONDS, journal)
             return
-        row = journal.row
         row.attempts += 1
         row.error, row.traceback = failure.text_of(error), failure.trace(error)
         made = self._host.options.registry.find(address_of(row.partition)[0])
         retry = (made.options if made is not None else DEFAULT_OPTIONS).retry
-        if row.attempts >= retry.tries:
+        if not row.one_way:
+            name = f"{'/'.join(address_of(row.partition))} {row.method}"
+            logger.error("%s, whose caller is gone, has raised: it is a dead letter now", name, exc_info=error)
+        if not row.one_way or row.attempts >= retry.tries:
             row.trouble = Trouble.RAISED
         else:
             self._again_in(retry.pause_seconds(row.attempts), journal)
         self._note(journal, failure.name_of(error))
+
+    def _died(self, journal: Journal) -> None:
+        self._park(journal, Trouble.DIED, f"the process died {journal.row.deaths} times while it was resumed")
 
     def _mismatched(self, journal: Journal | None, error: JournalMismatch) -> Outcome:
         assert journal is not None, "only what has a journal can differ from it"
@@ -178,6 +189,7 @@ class Resuming:
             work = self._work(journal)
         except Exception as error:  # noqa: BLE001 - its type, its method or its object is not usable: a person decides
             self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
+            self._look_later(address_of(row.partition)[0])
             return None
         if not journal.parts and not row.anew:
             self._park(journal, Trouble.MISMATCH, "it has no journal: an earlier release has left it")
@@ -194,6 +206,16 @@ class Resuming:
             running.add_done_callback(lambda done: self._ended(journal))
         answer_with(reply, running)
         return reply
+
+    def _look_later(self, name: str) -> bool:
+        """Whether a type is there but cannot be resolved yet: then its methods are resumed in a while."""
+        made = self._host.options.registry.find(name)
+        if made is not None and name not in self._unresolved:
+            try:
+                made.resolve()
+            except DeclarationError:
+                self._unresolved.look_later(name)
+        return name in self._unresolved
 
     def _stopped_running(self, journal: Journal, running: asyncio.Future[Outcome] | None = None) -> None:
         """It has ended or stopped, so that it can be resumed. running: if this is what ran, and not a later try."""
@@ -240,64 +262,5 @@ class Resuming:
         packed = method.decode_arguments(row.arguments if journal.pack is None else journal.pack())
         request = Request(row.request, row.fingerprint) if row.request else None
         caller = self._opened.caller(row.caller) if row.caller is not None else None
-        return Work(host.entities.get(made, key), method, packed, None, request, row.one_way, caller)
-
-    # after a kill
-
-    def _try(self, journals: list[Journal]) -> None:
-        """Resume these once it is durable that they are being tried; then the next suspect, alone."""
-        for journal in journals:
-            journal.row.deaths += 1
-            self._opened.changed(journal)
-
-        def marked(error: BaseException | None) -> None:
-            if error is None and not self._stopped:
-                self._host.loop.call_soon(self._resume_marked, journals)
-
-        self._log.gate.release(self._log.commit(Step(b"", b"")), marked)
-        self._host.committer.touch()
-
-    def _resume_marked(self, journals: list[Journal]) -> None:
-        replies = [reply for reply in map(self._resume, journals) if reply is not None]
-        survived = _once(lambda: self._survived(journals))
-        self._host.loop.call_later(_SURVIVED_SECONDS, survived)
-        left = len(replies)
-
-        def ended(done: asyncio.Future[Outcome]) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                survived()
-
-        for reply in replies:
-            reply.add_done_callback(ended)
-        if not replies:
-            survived()
-
-    def _survived(self, journals: list[Journal]) -> None:
-        if self._stopped or self._log.gate.failure is not None:
-            return
-        for journal in journals:
-            if journal.row.deaths and not journal.ended:
-                journal.row.deaths = 0
-                self._opened.changed(journal)
-        while self._suspects:
-            journal = self._suspects.popleft()
-            if journal.row.deaths < DEATHS_MAX:
-                self._try([journal])
-                return
-            died = f"the process died {DEATHS_MAX} times while it was resumed"
-            self._park(journal, Trouble.DIED, died)
-        self._log.commit(Step(b"", b""))
-        self._host.committer.touch()
-
-
-def _once(action: Callable[[], None]) -> Callable[[], None]:
-    """`action`, which happens at the first call alone."""
-    calls = iter([action])
-
-    def act() -> None:
-        for first in calls:
-            first()
-
-    return act
+        orphan = not (row.one_way or request is not None or caller is not None)
+        return Work(host.entities.get(made, key), method, packed, None, request, row.one_way, caller, orphan)

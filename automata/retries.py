@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from automata import failure, full_disk, letters
 from automata.absent_types import AbsentTypes
 from automata.envelope import Envelope, Payload, decode_payload, encode_payload
-from automata.errors import StorageFull
 from automata.parking import Parking, as_message, row_key
 from automata.partitions import address_of
 from automata.strict_order import StrictOrder
-from automata.work import Work
+from automata.work import Outcome, Work
 from darq import keys
 from darq.codec import Cause, Parked
 from darq.errors import InvalidStep
@@ -59,18 +58,20 @@ class Retries:
         for key, parked in self._undefined.pop(made.name, ()):
             self._resume(made, key, parked)
 
-    def failed(self, work: Work, error: BaseException) -> None:
+    def failed(self, work: Work, outcome: Outcome) -> None:
         """The step of a message has raised: try again later, or give it to a person. Raises nothing."""
+        error = outcome.error
         if isinstance(error, InvalidStep):
             return  # it was handed over a second time, and refused
         assert work.message is not None, "a method that has committed a part has a journal"
-        self.failed_try(work.message, work.entity.made.options.retry, error)
+        assert error is not None, "it has raised"
+        if outcome.refused:
+            self.put_back(work.message)  # no failed try
+        else:
+            self.failed_try(work.message, work.entity.made.options.retry, error)
 
     def failed_try(self, message: Envelope, retry: Retry, error: BaseException) -> None:
-        """A message has failed, if that was no refusal: it is parked. Raises nothing."""
-        if isinstance(error, StorageFull):
-            self.put_back(message)  # a refusal is no failed try
-            return
+        """A message has failed: it is parked. Raises nothing."""
         method, attempts = message.method, message.attempts + 1
         try:
             payload = encode_payload(Payload(method.name, method.encode_arguments(message.packed), attempts))

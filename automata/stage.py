@@ -24,7 +24,7 @@ from automata.timing import Timing
 from automata.transaction import Transaction
 from automata.turn import Turn
 from automata.volatile import VolatileState
-from automata.work import Caller, Outcome, Work
+from automata.work import Caller, Outcome, Refusal, Work
 from darq import keys
 from darq.committer import Committer
 from darq.log import Log
@@ -53,11 +53,13 @@ class Arms(Protocol):
 class Stage:
     """Stages the steps of one host's turns.
 
-    failed: what is done about a message whose step has raised. lifetimes: who deletes objects whose time is over.
+    failed: what is done about a message whose step has raised, or was refused. suspended: is told of each message that
+    the first part of its method has consumed. lifetimes: who deletes objects whose time is over.
     """
 
     def __init__(self, log: Log, committer: Committer, opened: OpenInvocations, keyed: Keyed) -> None:
-        self.failed: Callable[[Work, Journal | None, BaseException], None] = _no_messages
+        self.failed: Callable[[Work, Journal | None, Outcome], None] = _no_messages
+        self.suspended: Callable[[Envelope], None] = _nobody_counts
         self.lifetimes: Arms = _Immortal()
         self._log = log
         self._committer = committer
@@ -101,7 +103,9 @@ class Stage:
         if turn.journal is None:
             turn.journal = self._opened.open(work)
         self._opened.add_part(turn.journal, Part(*turn.take_seen(), awaited))
-        work.message = None
+        if work.message is not None:
+            self.suspended(work.message)
+            work.message = None
         turn.end_part()
         if self._log.full:
             self._committer.close_full_group()
@@ -149,7 +153,7 @@ class Stage:
     def consume(self, work: Work, outcome: Outcome) -> None:
         """A message has been run outside of any step, because its method is readonly: take it off the inbox."""
         if outcome.error is not None:
-            self.failed(work, None, outcome.error)
+            self.failed(work, None, outcome)
         elif work.message is not None and self._log.gate.failure is None:
             step = Step(work.entity.partition, work.entity.prefix)
             step.consume(work.message)
@@ -165,12 +169,12 @@ class Stage:
             return Outcome(None, failure, 0)  # it cannot be recorded: once it was told, the next life might say another
         if work is None or failure is not None:
             return outcome
-        if work.one_way:
-            self.failed(work, journal, error)
+        if work.one_way or work.orphan:
+            self.failed(work, journal, outcome)
             return outcome
         step = Step(entity.partition, entity.prefix)
         if work.request is not None:
-            self._keyed.record(work, outcome, step, final=journal is not None)
+            self._keyed.record(work, outcome, step)
         if step.rows:
             entity.group = outcome.group = self._log.commit(step)
             self._committer.touch()
@@ -179,6 +183,13 @@ class Stage:
         if journal is not None:
             outcome.group = max(outcome.group, self._end_journal(entity, journal))
         return outcome
+
+    def refuse(self, work: Work | None, journal: Journal | None, error: Exception) -> Refusal:
+        """No step may run now: what came as a message, or is resumed, is tried again later."""
+        refusal = Refusal(error)
+        if work is not None and (work.one_way or journal is not None) and self._log.gate.failure is None:
+            self.failed(work, journal, refusal)
+        return refusal
 
     def _add_changes(self, turn: Changes, step: Step) -> Header | None:
         """Let the step hold what the part has changed and sent. Returns the object's directory row after it."""
@@ -225,10 +236,8 @@ class Stage:
         self._opened.end(journal)
         if not journal.saved_row:
             return 0
-        if not self._log.group.dirty:
-            self._log.commit(Step(entity.partition, entity.prefix))
+        entity.group = self._log.touch()
         self._committer.touch()
-        entity.group = self._log.group.number
         return entity.group
 
     def _directory_row(self, entity: Entity, step: Step, deleted: bool) -> Header | None:
@@ -277,8 +286,12 @@ class Stage:
             )
 
 
-def _no_messages(work: Work, journal: Journal | None, error: BaseException) -> None:
+def _no_messages(work: Work, journal: Journal | None, outcome: Outcome) -> None:
     """No delivery is attached yet, so there is no message that could fail."""
+
+
+def _nobody_counts(message: Envelope) -> None:
+    """No delivery is attached yet."""
 
 
 class _Immortal:

@@ -41,7 +41,12 @@ class Suspending(Turn):
     foreign = False
     held = True
     foreign_until = 0.0  # on the loop's clock: until when this part may hold its object for outside work
-    waiting: object = None
+    waiting: asyncio.Future[Any] | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it waits at a commit point: nothing of it runs."""
+        return self.waiting is not None and not self.waiting.done()
 
     def begin_foreign(self) -> asyncio.TimerHandle:
         """The method awaits something that is no automaton, while it keeps its object."""

@@ -10,6 +10,7 @@ from automata.calls import Awaited
 from automata.context import CURRENT
 from automata.deadlines import MethodTask
 from automata.durable import Durable, DurableSteps
+from automata.effects import Effects
 from automata.entity import Entity, load
 from automata.errors import CallTimeout, StateError
 from automata.journal import Journal, JournalMismatch
@@ -18,11 +19,13 @@ from automata.reads import Recorder
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.suspending import Handling, Reading, Suspending, drive
-from automata.work import Outcome, Reply, Work, ordinary
+from automata.work import Outcome, Refusal, Reply, Work, ordinary
 from darq.errors import StoreClosed
 from darq.log import Log
 
 _DYING_TURNS_MAX = 100  # of the loop
+_SETTLING_TURNS = 3  # what has ended takes so many until whoever awaits it goes on
+_LOOK_SECONDS = 0.01  # between looks at whether anything still runs
 
 
 class Holder(DurableSteps, Protocol):
@@ -33,6 +36,9 @@ class Holder(DurableSteps, Protocol):
 
     def admit(self) -> None:
         """Raise what keeps steps from running now."""
+
+    async def durable(self, group: int) -> None:
+        """Wait until a group is durable."""
 
 
 class Tasks:
@@ -46,7 +52,8 @@ class Tasks:
         self._host = host
         self._stage = stage
         self._log = log
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self.effects = Effects(host, self._start)
+        self._running: dict[asyncio.Task[Outcome], Suspending | None] = {}
         self.closing = self.stopping = False
 
     def run(self, work: Work) -> Reply:
@@ -55,30 +62,50 @@ class Tasks:
             return self.refuse(work)
         work.entity.busy = True
         turn, instance = self._turn(work)
-        return self._start(self._run(turn, instance, work))
+        return self._start(self._run(turn, instance, work), turn)
 
     def refuse(self, work: Work) -> Outcome:
         """What comes of work whose turn has come while the app closes."""
         what = f"{work.entity.address} {work.method.name}"
-        return Outcome(None, StoreClosed(f"{what} did not run: the app closes"), 0)
+        return Refusal(StoreClosed(f"{what} did not run: the app closes"))
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
         """Run a readonly method on a snapshot of committed state, beside whatever else runs."""
         state, instance = load(entity.made, entity.key, self._log, entity.prefix)
         turn = Reading(self._host, entity, method, state)
         entity.snapshots.append(state)  # before the task begins: it also keeps the object in memory
-        return self._start(self._read(turn, instance, packed))
+        return self._start(self._read(turn, instance, packed), turn)
 
-    async def stop(self, seconds: float) -> None:
-        """Let what runs end within `seconds`; roll back the current part of what does not."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs: whatever there is waits at a commit point, for no effect."""
+        turns = self._running.values()
+        return self.effects.quiet and all(turn.quiet for turn in turns if turn is not None)
+
+    async def stop(self, seconds: float, effect_seconds: float) -> None:
+        """Let what runs end within `seconds`, and effects within `effect_seconds`.
+
+        The current part of what does not is rolled back, and what merely waits at a commit point is cut off at once.
+        """
+        until = self._host.loop.time() + seconds
+        while not await self._stays_quiet() and self._host.loop.time() < until:  # noqa: ASYNC110 - many things end it
+            await asyncio.sleep(min(seconds, _LOOK_SECONDS))
         self.stopping = True
         await asyncio.sleep(0)  # so that each has begun: a task cancelled before that would answer nobody
-        for task in list(self._running):
+        methods = [task for task in self._running if not self.effects.has_begun(task)]
+        for task in methods:
             task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+        if methods:
+            await asyncio.wait(methods, timeout=seconds)
+        await self.effects.stop(effect_seconds)
+
+    async def _stays_quiet(self) -> bool:
+        """Whether nothing runs, nor is about to because something else has just ended."""
+        for _ in range(_SETTLING_TURNS):
+            await asyncio.sleep(0)
+            if not self.quiet:
+                return False
+        return True
 
     async def abandon(self) -> None:
         """The process dies, as far as those outside can tell: cancel whatever runs, until it is gone.
@@ -93,10 +120,12 @@ class Tasks:
             for task in list(self._running):
                 task.cancel()
 
-    def _start(self, coroutine: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+    def _start(
+        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | None = None
+    ) -> asyncio.Future[Outcome]:
         task = MethodTask(coroutine, loop=self._host.loop)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = turn
+        task.add_done_callback(self._running.__delitem__)
         return task
 
     def resume(self, work: Work, journal: Journal, group: int) -> asyncio.Future[Outcome]:
@@ -106,9 +135,9 @@ class Tasks:
         entity.pins += 1
         entity.sent_lsn = max(entity.sent_lsn, self._log.next_lsn - 1)  # it may have sent any of what there is
         if not journal.parts:
-            return self._start(self._run_anew(turn, instance, work, turn.begin_anew(journal, group)))
+            return self._start(self._run_anew(turn, instance, work, turn.begin_anew(journal, group)), turn)
         turn.resume(journal, group)
-        return self._start(self._run(turn, instance, work))
+        return self._start(self._run(turn, instance, work), turn)
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run what a method awaits outside of any object."""
@@ -134,10 +163,10 @@ class Tasks:
             turn.task.entered = turn.enter_timeout
         CURRENT.set(turn)
         try:
-            if not turn.replaying:
-                host.admit()
-            state.begin(WRITE)
-            outcome = await self._call(turn, instance, work)
+            refusal = self._refuse_now(turn, work)
+            if refusal is None:
+                state.begin(WRITE)
+            outcome = refusal or await self._call(turn, instance, work)
         except JournalMismatch as error:
             state.rollback()
             outcome = self._cancelled(turn) if turn.cut_off else self.mismatched(turn.journal, error)
@@ -161,13 +190,23 @@ class Tasks:
                 entity.pins -= 1
         return outcome
 
+    def _refuse_now(self, turn: Suspending, work: Work) -> Outcome | None:
+        """What comes of work that may not begin now."""
+        if turn.replaying:
+            return None
+        try:
+            self._host.admit()
+        except Exception as error:  # noqa: BLE001 - whatever keeps steps from running, the caller has to know
+            return self._stage.refuse(work, turn.journal, error)
+        return None
+
     async def _run_anew(self, turn: Durable, instance: object, work: Work, begun: Generator[Any, Any, None]) -> Outcome:
         """Begin a method again that a person has restarted."""
         try:
             await Awaited(begun)
         except asyncio.CancelledError:
             self._host.release(turn.entity)
-            return Outcome(None, self._why_cancelled(turn), turn.group)
+            return self._cut_off(turn)
         return await self._run(turn, instance, work)
 
     async def _call(self, turn: Suspending, instance: object, work: Work) -> Outcome:
@@ -202,7 +241,7 @@ class Tasks:
         except KeyboardInterrupt:
             raise
         except asyncio.CancelledError:
-            return Outcome(None, self._why_cancelled(turn), turn.group)
+            return self._cut_off(turn)
         except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return Outcome(None, ordinary(error, turn.name), turn.group)
         finally:
@@ -214,8 +253,11 @@ class Tasks:
 
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
         """
+        return self._cut_off(turn) if self.stopping else self._stage.fail(turn, self._why_cancelled(turn))
+
+    def _cut_off(self, turn: Suspending) -> Outcome:
         error = self._why_cancelled(turn)
-        return Outcome(None, error, turn.group) if self.stopping else self._stage.fail(turn, error)
+        return Refusal(error) if self.stopping else Outcome(None, error, turn.group)
 
     def _why_cancelled(self, turn: Suspending) -> Exception:
         if turn.expired:

@@ -24,7 +24,7 @@ from automata.methods import Kind
 from automata.stage import Stage
 from automata.transaction import Conflict, Objects, Transaction
 from automata.values.classes import class_name
-from automata.work import Caller, Outcome, Reply
+from automata.work import Caller, Outcome, Refusal, Reply
 from darq.log import Log
 
 CONFLICTS_MAX = 16
@@ -81,10 +81,13 @@ class Transactions:
             return self._host.run_beside(self._retry(body, sender, caller, conflict))
 
     def _attempt(self, body: Body, sender: Entity, held: Collection[Entity], caller: Caller | None) -> Outcome:
+        try:
+            self._host.admit()
+        except Exception as error:  # noqa: BLE001 - whatever keeps steps from running, the method has to know
+            return Refusal(error)
         run = Transaction(self._host, sender, held)
         committed = False
         try:
-            self._host.admit()
             outcome = Outcome(ANYTHING.take(run.run(body)), None, 0)
             outcome.group = max(run.group, self._stage.commit_together(run, caller, outcome))
             committed = True

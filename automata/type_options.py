@@ -56,6 +56,11 @@ class TypeOptions:
         """The time to live."""
         return None if self.time_to_live is None else max(1, int(self.time_to_live * 1000))
 
+    @property
+    def keys_kept_ms(self) -> int | None:
+        """How long the outcomes of idempotency keys are kept, if the type says so."""
+        return None if self.keys_kept_seconds is None else int(self.keys_kept_seconds * 1000)
+
 
 DEFAULT_OPTIONS = TypeOptions()
 """Of a type whose decorator was given none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from automata.entity import Entity
-from automata.work import Outcome, Reply, Work, ordinary
+from automata.work import Outcome, Refusal, Reply, Work, ordinary
 from darq.errors import StoreClosed
 
 
@@ -23,7 +23,7 @@ def answer_with(waiting: asyncio.Future[Outcome], reply: Reply) -> None:
 def outcome_of(done: asyncio.Future[Outcome]) -> Outcome:
     """The outcome of a task that is done; one that was cancelled before its first step was so by closing."""
     if done.cancelled():
-        return Outcome(None, StoreClosed("the method did not run: the app was closed before"), 0)
+        return Refusal(StoreClosed("the method did not run: the app was closed before"))
     error = done.exception()
     return Outcome(None, ordinary(error, "the method"), 0) if error is not None else done.result()
 

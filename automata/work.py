@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """What a method gave: a value, or an error. group: what it depends on being durable."""
+    """What a method gave: a value, or an error. group: what it depends on being durable.
+
+    refused: it is none (see `Refusal`).
+    """
 
     __slots__ = ("error", "group", "value")
+    refused = False
 
     def __init__(self, value: object, error: BaseException | None, group: int) -> None:
         self.value = value
@@ -29,6 +33,19 @@ class Outcome:
         if self.error is not None:
             raise portable(self.error)
         return self.value
+
+
+class Refusal(Outcome):
+    """In place of an outcome: no part of the work has run, or the closing app has cut it off. It may be asked again.
+
+    What a method raises is an outcome, whatever its class: parts of it, or of what it has called, may have committed.
+    """
+
+    __slots__ = ()
+    refused = True
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(None, error, 0)
 
 
 def ordinary(error: BaseException, what: str) -> Exception:
@@ -65,7 +82,7 @@ class Caller(Protocol):
 class Work:
     """One invocation to run on one object. message: what its first step consumes; one_way: it came as one.
 
-    caller: the journal of the method that awaits it, if it has commit points.
+    caller: the journal of the method that awaits it, if it has commit points. orphan: it is resumed, and nobody waits.
     """
 
     entity: Entity
@@ -75,3 +92,4 @@ class Work:
     request: Request | None = None
     one_way: bool = False
     caller: Caller | None = None
+    orphan: bool = False

@@ -8,8 +8,9 @@ class Limits:
     """Bounds of one store. The defaults suit a machine with a local disk and a few GiB of memory.
 
     deliveries_running_max: how many methods that came as messages may have been begun, or wait for their busy objects,
-    and have not ended. At this bound messages stay in the inbox, whomever they are for, and only endings make room: a
-    method that waits for what other messages do, other than by calling objects, keeps its place meanwhile.
+    and have neither ended nor committed a part. At this bound messages stay in the inbox, whomever they are for. Behind
+    its first commit point a method takes no place any more, however long it sleeps: it has consumed its message, and
+    has a journal. One that waits for anything else keeps its place meanwhile.
     inbox_messages_max: about how many messages may wait in the inbox for those from outside to be taken; what methods
     send is always taken. Timers, and messages that are parked because they have failed, do not count.
     journal_bytes_max: about what a method may keep of its reads and of what it has awaited, until it ends.

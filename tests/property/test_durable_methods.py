@@ -28,9 +28,9 @@ from automata import (
     random,
     readonly,
     ref,
-    resuming,
     send,
     sleep,
+    suspects,
     uuid4,
 )
 from automata.app import App
@@ -48,7 +48,7 @@ EFFECTS: list[tuple[str, str]] = []
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "_SURVIVED_SECONDS", 0.002)
-    monkeypatch.setattr(resuming, "_SURVIVED_SECONDS", 0.002)
+    monkeypatch.setattr(suspects, "_SURVIVED_SECONDS", 0.002)
 
 
 class Boom(Exception):
@@ -344,7 +344,7 @@ async def _settle(app: App, model: Model) -> None:
     assert engine is not None
 
     async def left() -> int:
-        pending = engine.log.inbox.pending_in_memory() + engine.delivery._running
+        pending = engine.log.inbox.pending_in_memory() + len(engine.delivery._running)
         return len(engine.host.open_invocations.all()) + pending + len(await listed(app.dead_letters()))
 
     await settled(left, 0)

@@ -34,6 +34,7 @@ class FakeHost:
         self.durable_up_to = 0
         self.waiting: list[tuple[int, asyncio.Future[None]]] = []
         self.refusal: Exception | None = None
+        self.kept_soon = False
 
     def clock(self) -> float:
         return self.time
@@ -46,8 +47,15 @@ class FakeHost:
     def follow(self, reply: Any, call: Call) -> Any:
         return reply
 
-    def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
-        return self.loop.create_task(work)
+    def run_effect(self, name: str, group: int, work: Callable[[], Coroutine[Any, Any, Outcome]]) -> Any:
+        async def run() -> Outcome:
+            await self.durable(group)
+            return await work()
+
+        return self.loop.create_task(run())
+
+    def keep_soon(self, entity: Any) -> None:
+        self.kept_soon = True
 
     def transact(self, body: Callable[[], Coroutine[Any, Any, object]], sender: Any, caller: Any) -> Any:
         raise AssertionError("no transaction here")

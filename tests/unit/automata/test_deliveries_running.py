@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from automata import Ref, object_type, readonly, ref, send
+from automata import Ref, object_type, readonly, ref, send, sleep
 from automata.app import App
 from darq.limits import Limits
 from tests.memory_app import in_loop, memory_app, settled
@@ -27,6 +27,9 @@ class Worker:
     async def work(self) -> None:
         await OPEN[0].wait()
         self.done += 1
+
+    async def nap(self) -> None:
+        await sleep(3600)
 
     async def add(self) -> None:
         self.done += 1
@@ -67,3 +70,17 @@ async def test_what_runs_at_the_bound_may_call_objects_that_messages_are_under_w
         await settled(last.total, 40)
         for worker in workers:
             await settled(worker.total, 1)
+
+
+@in_loop
+async def test_methods_that_sleep_keep_no_message_from_being_delivered() -> None:
+    async with memory_app(limits=LIMITS) as app:
+        for n in range(3 * LIMITS.deliveries_running_max):
+            await send(ref(Worker, f"sleepy{n}").nap())
+        other = ref(Worker, "other")
+        await send(other.add())
+
+        async def done() -> int:  # a call would have the messages before it delivered in spite of the bound
+            return int((await app.inspect(other))["done"])
+
+        await settled(done, 1)

@@ -24,7 +24,7 @@ from automata.journal import (
 )
 from automata.methods import Method
 from automata.reads import ReadSet
-from automata.work import Outcome
+from automata.work import Outcome, Refusal
 from darq.overlay import Overlay
 
 
@@ -149,31 +149,40 @@ def test_a_value_reads_back_from_its_row(value: object) -> None:
 def test_an_error_reads_back_from_its_row() -> None:
     answer = Answer.of(outcome(error=ValueError("no", 3)), ANYTHING)
     again = Answer(None, ANYTHING, answer.encode(1 << 20, "it"))
-    assert isinstance(again.error, ValueError)
-    assert again.error.args == ("no", 3)
+    error = again.outcome(ANYTHING, 9).error
+    assert isinstance(error, ValueError)
+    assert error.args == ("no", 3)
     assert again.outcome(ANYTHING, 9).group == 9
+    assert again.refusal is None
+
+
+def test_a_refusal_reads_back_from_its_row_as_one() -> None:
+    answer = Answer.of(Refusal(StorageFull("no room")), ANYTHING)
+    again = Answer(None, ANYTHING, answer.encode(1 << 20, "it"))
+    assert isinstance(again.refusal, StorageFull)
+    assert again.outcome(ANYTHING, 9).refused
 
 
 @pytest.mark.parametrize("value", ["\ud800", ["\ud800"], object()])
 def test_what_cannot_be_written_down_is_kept_as_an_error_that_says_so(value: object) -> None:
     answer = Answer.of(outcome(value), ANYTHING)
-    assert answer.refused
+    assert answer.replaced
     error = answer.outcome(ANYTHING, 5).error
     assert isinstance(error, InvalidArgument)
     assert "has happened" in str(error)
-    assert isinstance(Answer(None, ANYTHING, answer.encode(1 << 20, "it")).error, InvalidArgument)
+    assert isinstance(Answer(None, ANYTHING, answer.encode(1 << 20, "it")).outcome(ANYTHING, 5).error, InvalidArgument)
 
 
 def test_refusals_of_the_last_part_alone_are_dropped() -> None:
     kept = journal()
     kept.parts += [part(), part("gather")]
     full = StorageFull("no room")
-    kept.add_answer(0, 0, Answer.of(outcome(error=full), ANYTHING))
+    kept.add_answer(0, 0, Answer.of(Refusal(full), ANYTHING))
     empty = kept.size_bytes
-    kept.add_answer(1, 0, Answer.of(outcome(error=full), ANYTHING))
-    kept.add_answer(1, 1, Answer.of(outcome(error=ValueError("no")), ANYTHING))
+    kept.add_answer(1, 0, Answer.of(Refusal(full), ANYTHING))
+    kept.add_answer(1, 1, Answer.of(outcome(error=full), ANYTHING))
     size = kept.size_bytes
-    assert kept.drop_refusals(StorageFull) == [(1, 0)]
+    assert kept.drop_refusals() == {(1, 0): full}
     assert set(kept.answers) == set(kept.unsaved) == {(0, 0), (1, 1)}
     assert empty < kept.size_bytes < size
 

@@ -13,7 +13,7 @@ from automata.journal import ANYTHING, Answer, Await, Journal, Part
 from automata.open_invocations import OpenInvocations
 from automata.reads import ReadSet
 from automata.types import REGISTRY
-from automata.work import Outcome, Request, Work
+from automata.work import Outcome, Refusal, Request, Work
 from darq import keys
 from darq.log import Log
 from darq.memory import MemoryStore
@@ -204,7 +204,7 @@ def test_refusals_that_were_stored_are_forgotten_on_disk_as_well() -> None:
 
     world = World()
     journal = world.begin()
-    refused = Answer.of(Outcome(None, StorageFull("no room"), 0), ANYTHING)
+    refused = Answer.of(Refusal(StorageFull("no room")), ANYTHING)
     world.opened.answer((journal.number, 0, 0), refused)
     world.write()
     world.opened.ask_again(journal)

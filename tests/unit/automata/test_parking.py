@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, object_type, ref, send
-from automata import delivery as delivery_module
+from automata import List, object_type, ref, send, unresolved
 from automata.app import App
 from automata.delivery import Delivery
 from automata.errors import DeclarationError
@@ -126,7 +125,7 @@ async def test_crashes_amid_their_return_change_no_order() -> None:
 async def test_a_type_that_cannot_be_resolved_is_looked_at_by_one_timer_however_much_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery_module, "_UNRESOLVED_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(unresolved, "UNRESOLVED_PAUSE_SECONDS", 3600.0)
     late = REGISTRY.newest["Late"]
     timers: list[object] = []
     loop = asyncio.get_running_loop()

@@ -8,12 +8,27 @@ from typing import Any
 
 import pytest
 
-from automata import List, Retry, call, effect, full_disk, gather, object_type, readonly, ref, resuming, send
+from automata import (
+    List,
+    Retry,
+    call,
+    effect,
+    full_disk,
+    gather,
+    object_type,
+    readonly,
+    ref,
+    resuming,
+    send,
+    sleep,
+    suspects,
+    unresolved,
+)
 from automata.app import App
-from automata.errors import Interrupted, StateError
+from automata.errors import DeclarationError, Interrupted, StateError
 from automata.host import Options
-from automata.resuming import DEATHS_MAX
-from automata.types import REGISTRY
+from automata.suspects import DEATHS_MAX
+from automata.types import REGISTRY, AutomatonType
 from darq import keys
 from darq.errors import StoreClosed
 from darq.limits import Limits
@@ -22,7 +37,7 @@ from tests.memory_app import crash, crashing, in_loop, listed, memory_app, settl
 from tests.unit.automata.gates import Gatekeeper, close_gates, gate, journals, rows
 
 TRIES = Retry().tries
-SOON = Options(closing_seconds_max=0.01)
+SOON = Options(closing_seconds_max=0.01, closing_effect_seconds_max=0.01)
 FAILS: list[Exception] = []
 STARTS: list[str] = []
 
@@ -353,7 +368,125 @@ async def test_a_type_defined_while_the_mark_is_not_durable_resumes_its_methods_
         assert STARTS == ["w"]
 
 
+@in_loop
+async def test_a_type_that_cannot_be_resolved_yet_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unresolved, "UNRESOLVED_PAUSE_SECONDS", 0.0005)
+    store = MemoryStore()
+    async with memory_app(store, options=SOON) as app:
+        started = asyncio.ensure_future(call(ref(Ward, "w").go(), idempotency_key="k"))
+        await waiting(app)
+    await asyncio.gather(started, return_exceptions=True)
+    close_gates()
+    gate("g").set()
+    resolve, looks = AutomatonType.resolve, [0]
+
+    def not_yet(self: AutomatonType) -> Any:
+        looks[0] += self.name == "Ward"
+        if self.name == "Ward" and 1 < looks[0] < 10:  # it is resolved once when the app opens
+            raise DeclarationError("a name is not there yet")
+        return resolve(self)
+
+    monkeypatch.setattr(AutomatonType, "resolve", not_yet)
+    async with memory_app(store) as app:
+        assert [journal.row.trouble for journal in journals(app)] == [resuming.Trouble.UNDEFINED]
+
+        async def left() -> int:
+            return len(journals(app))
+
+        await settled(left, 0)
+        assert await listed(app.interrupted()) == []
+
+
+# nobody waits
+
+
+@in_loop
+async def test_a_call_that_raises_after_a_crash_is_a_dead_letter_and_goes_on_where_it_raised(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    async with crashing(store) as app:
+        started = asyncio.ensure_future(_tried(ref(Ward, "w").go()))
+        await waiting(app)
+    await asyncio.gather(started, return_exceptions=True)
+    close_gates()
+    gate("g").set()
+    FAILS.append(ValueError("half done"))
+    async with memory_app(store) as app:
+
+        async def dead() -> list[str]:
+            return [letter.error for letter in await listed(app.dead_letters())]
+
+        await settled(dead, ["ValueError: half done"])
+        assert "Ward/w go, whose caller is gone" in caplog.text
+        assert await ref(Ward, "w").told() == ["first", "second"]
+        FAILS.clear()
+        [letter] = await listed(app.dead_letters())
+        await app.retry(letter.id)
+        await settled(ref(Ward, "w").told, ["first", "second", "third"])
+    assert rows(store.reopen()) == 0
+
+
+async def _tried(made: Any) -> Any:
+    return await made
+
+
+@object_type(keys_kept_seconds=30 * 86400.0)
+class Archive:
+    key: str
+
+    async def keep(self) -> None:
+        await ref(Gatekeeper, "g").wait()
+
+
+@in_loop
+async def test_the_key_of_a_method_that_was_given_up_is_kept_as_long_as_its_type_says() -> None:
+    store = MemoryStore()
+    async with memory_app(store, options=SOON) as app:
+        started = asyncio.ensure_future(call(ref(Archive, "a").keep(), idempotency_key="k"))
+        await waiting(app, 1)
+        [journal] = journals(app)
+        journal.row.trouble = resuming.Trouble.MISMATCH
+        await app.discard(str(journal.number))
+        assert app._engine is not None
+        log = app._engine.log
+        soon_over_ms = int((log.clock() + 29 * 86400) * 1000)
+        assert log.requests.find(journal.row.partition, b"k", soon_over_ms, log.group) is not None
+    await asyncio.gather(started, return_exceptions=True)
+
+
 # deaths
+
+
+@in_loop
+async def test_what_merely_waits_has_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "_SURVIVED_SECONDS", 3600.0)
+    store = MemoryStore()
+    async with crashing(store) as app:
+        for n in range(20):
+            await send(ref(Sleeper, str(n)).nap(3600.0))
+        await settled(lambda: _count(app), 20)
+        assert app._engine is not None
+        await app._engine.host.committer.settle()
+    async with memory_app(store) as app:
+
+        async def deaths() -> set[int]:
+            return {journal.row.deaths for journal in journals(app)}
+
+        await settled(deaths, {1})
+        await settled(deaths, {0})
+
+
+async def _count(app: App) -> int:
+    return len(journals(app))
+
+
+@object_type
+class Sleeper:
+    key: str
+
+    async def nap(self, seconds: float) -> None:
+        await sleep(seconds)
 
 
 @in_loop
