@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.calls import Call
 from automata.context import CURRENT
+from automata.digests import digest_of, digest_of_argument
 from automata.errors import InvalidArgument
-from automata.journal import ANYTHING
+from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
 from automata.values.classes import class_name
 from automata.work import Caller, Outcome, Reply, ordinary
@@ -91,6 +92,9 @@ class CommitPoint(Protocol):
     def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
         """Start one of its things."""
 
+    def digests(self) -> Digests:
+        """Numbers that tell whether the arguments of each of its things are the same."""
+
 
 class Calls:
     """`await ref(...).method()` and `gather`: calls of other objects."""
@@ -112,6 +116,13 @@ class Calls:
     def result(self, index: int) -> Kind:
         """The declared type of what the method returns."""
         return self.calls[index].method.result
+
+    def digests(self) -> Digests:
+        """Of what each call is given."""
+        return [
+            [digest_of_argument(p, value) for p, value in zip(call.method.parameters, packed, strict=True)]
+            for call, packed in zip(self.calls, self._packed, strict=True)
+        ]
 
     def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
         """Make one call. A refusal is its outcome, which the method gets like any other, in its next part."""
@@ -139,6 +150,10 @@ class Sleep:
     def result(self, index: int) -> Kind:
         """Nothing comes of it."""
         return ANYTHING
+
+    def digests(self) -> Digests:
+        """When it ends follows from the time that was drawn."""
+        return []
 
     def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
         """Wait until it is due."""
@@ -176,6 +191,11 @@ class Effect:
     def result(self, index: int) -> Kind:
         """Whatever it gives."""
         return ANYTHING
+
+    def digests(self) -> Digests:
+        """Of what the function is given; what it can change in place is not compared."""
+        named = sorted(self._fn.keywords.items())
+        return [[digest_of(value) for value in (*self._fn.args, *(value for _, value in named))]]
 
     def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
         """Run it in a task of its own, outside of any method."""

@@ -11,13 +11,15 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.commit_points import Calls, CommitPoint
+from automata.deadlines import Deadlines
+from automata.detached import Detached
 from automata.errors import CallTimeout, InvalidArgument
-from automata.journal import Answer, Await, Draw, Journal, fingerprint_of
+from automata.journal import Answer, Await, Cancellation, Draw, Journal, fingerprint_of
 from automata.open_invocations import OpenInvocations
 from automata.reads import ReadSet, Recorder
 from automata.replay import Replay
 from automata.state import IDLE, WRITE, Reader
-from automata.suspending import Detached, Suspending, TaskSteps, unjournaled
+from automata.suspending import Suspending, TaskSteps, unjournaled
 from automata.timing import Timing
 from automata.waiting import answer_with
 from automata.work import Outcome, Reply
@@ -63,6 +65,7 @@ class Durable(Suspending):
     """The turn of a method that can resume. held: whether it holds its object now."""
 
     host: DurableSteps
+    deadlines: Deadlines | None = None
     replay: Replay | None = None
 
     def __init__(
@@ -164,31 +167,39 @@ class Durable(Suspending):
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 self.cut_off = self.cut_off or self.host.closing
-            if isinstance(error, asyncio.CancelledError) and not self.cut_off:
-                assert self.journal is not None, "a part has committed"
-                self.host.open_invocations.cancel(self.journal, part)
-            yield from self._go_on()
+            try:
+                yield from self._go_on()
+            finally:  # a timeout may have expired on the way, too
+                if isinstance(error, asyncio.CancelledError) and not self.cut_off:
+                    self._keep_cancellation(part)
             raise
         for outcome in outcomes:
             self.group = max(self.group, outcome.group)
         return outcomes
 
     def _check_journal(self) -> None:
-        """Raise InvalidArgument if the journal is as large as it may be."""
-        size_max = self.host.journal_bytes_max
-        if self.replay is None and self.journal is not None and self.journal.size_bytes > size_max:
+        """Raise InvalidArgument if the journal, with the part that ends, is larger than it may be."""
+        if self.replay is not None:
+            return
+        journal, size_max = self.journal, self.host.journal_bytes_max
+        size = self._recorder.seen.size_bytes()
+        awaits = 0
+        if journal is not None:
+            size, awaits = size + journal.size_bytes, len(journal.parts)
+        if size > size_max:
             raise InvalidArgument(
-                f"{self.name} has a journal of {self.journal.size_bytes} bytes after {len(self.journal.parts)} awaits; "
+                f"{self.name} has a journal of {size} bytes after {awaits} awaits; "
                 f"a method keeps at most {size_max >> 20} MiB: read less between awaits, do it in several "
                 "methods that are sent one after the other, or regularly, with send(every=...)"
             )
 
     def _end_part(self, point: CommitPoint) -> int:
         """Commit the part that ends, or find it in the journal. Returns its number."""
-        awaited = Await(point.kind, point.targets, point.due)
+        awaited = Await(point.kind, point.targets, point.due, self.host.clock(), point)
         self.detached.check(self.name)
         if self.replay is not None:
             self.state.flush()
+            self._check_timeouts(self.replay)
             part = self.replay.finish_part(awaited, fingerprint_of(self.state.overlay, self.sends or ()))
             self.end_part()
             return part
@@ -199,8 +210,8 @@ class Durable(Suspending):
     def _outcomes(self, point: CommitPoint, part: int) -> Generator[Any, Any, list[Outcome]]:
         journal = self.journal
         assert journal is not None, "a part has committed"
-        if self.replay is not None and journal.cancelled(part):
-            yield from self._await_own(self.host.loop.create_future())  # what cancelled it then does so again
+        if self.replay is not None:
+            yield from self._cancel_again(journal.cancellation(part))
         replies = [self._reply(point, part, index) for index in range(point.count)]
         if self.held and not all(isinstance(reply, Outcome) for reply in replies):
             self.host.let_go(self)
@@ -250,12 +261,55 @@ class Durable(Suspending):
             return known.outcome(kind, self.group)
         return outcome
 
+    # what cuts an await off
+
+    def enter_timeout(self, timeout: asyncio.Timeout) -> None:
+        """The code enters an `asyncio.timeout` block."""
+        if self.deadlines is None:
+            then = self.replay.part.awaited.at if self.replay is not None and not self.replay.over else 0.0
+            clock = then or self.host.clock()
+            self.deadlines = Deadlines(self.host.loop, clock)
+        self.deadlines.add(timeout)
+
+    def _check_timeouts(self, replay: Replay) -> None:
+        """Raise JournalMismatch if the code is not in the timeouts that have cut off what it awaits."""
+        assert self.journal is not None, "what is run again has a journal"
+        cancellation = self.journal.cancellation(replay.number)
+        if cancellation is None or not cancellation.expired:
+            return
+        if self.deadlines is None or not self.deadlines.can_expire(cancellation.expired):
+            raise replay.mismatch(f"is not in the asyncio.timeout() that had cut off {replay.part.awaited}")
+
+    def _cancel_again(self, cancellation: Cancellation | None) -> Generator[Any, Any, None]:
+        """What has cut the await off does so again. Timeouts go on in the present where the journal ends."""
+        assert self.replay is not None, "it is asked for what is run again"
+        assert self.task is not None, "what can resume runs in a task"
+        if cancellation is not None:
+            deadlines = self.deadlines or Deadlines(self.host.loop, 0.0)
+            try:
+                yield from self._await_own(deadlines.cancel_again(cancellation, self.task))
+            finally:
+                deadlines.go_on()
+        if self.replay.over and self.deadlines is not None:
+            self.deadlines.advance(self.host.clock())
+
+    def _keep_cancellation(self, part: int) -> None:
+        assert self.journal is not None, "a part has committed"
+        assert self.task is not None, "what can resume runs in a task"
+        expired = self.deadlines.take_expired() if self.deadlines is not None else []
+        if self.replay is None:
+            cancellation = Cancellation(expired, self.task.cancelling())
+            self.host.open_invocations.cancel(self.journal, part, cancellation)
+
     # going on
 
     def _go_on(self) -> Generator[Any, Any, None]:
         """The next part begins: over the journal, or live once the object is held again."""
-        if self.replay is not None and not self.replay.over:
-            self._begin(self.replay.reader())
+        replay = self.replay
+        if replay is not None and not replay.over:
+            if self.deadlines is not None:
+                self.deadlines.advance(replay.part.awaited.at)
+            self._begin(replay.reader())
             return
         self.replay, self.replaying = None, False
         yield from self._hold_again()

@@ -4,8 +4,8 @@ A part reads its object as it was when the part began, and nobody else changes t
 the time and chance that it drew, and the outcomes of what it awaited decide all that it did (LambdaObjects §3.1; the
 reply of a nested call is a message to the caller's journal). docs/FORMAT.md has the rows:
 
-    part    = msgpack [rows, ranges, draws, fingerprint, kind of await, targets, due]
-    answer  = outcome of one of the things awaited, or 02 if the await was cancelled
+    part    = msgpack [rows, ranges, draws, fingerprint, kind of await, targets, due, at, digests of arguments]
+    answer  = outcome of one of the things awaited, or 02 msgpack [timeouts, requests] if the await was cancelled
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -35,6 +35,7 @@ CANCELLATION = (1 << 32) - 1
 """In place of the index of an answer: the await as a whole was cancelled."""
 
 ANYTHING = Anything()
+_NOTHING_KNOWN = b"\x90"  # an empty array
 _INT_MAX = (1 << 63) - 1
 _PART_BYTES, _DRAW_BYTES, _ANSWER_BYTES = 48, 16, 32  # about what these take besides what varies
 _PLAIN = frozenset({int, float, bool, bytes, type(None)})  # what can always be encoded, and cannot change
@@ -44,13 +45,44 @@ class JournalMismatch(BaseException):
     """The code does something else than its journal says that it did. No error for methods to catch."""
 
 
+Digests = list[list[int | None]]
+"""For each thing that is awaited, a number for each of its arguments, or None for one that is not to be compared."""
+
+
+class Asked(Protocol):
+    """What is awaited, as long as its arguments are at hand."""
+
+    def digests(self) -> Digests:
+        """Numbers that tell whether its arguments are the same."""
+
+
 @dataclass(slots=True)
 class Await:
-    """What a part ends with: kind of await (call, gather, effect, sleep, transaction), and what was awaited."""
+    """What a part ends with: kind of await (call, gather, effect, sleep, transaction), and what was awaited.
+
+    at: when the part ended, in seconds since the epoch. asked: gives the digests of the arguments, once that is due.
+    """
 
     kind: str
     targets: list[str]
     due: float = 0.0
+    at: float = 0.0
+    asked: Asked | None = field(default=None, compare=False)
+    kept_digests: Digests = field(default_factory=list)
+
+    def digests(self) -> Digests:
+        """Of the arguments. Most parts are never saved, so it is not before somebody asks that they are made."""
+        if self.asked is not None:
+            self.kept_digests, self.asked = self.asked.digests(), None
+        return self.kept_digests
+
+    def other_argument(self, then: Await) -> str | None:
+        """What differs in the arguments from what was awaited then, for people; None if nothing does."""
+        for target, now, before in zip(self.targets, self.digests(), then.digests(), strict=False):
+            for number, (one, other) in enumerate(zip(now, before, strict=False), 1):
+                if one != other and None not in (one, other):
+                    return f"argument {number} of {target}"
+        return None
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(self.targets)})"
@@ -81,10 +113,27 @@ class _StoredPart(msgspec.Struct, array_like=True):
     kind: str
     targets: list[str]
     due: float
+    at: float = 0.0
+    digests: Digests = []
+
+
+class Cancellation(msgspec.Struct, array_like=True, frozen=True):
+    """How an await was cut off. expired: numbers of `asyncio.timeout` blocks, as `automata.deadlines` counts them.
+
+    requests: how often the cancellation of the task had been asked for, by them and others.
+    """
+
+    expired: list[int] = []
+    requests: int = 0
+
+    def encode(self) -> bytes:
+        """As the answer that stands for it."""
+        return CANCELLED + _encode(self)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_StoredPart).decode
+_decode_cancellation = msgspec.msgpack.Decoder(Cancellation).decode
 
 
 def encode_part(part: Part) -> bytes:
@@ -92,8 +141,8 @@ def encode_part(part: Part) -> bytes:
     draws: list[tuple[str, float | int | bool | bytes]] = [(what, _wire(value)) for what, value in part.draws]
     reads, awaited = part.reads, part.awaited
     rows = list(reads.rows.items())
-    stored = _StoredPart(rows, reads.ranges, draws, part.fingerprint, awaited.kind, awaited.targets, awaited.due)
-    return _encode(stored)
+    asked = (awaited.kind, awaited.targets, awaited.due, awaited.at, awaited.digests())
+    return _encode(_StoredPart(rows, reads.ranges, draws, part.fingerprint, *asked))
 
 
 def decode_part(data: bytes) -> Part:
@@ -101,7 +150,8 @@ def decode_part(data: bytes) -> Part:
     stored = _decode(data)
     draws = [(what, int.from_bytes(v, "big") if isinstance(v, bytes) else v) for what, v in stored.draws]
     reads = ReadSet(dict(stored.rows), stored.ranges)
-    return Part(reads, draws, stored.fingerprint, Await(stored.kind, stored.targets, stored.due))
+    awaited = Await(stored.kind, stored.targets, stored.due, stored.at, None, stored.digests)
+    return Part(reads, draws, stored.fingerprint, awaited)
 
 
 def _wire(value: float | int | bool) -> float | int | bool | bytes:
@@ -218,10 +268,14 @@ class Journal:
         self.unsaved = [at for at in self.unsaved if at in self.answers]
         return dropped
 
-    def cancel(self, part: int) -> None:
-        """The await at the end of a part was cancelled: whatever answers come count for nothing."""
-        self.add_answer(part, CANCELLATION, Answer(None, ANYTHING, CANCELLED))
+    def cancel(self, part: int, cancellation: Cancellation) -> None:
+        """The await at the end of a part was cut off: whatever answers come count for nothing."""
+        if self.cancellation(part) != cancellation:
+            if self.answers.pop((part, CANCELLATION), None) is not None:
+                self.unsaved = [at for at in self.unsaved if at != (part, CANCELLATION)]
+            self.add_answer(part, CANCELLATION, Answer(None, ANYTHING, cancellation.encode()))
 
-    def cancelled(self, part: int) -> bool:
-        """Whether the await at the end of a part was cancelled."""
-        return (part, CANCELLATION) in self.answers
+    def cancellation(self, part: int) -> Cancellation | None:
+        """How the await at the end of a part was cut off, if it was."""
+        answer = self.answers.get((part, CANCELLATION))
+        return None if answer is None else _decode_cancellation(answer.encode(0, "")[1:] or _NOTHING_KNOWN)

@@ -15,7 +15,7 @@ import msgspec
 
 from automata.envelope import OpenInvocation, decode_open, encode_open
 from automata.errors import Interrupted, StorageFull
-from automata.journal import ANYTHING, Answer, Journal, Part, decode_part, encode_part
+from automata.journal import ANYTHING, Answer, Cancellation, Journal, Part, decode_part, encode_part
 from automata.methods import Kind
 from automata.partitions import address_of
 from automata.work import Outcome, Work
@@ -158,9 +158,9 @@ class OpenInvocations:
             expected = self._expected[address] = loop.create_future()
         return expected
 
-    def cancel(self, journal: Journal, part: int) -> None:
+    def cancel(self, journal: Journal, part: int, cancellation: Cancellation) -> None:
         """The method has given up to await what its last part awaits."""
-        journal.cancel(part)
+        journal.cancel(part, cancellation)
         self._unsaved[journal.number] = journal
 
     def ask_again(self, journal: Journal) -> None:

@@ -40,11 +40,19 @@ class Replay:
         self._drawn += 1
         return expected[1]
 
+    @property
+    def number(self) -> int:
+        """Of the part that is being done again."""
+        return self._at
+
     def finish_part(self, awaited: Await, fingerprint: int) -> int:
         """The code awaits something: that must be what ended this part. Returns the part's number."""
         part = self.part
         if (awaited.kind, awaited.targets) != (part.awaited.kind, part.awaited.targets):
             raise self.mismatch(f"awaits {awaited}, where it had awaited {part.awaited}")
+        other = awaited.other_argument(part.awaited)
+        if other is not None:
+            raise self.mismatch(f"awaits {awaited} with another value of {other}")
         if self._drawn < len(part.draws):
             raise self.mismatch(f"awaits {awaited} without asking for {part.draws[self._drawn][0]}() before")
         if fingerprint != part.fingerprint:

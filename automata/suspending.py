@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from automata.calls import Call, Point
 from automata.commit_points import Calls, CommitPoint, Outside
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
 from automata.turn import Steps, Turn
 from automata.work import Outcome, Reply
-
-if TYPE_CHECKING:
-    from automata.state import Live
 
 
 class TaskSteps(Steps, Outside, Protocol):
@@ -136,26 +133,6 @@ class Reading(Suspending):
             self.group = max(self.group, outcome.group)
             outcomes.append(outcome)
         return outcomes
-
-
-class Detached:
-    """Values that were read before a commit point: they must not be changed behind it."""
-
-    def __init__(self) -> None:
-        self._values: list[Live] = []
-
-    def add(self, values: Sequence[Live]) -> None:
-        """Values of a part that has ended."""
-        self._values += values
-
-    def check(self, name: str) -> None:
-        """Raise StateError if one was changed. name: of the method."""
-        for live in self._values:
-            if live.encode_changed() is not None:
-                raise StateError(
-                    f"{name}: {live.name!r} was read before an await of another object and changed after it; "
-                    "others may have changed it meanwhile: read it again, then change it"
-                )
 
 
 def unjournaled(name: str) -> UnjournaledAwait:

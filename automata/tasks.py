@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from automata.calls import Awaited
 from automata.context import CURRENT
+from automata.deadlines import MethodTask
 from automata.durable import Durable, DurableSteps
 from automata.entity import Entity, load
 from automata.errors import CallTimeout, StateError
@@ -93,7 +94,7 @@ class Tasks:
                 task.cancel()
 
     def _start(self, coroutine: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
-        task = self._host.loop.create_task(coroutine)
+        task = MethodTask(coroutine, loop=self._host.loop)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
@@ -129,6 +130,8 @@ class Tasks:
     async def _run(self, turn: Suspending, instance: object, work: Work) -> Outcome:
         host, entity, state = self._host, turn.entity, turn.state
         turn.work, turn.task = work, asyncio.current_task()
+        if isinstance(turn, Durable) and isinstance(turn.task, MethodTask):
+            turn.task.entered = turn.enter_timeout
         CURRENT.set(turn)
         try:
             if not turn.replaying:
@@ -175,6 +178,10 @@ class Tasks:
         except Exception as error:
             turn.check_cut_off()
             turn.check_replayed(f"raises {type(error).__name__}")
+            raise
+        except asyncio.CancelledError:
+            if not turn.cut_off:
+                turn.check_replayed("is cancelled")
             raise
         turn.check_cut_off()
         turn.check_replayed("ends")

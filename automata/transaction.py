@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from automata.calls import Call, Point
 from automata.context import CURRENT
+from automata.detached import Detached
 from automata.entity import Entity
 from automata.errors import InvalidArgument, StateError
 from automata.methods import Method
 from automata.state import READ, WRITE, NoLog, ObjectState
-from automata.suspending import Detached
 from automata.timing import Timing
 from automata.turn import Steps, Turn
 from automata.work import Outcome, ordinary

@@ -19,7 +19,7 @@ from automata.context import running_method
 from automata.entity import Entity
 from automata.errors import InvalidArgument, TransactionConflict
 from automata.holding import hold, release
-from automata.journal import ANYTHING
+from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
 from automata.stage import Stage
 from automata.transaction import Conflict, Objects, Transaction
@@ -177,6 +177,10 @@ class Transact:
     def result(self, index: int) -> Kind:
         """Whatever it gives."""
         return ANYTHING
+
+    def digests(self) -> Digests:
+        """Its body is part of the method, and is not run again once it has committed."""
+        return []
 
     def start(self, turn: Sender, index: int, caller: Caller | None) -> Reply:
         """Run it."""

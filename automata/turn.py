@@ -78,7 +78,11 @@ class Turn:
                 raise impure(self.entity.address)
             raise StateError(f"{self.name} has ended: its object can be used no more by what it left behind")
         if self.task is not None and _current_task() is not self.task:
-            raise StateError(f"{self.name} is used from another task: invoke and send from the method itself")
+            raise StateError(
+                f"{self.name} is used from another task: invoke and send from the method itself. In place of "
+                "asyncio.gather and TaskGroup there is automata.gather, in place of asyncio.wait_for there are "
+                "`async with asyncio.timeout(...)` and call(..., timeout=...)"
+            )
 
     @property
     def address(self) -> str:

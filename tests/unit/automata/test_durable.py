@@ -761,6 +761,38 @@ async def test_a_journal_has_a_bound() -> None:
         assert not journals(app)
 
 
+@in_loop
+async def test_a_journal_has_a_bound_for_one_part_too() -> None:
+    @object_type
+    class Reader:
+        key: str
+        text: str = ""
+
+        async def keep(self, text: str) -> None:
+            self.text = text
+
+        async def first(self) -> int:
+            size = len(self.text)
+            await ref(Tally, "t").add()
+            return size
+
+        async def second(self) -> int:
+            await ref(Tally, "t").add()
+            return await self.first()
+
+    async with memory_app(limits=Limits(journal_bytes_max=10_000)) as app:
+        reader = ref(Reader, "r")
+        await reader.keep("x" * 9_000)
+        assert (await reader.first(), await reader.second()) == (9_000, 9_000)
+        await reader.keep("x" * 20_000)
+        with pytest.raises(InvalidArgument, match=r"journal of 20... bytes after 0 awaits"):
+            await reader.first()
+        with pytest.raises(InvalidArgument, match=r"journal of 20... bytes after 1 awaits"):
+            await reader.second()
+        assert await ref(Tally, "t").total() == 4
+        assert not journals(app)
+
+
 @in_app
 async def test_a_result_that_cannot_be_written_down_is_an_error_and_not_the_end_of_the_store(app: Any) -> None:
     @object_type

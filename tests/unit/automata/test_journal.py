@@ -15,6 +15,7 @@ from automata.journal import (
     CANCELLATION,
     Answer,
     Await,
+    Cancellation,
     Journal,
     Part,
     decode_part,
@@ -52,7 +53,7 @@ draws = st.lists(
     due=st.floats(0, 1e12),
 )
 def test_a_part_reads_back_as_it_was(rows: Any, ranges: Any, drawn: Any, targets: list[str], due: float) -> None:
-    made = Part(ReadSet(rows, ranges), drawn, 0xFFFFFFFF, Await("gather", targets, due))
+    made = Part(ReadSet(rows, ranges), drawn, 0xFFFFFFFF, Await("gather", targets, due, due, None, [[5, None], []]))
     assert decode_part(encode_part(made)) == made
 
 
@@ -97,11 +98,38 @@ def test_the_first_answer_counts() -> None:
 def test_a_cancelled_await_is_known_as_one_whatever_answers_came() -> None:
     kept = journal()
     kept.add_answer(0, 0, Answer.of(outcome(1), ANYTHING))
-    assert not kept.cancelled(0)
-    kept.cancel(0)
-    assert kept.cancelled(0)
-    assert not kept.cancelled(1)
-    assert kept.answers[0, CANCELLATION].encode(100, "it") == b"\x02"
+    assert kept.cancellation(0) is None
+    kept.cancel(0, Cancellation([3], 1))
+    assert kept.cancellation(0) == Cancellation([3], 1)
+    assert kept.cancellation(1) is None
+    assert kept.answers[0, CANCELLATION].encode(100, "it") == b"\x02\x92\x91\x03\x01"
+
+
+def test_a_second_cancellation_of_an_await_is_kept_with_the_first() -> None:
+    kept = journal()
+    kept.cancel(0, Cancellation([3], 1))
+    kept.unsaved.clear()
+    kept.cancel(0, Cancellation([3], 1))
+    assert kept.unsaved == []
+    kept.cancel(0, Cancellation([2, 3], 2))
+    assert kept.cancellation(0) == Cancellation([2, 3], 2)
+    assert kept.unsaved == [(0, CANCELLATION)]
+
+
+def test_arguments_are_looked_at_when_they_are_asked_for_and_once() -> None:
+    class Asked:
+        asked = 0
+
+        def digests(self) -> list[list[int | None]]:
+            self.asked += 1
+            return [[1, None]]
+
+    asked = Asked()
+    awaited = Await("call", ["T/k go"], 0.0, 5.0, asked)
+    assert asked.asked == 0
+    assert awaited.other_argument(Await("call", ["T/k go"], kept_digests=[[1, 7, 8]])) is None
+    assert awaited.other_argument(Await("call", ["T/k go"], kept_digests=[[2, 7]])) == "argument 1 of T/k go"
+    assert asked.asked == 1
 
 
 def test_what_may_change_is_kept_as_it_was_given() -> None:

@@ -49,6 +49,9 @@ class Bell:
     async def hum(self) -> int:
         return -1
 
+    async def strike(self, times: int, note: str = "", labels: frozenset[str] = frozenset()) -> None:
+        self.rung += times
+
     @readonly
     async def count(self) -> int:
         return self.rung
@@ -113,6 +116,21 @@ class Script:
             await effect(len, "")
         else:
             await ref(Bell, "b").ring()
+
+    async def pay(self, what: str) -> None:
+        cents = 200 if is_now("other arguments") else 100
+        labels = {str(n) for n in (range(50, 0, -1) if is_now("other arguments") else range(51))}
+        if what == "call":
+            await ref(Bell, "b").strike(cents)
+        elif what == "gather":
+            await gather(ref(Bell, "b").strike(1), ref(Bell, "c").strike(7, f"{cents}"))
+        elif what == "effect":
+            await effect(float, cents)
+        elif what == "named":
+            await effect(dict, a=1, b=cents)
+        else:
+            await ref(Bell, "b").strike(1, labels=frozenset(labels))
+        await ref(Gatekeeper, "g").wait()
 
     async def ask(self, other: str) -> str:
         try:
@@ -315,3 +333,33 @@ async def test_the_logger_does_not_repeat_itself(caplog: pytest.LogCaptureFixtur
         "Script/s: second part",
         "Script/s: third part",
     ]
+
+
+ARGUMENTS = {
+    "call": r"awaits call\(Bell/b strike\) with another value of argument 1 of Bell/b strike",
+    "gather": r"awaits gather\(Bell/b strike, Bell/c strike\) with another value of argument 2 of Bell/c strike",
+    "effect": r"awaits effect\(float\) with another value of argument 1 of float",
+    "named": r"awaits effect\(dict\) with another value of argument 2 of dict",
+    "a set": "",
+}
+
+
+@pytest.mark.parametrize("what", sorted(ARGUMENTS))
+@in_loop
+async def test_other_arguments_are_noticed_if_they_are_plain(what: str) -> None:
+    store = MemoryStore()
+    async with crashing(store) as app:
+        started = asyncio.ensure_future(call(ref(Script, "s").pay(what), idempotency_key="k"))
+        await settled(lambda: _parts(app), 2)
+        await app._engine.host.committer.settle()  # type: ignore[union-attr]
+    await asyncio.gather(started, return_exceptions=True)
+    close_gates()
+    CODE[0] = "other arguments"
+    async with memory_app(store) as app:
+        if ARGUMENTS[what]:
+            letter = await stopped(app)
+            assert re.search(ARGUMENTS[what], letter.error), letter.error
+            CODE[0] = "as it was"
+            await app.retry(letter.id)
+        gate("g").set()
+        await call(ref(Script, "s").pay(what), idempotency_key="k")
