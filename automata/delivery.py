@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from automata.host import Host
     from automata.types import AutomatonType
 
-_SURVIVED_SECONDS = 1.0  # a method that still waits after this long has not killed the process by itself
+_SURVIVED_SECONDS = 0.1  # what still waits then has not killed the process; any longer, and kills from outside count
 _CLOCK_EVERY = 16  # messages between looks at the clock
 
 

@@ -1,8 +1,9 @@
-"""Work that may have killed the process: after an unclean start it is tried under a mark, and parked after three.
+"""Work that may have killed the process: after an unclean start it is tried under a mark, and parked in the end.
 
 A message whose method crashes the interpreter or never returns would otherwise kill host after host. What an earlier
 life has left is delivered in batches, each behind a durable mark that says which messages are being tried. If the
-process dies under a mark, the next life tries that batch's messages one by one, each alone. A message that was parked
+process dies under a mark, the next life tries that batch's messages one by one, each alone, and one that was alone at
+three deaths is parked: innocent ones share a batch with it, or with kills from outside. A message that was parked
 keeps its row, and so its number, until a step consumes it: it is tried the same way.
 """
 
@@ -77,7 +78,7 @@ class Quarantine:
         end = lsn if suspect else lsn + BATCH_LSNS - 1
         if lsn < self._first <= end:
             end = self._first - 1
-        tries = self._tries + 1 if suspect else 1
+        tries = self._tries + 1 if suspect else 0  # only what was alone can be told to be guilty
         self._set(_mark.pack(lsn, end, tries), lambda: self._marked((lsn, end), suspect, marked))
 
     def begin(self, message: Message) -> None:

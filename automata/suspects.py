@@ -17,8 +17,8 @@ from darq.committer import Committer
 from darq.log import Log
 
 DEATHS_MAX = 3
-_SURVIVED_SECONDS = 0.25  # what still runs after so long has not killed the process
-_LOOK_SECONDS = 0.01  # between looks at whether anything still runs
+_SURVIVED_SECONDS = 0.02  # what still runs then has not killed the process; any longer, and kills from outside count
+_LOOK_SECONDS = 0.005  # between looks at whether anything still runs
 
 
 class Runner(Protocol):
