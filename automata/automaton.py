@@ -19,6 +19,7 @@ from automata.class_body import (
     declared_default,
     field_annotations,
     function_frame,
+    install,
     invocable_methods,
     is_collection,
     local_names,
@@ -27,8 +28,7 @@ from automata.class_body import (
     undeclared,
 )
 from automata.declaration_fault import fault
-from automata.errors import DeclarationError, InvalidArgument, StateError
-from automata.reference import ObjectRef
+from automata.errors import DeclarationError, InvalidArgument
 from automata.refs import ref_class
 from automata.state import STATE
 from automata.type_options import GivenOptions, check_names, type_options
@@ -192,13 +192,4 @@ def _install(cls: type, made: VolatileType) -> None:
             value = field.accept(value)
         values[name] = value
 
-    def delete_attribute(self: object, name: str) -> None:
-        raise StateError(f"{made.name}.{name} cannot be deleted: assign another value")
-
-    def own_ref(self: Any) -> ObjectRef:
-        return made.ref_class(made.name, self.key, getattr(self, "_automaton_app", None))
-
-    cls.__setattr__ = set_attribute  # type: ignore[method-assign, assignment]
-    cls.__delattr__ = delete_attribute  # type: ignore[method-assign, assignment]
-    cls.__automaton__ = made  # type: ignore[attr-defined]
-    cls.__automaton_ref__ = own_ref  # type: ignore[attr-defined]
+    install(cls, made, set_attribute)

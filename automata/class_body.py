@@ -5,17 +5,21 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, ClassVar, Final, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Final, get_origin
 
 from automata.declaration_fault import fault
 from automata.errors import DeclarationError, StateError
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Method
+from automata.reference import ObjectRef
 from automata.set import Set
 from darq.limits import Limits
+
+if TYPE_CHECKING:
+    from automata.types import AutomatonType
 
 COLLECTIONS = (List, Map, Set)
 MISSING = object()
@@ -146,3 +150,18 @@ def type_hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> di
     except NameError as error:
         error_here = fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
         raise UnresolvedName(*error_here.args) from None
+
+
+def install(cls: type, made: AutomatonType, set_attribute: Callable[[Any, str, object], None]) -> None:
+    """Make the class that of its definition: what assigning does, and what its instances are called by."""
+
+    def delete_attribute(self: object, name: str) -> None:
+        raise StateError(f"{made.name}.{name} cannot be deleted: assign another value")
+
+    def own_ref(self: Any) -> ObjectRef:
+        return made.ref_class(made.name, self.key)
+
+    cls.__setattr__ = set_attribute  # type: ignore[assignment]
+    cls.__delattr__ = delete_attribute  # type: ignore[method-assign, assignment]
+    cls.__automaton__ = made  # type: ignore[attr-defined]
+    cls.__automaton_ref__ = own_ref  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from automata.class_body import (
     declared_default,
     field_annotations,
     function_frame,
+    install,
     invocable_methods,
     is_collection,
     local_names,
@@ -28,12 +29,11 @@ from automata.class_body import (
 )
 from automata.collection import Collection, CollectionField
 from automata.declaration_fault import fault
-from automata.errors import DeclarationError, InvalidArgument, StateError
+from automata.errors import DeclarationError, InvalidArgument
 from automata.fields import Field, MutableField, PickledField, ValueField, state_of
 from automata.list import List
 from automata.map import Map
 from automata.methods import READONLY, Readonly
-from automata.reference import ObjectRef
 from automata.refs import ref_class
 from automata.state import STATE, WRITE
 from automata.type_options import GivenOptions, check_names, type_options
@@ -140,16 +140,7 @@ def _install(cls: type, made: AutomatonType) -> None:
             state.check_writable(f"{made.name}.{name}")
         field.assign(state, value)
 
-    def delete_attribute(self: object, name: str) -> None:
-        raise StateError(f"{made.name}.{name} cannot be deleted: assign another value")
-
-    def own_ref(self: Any) -> ObjectRef:
-        return made.ref_class(made.name, self.key, getattr(self, "_automaton_app", None))
-
-    cls.__setattr__ = set_attribute  # type: ignore[method-assign, assignment]
-    cls.__delattr__ = delete_attribute  # type: ignore[method-assign, assignment]
-    cls.__automaton__ = made  # type: ignore[attr-defined]
-    cls.__automaton_ref__ = own_ref  # type: ignore[attr-defined]
+    install(cls, made, set_attribute)
 
 
 def _resolve(
