@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from automata.calls import Call
-from automata.errors import InvalidArgument
+from automata.errors import InvalidArgument, StateError
 from automata.journal import ANYTHING
 from automata.methods import Packed
 from automata.open_invocations import OpenInvocations
@@ -46,6 +46,11 @@ class Keyed:
         if name in self._running:
             fingerprint, reply = self._running[name]
             _check(request, fingerprint)
+            if work.caller is not None and self._opened.waits_within(work.caller.address, partition, request.key):
+                raise StateError(
+                    f"{work.entity.address} {work.method.name} would wait for itself: it runs under the idempotency "
+                    f"key {request.key.decode()!r}, and what it awaits calls it under that again. Take another key"
+                )
             return reply
         log = self._log
         recorded = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group)

@@ -68,6 +68,16 @@ class OpenInvocations:
         """The unfinished method that was called from there."""
         return self._callees.get(caller)
 
+    def waits_within(self, caller: Address, partition: bytes, request: bytes) -> bool:
+        """Whether the method that awaits there, or one that waits for it, runs under this key itself."""
+        journal = self._journals.get(caller[0])
+        while journal is not None:
+            row = journal.row
+            if (row.partition, row.request) == (partition, request):
+                return True
+            journal = self._journals.get(row.caller[0]) if row.caller is not None else None
+        return False
+
     def caller(self, address: Address) -> JournalCaller:
         """A place where an answer goes."""
         return JournalCaller(self, address)

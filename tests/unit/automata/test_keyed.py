@@ -9,7 +9,7 @@ import pytest
 
 from automata import Ref, call, object_type, readonly, ref
 from automata.app import App
-from automata.errors import CallTimeout, InvalidArgument, OutcomeUnknown
+from automata.errors import CallTimeout, InvalidArgument, OutcomeUnknown, StateError
 from automata.host import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
@@ -56,6 +56,12 @@ class Shop:
 
     async def order(self, other: Ref[Shop], key: str) -> int:
         return await call(other.buy(1), idempotency_key=key)
+
+    async def loop(self, other: Ref[Shop]) -> str:
+        try:
+            return await call(other.loop(ref(self)), idempotency_key="k")
+        except StateError as error:
+            return str(error)
 
     async def many(self, items: list[int]) -> dict[str, list[int]]:
         self.n += sum(items)
@@ -308,3 +314,10 @@ async def test_a_failure_that_cannot_be_recorded_is_told_to_nobody() -> None:
     with pytest.raises(OutcomeUnknown):
         await refused
     await app.__aexit__(None, None, None)
+
+
+@in_app
+async def test_a_method_that_would_wait_for_itself_is_told_so(app: App) -> None:
+    async with asyncio.timeout(5):
+        assert "would wait for itself" in await call(A.loop(A), idempotency_key="k")
+        assert "would wait for itself" in await call(B.loop(ref(Shop, "c")), idempotency_key="k")
