@@ -59,7 +59,7 @@ class Compiler:
         if hasattr(annotation, "__supertype__"):
             return self._compile(annotation.__supertype__, constrained)
         if hasattr(annotation, "__value__") and not isinstance(annotation, type):
-            return self._compile(annotation.__value__, constrained)
+            return self._compile(_aliased(annotation), constrained)
         if isinstance(annotation, str | ForwardRef | TypeVar):
             raise DeclarationError(f"the annotation {annotation!r} cannot be resolved")
         origin = get_origin(annotation)
@@ -217,6 +217,16 @@ def _stripped(field: FieldInfo) -> Any:
     for mark in marks:
         annotation = Annotated[annotation, mark]
     return annotation
+
+
+def _aliased(annotation: Any) -> Any:
+    """What a `type X = ...` stands for; of `X[...]` with its parameters replaced (numpy's NDArray is one)."""
+    value, alias = annotation.__value__, get_origin(annotation)
+    parameters = getattr(value, "__parameters__", ())
+    if alias is None or not parameters:
+        return value
+    arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=True))
+    return value[tuple(arguments[parameter] for parameter in parameters)]
 
 
 def _hints(cls: type) -> dict[str, Any]:
