@@ -68,7 +68,7 @@ class LetterBox:
     def _find(self, key: bytes, letter_id: str) -> Parked:
         parked = self._parking.find(key)
         if parked is None:
-            raise StateError(f"there is no dead letter {letter_id!r}: it was retried or discarded before")
+            raise StateError(f"there is no dead letter {letter_id!r}: it never was there, or was retried or discarded")
         return parked
 
 

@@ -217,6 +217,8 @@ class Stage:
                 entity.state.unload()
         if step.sends is not None:
             sends = len(step.sends)
+        if not log.group.steps:
+            log.stamp()
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
         if step.records is not None:
             step.note = (*step.note, len(step.records))

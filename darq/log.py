@@ -119,8 +119,7 @@ class Log:
         """Raise StorageFull, before a step runs, while free space is below the reserve, or what poisoned the store."""
         if self.gate.failure is not None:
             raise self.gate.failure
-        now = self.clock()
-        self.opened_ms = int(now * 1000)
+        now = self.stamp()
         if abs(now - self._free_checked) >= self.limits.free_check_seconds:
             self._free_checked = now
             self._full = self.store.free_bytes() < self.limits.free_bytes_reserve
@@ -128,6 +127,12 @@ class Log:
         if self._full:
             reserve = self.limits.free_bytes_reserve >> 20
             raise StorageFull(f"less than {reserve} MiB are free where the store lives: make room, then call again")
+
+    def stamp(self) -> float:
+        """Note when the first step of the open group ran, for the history. Returns the time."""
+        now = self.clock()
+        self.opened_ms = int(now * 1000)
+        return now
 
     def commit(self, step: Step, size: int | None = None) -> int:
         """Stage a step in the open group and return the group's number; its effects are visible in the store at once.

@@ -10,9 +10,12 @@ from darq.limits import Limits
 from darq.rocks import RocksStore
 
 
-def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> App:  # noqa: A001 - the API's name
+def open(  # noqa: A001 - the API's name
+    path: str | os.PathLike[str], *, limits: Limits | None = None, options: Options | None = None
+) -> App:
     """An app over the store in the folder `path`, which is made if it is not there.
 
     Use it as `async with ssms.open(path) as app:` or, from synchronous code, `with ssms.open(path) as app:`.
+    limits: bounds of the store (`darq.Limits`); options: how the engine runs (`ssms.Options`).
     """
-    return App(lambda: RocksStore(path), limits or Limits(), Options())
+    return App(lambda: RocksStore(path), limits or Limits(), options or Options())

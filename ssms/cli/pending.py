@@ -32,7 +32,7 @@ class Unfinished:
 
     def __str__(self) -> str:
         state = "waits for a person (ssms dead)" if self.waits_for_person else "goes on while the store is open"
-        return f"method {self.method} ({self.number}): {self.parts} parts are done; it {state}{_because(self.error)}"
+        return f"method {self.method} ({self.number}): {self.parts} {'part is' if self.parts == 1 else 'parts are'} done; it {state}{_because(self.error)}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import msgspec
 from darq import RocksStore, keys
 from darq.codec import Head
 from darq.errors import StoreDamaged
+from darq.recovery import recover
 from darq.store import Store
 
 _TRIES = 6
@@ -47,10 +48,16 @@ def reading(folder: Path) -> Iterator[Reader]:
     """
     store = _open(folder)
     try:
-        data = store.get(keys.HEAD)
-        yield Reader(store, Head() if data is None else Head.decode(data), holder_of(folder))
+        holder = holder_of(folder)
+        yield Reader(store, recover(store) if holder is None else _head(store), holder)
     finally:
         store.close()
+
+
+def _head(store: Store) -> Head:
+    """The head of a store that its holder goes on changing: what is acknowledged meanwhile may not be seen here yet."""
+    data = store.get(keys.HEAD)
+    return Head() if data is None else Head.decode(data)
 
 
 def rows_of(store: Store, begin: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
