@@ -115,12 +115,13 @@ async def test_an_automaton_whose_delete_was_refused_keeps_its_state_through_che
 # migrating objects
 
 
-def define(number: int) -> Any:
-    def keep(self: Any, old: Any, version: int) -> None:
-        self.migrations += 1
+def count(self: Any, old: Any, version: int) -> None:
+    self.migrations += 1
 
+
+def define(number: int, migrate: Any = count) -> Any:
     @object_type(
-        version=number, migrate=keep if number > 1 else None, strict_order=True, retry=Retry(tries=1), name="Book"
+        version=number, migrate=migrate if number > 1 else None, strict_order=True, retry=Retry(tries=1), name="Book"
     )
     class Book:
         key: str
@@ -190,3 +191,30 @@ async def test_a_message_whose_object_cannot_be_migrated_for_want_of_space_is_no
 
 async def _waiting(store: MemoryStore) -> int:
     return len(store.scan(keys.INBOX, keys.after(keys.INBOX), keys.ALL))
+
+
+@in_loop
+async def test_a_migrate_function_that_raises_what_a_refusal_raises_is_a_failed_try() -> None:
+    store, book = MemoryStore(), define(1)
+    async with memory_app(store):
+        await ref(book, "b").add("first")
+
+    def raise_full(self: Any, old: Any, version: int) -> None:
+        raise StorageFull("another store is full")
+
+    book = define(2, raise_full)
+    async with memory_app(store) as app:
+        await ref(Sender, "s").send_to("b")
+        await settled(lambda: _dead(app), ["StorageFull: another store is full"])
+
+
+async def _dead(app: App) -> list[str]:
+    return [letter.error for letter in await listed(app.dead_letters())]
+
+
+@object_type
+class Sender:
+    key: str
+
+    async def send_to(self, book: str) -> None:
+        send(ref("Book", book).add("sent"))
