@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automata.context import CURRENT, delete
@@ -86,7 +87,7 @@ class Host:
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.entities.outdated = Migration(self, self.stage, log).bring_up
-        self.order = Order(log, self.invoke_now)
+        self.order = Order(log)
         self.tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
@@ -139,13 +140,11 @@ class Host:
         entity = self.entity(call.ref.type_name, call.ref.key)
         self.check_size(call, packed)
         request = self.keyed.request(call, packed)
+        work = Work(entity, call.method, packed, None, request, False, caller)
         if self.log.inbox.waiting and self.order.early(entity, sent_lsn):
-            return self._invoke_late(
-                LateCall(
-                    Work(entity, call.method, packed, None, request, False, caller), sent_lsn, self.loop.create_future()
-                )
-            )
-        return self.invoke_now(Work(entity, call.method, packed, None, request, False, caller))
+            make = partial(self.invoke_now, work)
+            return self._invoke_late(LateCall(entity, call.method.name, sent_lsn, make, self.loop.create_future()))
+        return self.invoke_now(work)
 
     def invoke_now(self, work: Work) -> Reply:
         """Run now what can run now; else queue it and give a future."""
@@ -282,6 +281,12 @@ class Host:
     def overtakes(self, entity: Entity, sender: Entity) -> bool:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
         return bool(self.log.inbox.waiting) and self.order.early(entity, sender.sent_lsn)
+
+    def handed_over(self, entity: Entity, sender: Entity) -> Reply:
+        """Wait until what `sender` has sent to the object was handed over."""
+        made = partial(Outcome, None, None, 0)
+        late = LateCall(entity, "a transaction", sender.sent_lsn, made, self.loop.create_future())
+        return self._invoke_late(late)
 
     def hand_over(self) -> None:
         """Deliver messages that wait."""

@@ -13,26 +13,27 @@ from dataclasses import dataclass
 
 from automata.entity import Entity
 from automata.waiting import answer_with
-from automata.work import Outcome, Refusal, Reply, Work
+from automata.work import Outcome, Refusal, Reply
 from darq.errors import StoreClosed
 from darq.log import Log
 
 
 @dataclass(frozen=True, slots=True)
 class LateCall:
-    """A call that waits for messages sent before it."""
+    """What uses an object, and waits for messages sent to it before. name: for people; make: does it then."""
 
-    work: Work
+    entity: Entity
+    name: str
     sent_lsn: int
+    make: Callable[[], Reply]
     reply: asyncio.Future[Outcome]
 
 
 class Order:
-    """The calls of one host that wait behind messages. invoke: makes a call whose turn has come."""
+    """The calls of one host that wait behind messages."""
 
-    def __init__(self, log: Log, invoke: Callable[[Work], Reply]) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._invoke = invoke
         self._late: deque[LateCall] = deque()
         log.inbox.watch()
 
@@ -50,7 +51,7 @@ class Order:
 
     def wait(self, call: LateCall) -> asyncio.Future[Outcome]:
         """Make the call when the messages before it were handed over."""
-        call.work.entity.pins += 1
+        call.entity.pins += 1
         self._late.append(call)
         return call.reply
 
@@ -58,7 +59,7 @@ class Order:
         """Messages were handed over: make the calls that waited for them, in order."""
         for _ in range(len(self._late)):
             call = self._late.popleft()
-            if self.early(call.work.entity, call.sent_lsn):
+            if self.early(call.entity, call.sent_lsn):
                 self._late.append(call)
             else:
                 self._make(call)
@@ -67,17 +68,15 @@ class Order:
         """The app closes: calls that still wait are not made."""
         while self._late:
             call = self._late.popleft()
-            closed = StoreClosed(
-                f"{call.work.entity.address} {call.work.method.name} did not run: the app was closed before"
-            )
+            closed = StoreClosed(f"{call.entity.address} {call.name} did not run: the app was closed before")
             answer_with(call.reply, Refusal(closed))
 
     def __bool__(self) -> bool:
         return bool(self._late)
 
     def _make(self, call: LateCall) -> None:
-        call.work.entity.pins -= 1
+        call.entity.pins -= 1
         try:
-            answer_with(call.reply, self._invoke(call.work))
+            answer_with(call.reply, call.make())
         except Exception as error:  # noqa: BLE001 - a refusal is the call's outcome
             answer_with(call.reply, Outcome(None, error, 0))

@@ -65,7 +65,10 @@ class Stage:
         self._committer = committer
         self._opened = opened
         self._keyed = keyed
-        self._small_step_bytes = min(log.limits.value_bytes_max, log.limits.step_bytes_max)
+        limits = log.limits
+        self._small_step_bytes = min(limits.value_bytes_max, limits.step_bytes_max)
+        # texts are counted by characters, each of which may take four bytes
+        self._surely_small_bytes = min(self._small_step_bytes, limits.message_bytes_max) // 8
 
     def commit(self, turn: Turn, outcome: Outcome) -> None:
         """Make one step of what a method has done since it began, or since its last commit point, and end it."""
@@ -121,6 +124,9 @@ class Stage:
             overlay = changes.overlay
             step = Step(changes.entity.partition, changes.entity.prefix, overlay)
             steps.append((changes, step, self._add_changes(changes, step)))
+        for changes, step, _ in steps:
+            if changes.state.written_bytes + changes.sent_bytes > self._surely_small_bytes:
+                step.check(self._log.limits)  # by the byte, before any of them is staged
         for changes, step, header in steps:
             self._commit_changes(changes, step, header)
         if caller is not None:

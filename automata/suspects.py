@@ -18,6 +18,7 @@ from darq.log import Log
 
 DEATHS_MAX = 3
 _SURVIVED_SECONDS = 0.02  # what still runs then has not killed the process; any longer, and kills from outside count
+_SURVIVED_ALONE_SECONDS = 0.25  # as well, for the code and the effects of one that is tried alone
 _LOOK_SECONDS = 0.005  # between looks at whether anything still runs
 
 
@@ -72,15 +73,20 @@ class Suspects:
     def _resume_marked(self, journals: list[Journal]) -> None:
         for journal in journals:
             self._resume(journal)
-        self._look(journals, self._host.loop.time() + _SURVIVED_SECONDS)
+        seconds = _SURVIVED_SECONDS if len(journals) > 1 else _SURVIVED_ALONE_SECONDS
+        self._look(journals, self._host.loop.time() + seconds)
 
     def _look(self, journals: list[Journal], until: float) -> None:
-        """They have survived when nothing runs any more, so that each has ended or waits, or after a while."""
-        loop = self._host.loop
+        """They have survived when nothing runs any more, so that each has ended or waits, or after a while.
+
+        Of one alone, whatever others do tells nothing: it has survived when it waits for them.
+        """
+        loop, tasks = self._host.loop, self._host.tasks
         if self._stopped or self._host.log.gate.failure is not None:
             return
         left = until - loop.time()
-        if left > 0 and not self._host.tasks.quiet:
+        runs = not tasks.quiet if len(journals) > 1 else tasks.runs(journals[0])
+        if left > 0 and runs:
             loop.call_later(min(left, _LOOK_SECONDS), self._look, journals, until)
             return
         for journal in journals:

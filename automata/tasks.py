@@ -82,6 +82,11 @@ class Tasks:
         turns = self._running.values()
         return self.effects.quiet and all(turn.quiet for turn in turns if turn is not None)
 
+    def runs(self, journal: Journal) -> bool:
+        """Whether the code of this method runs, or an effect, which may be its own."""
+        turns = [turn for turn in self._running.values() if turn is not None and turn.journal is journal]
+        return not self.effects.quiet or not all(turn.quiet for turn in turns)
+
     async def stop(self, seconds: float, effect_seconds: float) -> None:
         """Let what runs end within `seconds`, and effects within `effect_seconds`.
 

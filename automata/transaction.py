@@ -107,10 +107,10 @@ class Touched:
     def let_go(self, committed: bool) -> None:
         """The transaction has ended. committed: its changes are in the log now; else they never were."""
         state = self.state
-        if state.base is not None:
-            state.base = None
-            if not committed:
-                state.unload()
+        state.base = None
+        if not committed:
+            state.rollback()
+            state.unload()
         state.written_bytes = state.largest_bytes = 0
         self.entity.pins -= 1
 
@@ -125,18 +125,22 @@ class Transaction:
         self.touched: dict[tuple[str, str], Touched] = {}
         self.body = _Body(self)
         self._held = held
-        self._conflict: Conflict | None = None
+        self._undone: BaseException | None = None
 
     def run(self, body: Callable[[], Coroutine[Any, Any, object]]) -> object:
-        """Run the body to its end. Raises what it raises, and Conflict, also if its code has swallowed that."""
+        """Run the body to its end. Raises what it raises, and what undoes it, also if its code has swallowed that."""
         token = CURRENT.set(self.body)
         try:
             return _to_end(body(), "a transaction")
         finally:
             self.body.closed = True
             CURRENT.reset(token)
-            if self._conflict is not None:
-                raise self._conflict
+            if self._undone is not None:
+                raise self._undone
+
+    def undo(self, why: BaseException) -> None:
+        """All of it is undone, whatever its code does now: the first reason counts."""
+        self._undone = self._undone or why
 
     def end(self, committed: bool) -> None:
         """Let go of all objects. committed: it has happened; else nothing of it has."""
@@ -156,12 +160,12 @@ class Transaction:
         entity = self.host.entity(call.ref.type_name, call.ref.key)
         if entity.made.volatile:
             raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
-        if self._conflict is not None:
-            raise self._conflict
+        if self._undone is not None:
+            raise self._undone
         try:
             touched = self._touch(entity, call.method)
         except Conflict as conflict:
-            self._conflict = conflict
+            self.undo(conflict)
             raise
         return self._invoke(touched, call.method, packed)
 
@@ -185,7 +189,9 @@ class Transaction:
         try:
             result = method.take_result(_to_end(method.fn(touched.instance, *method.unpack(packed)), turn.name))
             turn.keep()
-        except Exception as error:  # noqa: BLE001 - the caller gets it by value, as from any call
+        except (Conflict, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the caller gets it by value, as from any call
             touched.state.rollback()
             return Outcome(None, ordinary(error, turn.name), 0).take()
         finally:
@@ -212,11 +218,15 @@ class _InBody(Turn):
         return [outcome.take() for outcome in outcomes]
 
     def suspend(self, point: Point) -> Generator[Any, Any, Any]:
-        """A transaction within a transaction is part of it; nothing else can be awaited."""
+        """A transaction within a transaction is part of it, and its errors undo all of it; nothing else is awaited."""
         if not isinstance(point, Inner):
             raise StateError(f"a transaction must not await {point.kind}(): it may run more than once. Do it outside")
         yield from self._before_calling()
-        return _to_end(point.body(), "a transaction")
+        try:
+            return _to_end(point.body(), "a transaction")
+        except Exception as error:
+            self.transaction.undo(error)
+            raise
 
     def keep(self) -> None:
         """Let whom it calls see what was changed so far."""

@@ -24,7 +24,7 @@ from automata.methods import Kind
 from automata.stage import Stage
 from automata.transaction import Conflict, Objects, Transaction
 from automata.values.classes import class_name
-from automata.work import Caller, Outcome, Refusal, Reply
+from automata.work import Caller, Outcome, Refusal, Reply, ordinary
 from darq.log import Log
 
 CONFLICTS_MAX = 16
@@ -55,8 +55,8 @@ class Holder(Objects, Protocol):
     def admit(self) -> None:
         """Raise what keeps steps from running now."""
 
-    def hand_over(self) -> None:
-        """Deliver messages that wait."""
+    def handed_over(self, entity: Entity, sender: Entity) -> Reply:
+        """Wait until what `sender` has sent to the object was handed over."""
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run in a task that ends when the app closes."""
@@ -91,8 +91,10 @@ class Transactions:
             outcome = Outcome(ANYTHING.take(run.run(body)), None, 0)
             outcome.group = max(run.group, self._stage.commit_together(run, caller, outcome))
             committed = True
-        except Exception as error:  # noqa: BLE001 - whatever the body raises is its outcome
-            outcome = Outcome(None, error, run.group)
+        except (Conflict, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the body raises is its outcome
+            outcome = Outcome(None, ordinary(error, "a transaction"), run.group)
             if caller is not None:
                 caller.answer(outcome, ANYTHING)
         finally:
@@ -104,8 +106,10 @@ class Transactions:
         try:
             while len(needed) < CONFLICTS_MAX:
                 if conflict.behind_message:
-                    self._host.hand_over()
-                    await asyncio.sleep(0)
+                    waiting = self._host.handed_over(conflict.entity, sender)
+                    outcome = waiting if isinstance(waiting, Outcome) else await waiting
+                    if outcome.refused:
+                        return outcome
                 else:
                     _need(conflict.entity, needed)
                 held: list[Entity] = []

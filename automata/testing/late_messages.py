@@ -65,7 +65,7 @@ class _OrderOfAll(Order):
     """As the engine's own, which looks at the first message alone: here a later one may stand before it, or none."""
 
     def __init__(self, engine: Engine, late: LateMessages) -> None:
-        super().__init__(engine.log, engine.host.invoke_now)
+        super().__init__(engine.log)
         self._ready = engine.log.inbox.ready
         self._late_messages = late
 

@@ -32,7 +32,8 @@ class Unfinished:
 
     def __str__(self) -> str:
         state = "waits for a person (ssms dead)" if self.waits_for_person else "goes on while the store is open"
-        return f"method {self.method} ({self.number}): {self.parts} {'part is' if self.parts == 1 else 'parts are'} done; it {state}{_because(self.error)}"
+        done = "1 part is" if self.parts == 1 else f"{self.parts} parts are"
+        return f"method {self.method} ({self.number}): {done} done; it {state}{_because(self.error)}"
 
 
 @dataclass(frozen=True)

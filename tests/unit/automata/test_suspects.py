@@ -32,7 +32,7 @@ class Life:
         self._killers = killers
         self._batch: list[int] = []
         log = SimpleNamespace(gate=FakeGate(), touch=self._written)
-        nothing = SimpleNamespace(touch=lambda: None, changed=lambda journal: None, quiet=True)
+        nothing = SimpleNamespace(touch=lambda: None, changed=lambda journal: None, quiet=True, runs=lambda j: False)
         host: Any = SimpleNamespace(
             loop=asyncio.get_running_loop(), log=log, committer=nothing, open_invocations=nothing, tasks=nothing
         )

@@ -12,6 +12,7 @@ from automata import Ref, call, effect, gather, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
 from automata.host import Options
+from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
 
@@ -65,6 +66,13 @@ class Purse:
     async def wait(self, gate: str) -> None:
         await GATES[gate].wait()
 
+    async def note(self, text: str) -> None:
+        self.cents += len(text)
+
+    async def leave(self, how: str) -> None:
+        self.cents = 666
+        raise {"exit": SystemExit, "cancel": asyncio.CancelledError, "interrupted": GeneratorExit}[how](how)
+
     async def tell(self, other: Ref[Purse]) -> None:
         send(other.deposit(5))
 
@@ -108,10 +116,39 @@ class Broker:
         await ref(Purse, "gated").wait(gate)
         return self.moves
 
+    async def leave(self, a: Ref[Purse], how: str) -> None:
+        await transaction(a.leave, how)
+
     async def send_many(self, target: Ref[Purse], count: int) -> int:
         for _ in range(count):
             send(target.deposit(1))
         return await transaction(target.deposit, 1000)
+
+    async def send_large(self, a: Ref[Purse], b: Ref[Purse], size: int) -> str:
+        async def body() -> None:
+            await a.deposit(100)
+            await b.deposit(-100)
+            send(a.note("x" * size))
+
+        try:
+            await transaction(body)
+        except InvalidArgument as error:
+            return str(error)
+        return "sent"
+
+    async def inner_fails(self, a: Ref[Purse], b: Ref[Purse]) -> None:
+        async def inner() -> None:
+            await a.deposit(100)
+            raise LookupError("inner")
+
+        async def outer() -> None:
+            await b.deposit(1)
+            try:
+                await transaction(inner)
+            except LookupError:
+                await b.deposit(2)
+
+        await transaction(outer)
 
     @readonly
     async def look(self, a: Ref[Purse]) -> int:
@@ -360,8 +397,47 @@ async def _hold(purse: Any, gate: str) -> None:
     await purse.hold(gate)
 
 
-async def _run(invocation: Any) -> None:
-    await invocation
+async def _run(invocation: Any) -> Any:
+    return await invocation
+
+
+@in_app
+async def test_a_message_that_is_too_large_by_a_byte_undoes_all_of_it(app: App) -> None:
+    limit = Limits().message_bytes_max
+    for size in (limit - 1, limit - 10):
+        assert "4194304" in await BANK.send_large(A, B, size)
+        assert await both() == (0, 0)
+    assert await BANK.send_large(A, B, limit - 200) == "sent"
+
+
+@in_app
+async def test_an_inner_transaction_that_fails_undoes_the_outer_one_too(app: App) -> None:
+    with pytest.raises(LookupError):
+        await BANK.inner_fails(A, B)
+    assert await both() == (0, 0)
+
+
+@pytest.mark.parametrize("how", ["exit", "cancel", "interrupted"])
+@in_app
+async def test_whatever_is_raised_leaves_nothing_behind(app: App, how: str) -> None:
+    with pytest.raises(RuntimeError, match="leave raised"):
+        await BANK.leave(A, how)
+    assert await A.deposit(1) == 1
+
+
+@in_loop
+async def test_it_waits_behind_messages_that_cannot_be_delivered_yet_without_spinning() -> None:
+    async with memory_app(limits=Limits(deliveries_running_max=1)):
+        GATES["g"] = asyncio.Event()
+        await send(B.hold("g"))
+        await settled(B.get, 0)
+        sent = asyncio.create_task(_run(BANK.send_many(A, 3)))
+        turns = 0
+        while not sent.done() and turns < 2000:
+            turns += 1
+            await asyncio.sleep(0)
+        GATES["g"].set()
+        assert await sent == 1003
 
 
 @in_app
