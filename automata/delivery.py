@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from automata import full_disk
 from automata.absent_types import AbsentTypes
 from automata.alarms import Alarms
 from automata.envelope import Envelope, decode_payload
@@ -20,7 +21,7 @@ from automata.quarantine import TRIES_MAX, Quarantine
 from automata.retries import Retries
 from automata.strict_order import StrictOrder
 from automata.unresolved import UNRESOLVED_PAUSE_SECONDS, Unresolved
-from automata.work import Outcome, Reply, Work
+from automata.work import Outcome, Refusal, Reply, Work
 from darq.codec import Cause, Parked
 from darq.errors import InvalidStep
 from darq.step import Message
@@ -242,6 +243,9 @@ class Delivery:
         try:
             entity = self._host.entities.get(made, key)
         except Exception as error:  # noqa: BLE001 - its migration has failed, which is a failed try of the message
+            if full_disk.refused(error, self._log):
+                self._retries.put_back(envelope)
+                return Refusal(error)
             self._retries.failed_try(envelope, made.options.retry, error)
             return Outcome(None, error, 0)
         return self._host.start(Work(entity, envelope.method, envelope.packed, envelope, one_way=True))

@@ -342,9 +342,17 @@ class Host:
 
     def _erase(self, work: Work) -> Outcome:
         state = work.entity.state
-        if isinstance(state, VolatileState):
-            state.give_up()
-        return self.perform(work.entity, _ERASE, (), work)
+        if not isinstance(state, VolatileState):
+            return self.perform(work.entity, _ERASE, (), work)
+        erased = False
+        state.give_up()
+        try:
+            outcome = self.perform(work.entity, _ERASE, (), work)
+            erased = outcome.error is None
+        finally:
+            if not erased:  # it may have been refused before its step began, so that no rollback has done this
+                state.unload()
+        return outcome
 
     def _read_for_message(self, work: Work) -> Reply:
         """A message to a readonly method: its result is dropped, and an empty step consumes it."""

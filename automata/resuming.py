@@ -170,7 +170,9 @@ class Resuming:
     def _again_in(self, seconds: float, journal: Journal) -> None:
         if journal.number not in self._resumed:
             self._strict.keep(journal.row.partition, journal.number)
+        self._later(seconds, journal)
 
+    def _later(self, seconds: float, journal: Journal) -> None:
         def again() -> None:
             if not self._stopped and not journal.ended and self._log.gate.failure is None:
                 self._resume(journal)
@@ -188,6 +190,9 @@ class Resuming:
             self._load(journal)
             work = self._work(journal)
         except Exception as error:  # noqa: BLE001 - its type, its method or its object is not usable: a person decides
+            if full_disk.refused(error, self._log):  # whatever its line waits for, that has not changed
+                self._later(full_disk.PAUSE_SECONDS, journal)
+                return None
             self._park(journal, Trouble.UNDEFINED, failure.text_of(error))
             self._look_later(address_of(row.partition)[0])
             return None

@@ -239,6 +239,8 @@ class Tasks:
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
         try:
+            if entity.made.volatile:  # its snapshot is loaded only now, and has what was recorded since the call
+                turn.group = max(turn.group, entity.group)
             state.begin(READ)
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
             state.flush()

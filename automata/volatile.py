@@ -215,8 +215,15 @@ class VolatileState(ObjectState):
             self.applying = False
             CURRENT.reset(token)
 
+    def unload(self) -> None:
+        """What is in memory is not what is in the log: rebuild it before the next method."""
+        self._loaded = False
+
     def give_up(self) -> None:
-        """The automaton is about to be deleted: its state need not be rebuilt, which may be impossible."""
+        """The automaton is about to be deleted: its state need not be rebuilt, which may be impossible.
+
+        If it is not deleted then, `unload` has to follow: what is in memory now is empty.
+        """
         if not self._loaded:
             self._fault = ""
             self._start_anew()
