@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automata import full_disk
 from automata.calls import Call
 from automata.context import CURRENT
 from automata.digests import digest_of, digest_of_argument
@@ -20,7 +21,8 @@ from automata.errors import InvalidArgument
 from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
 from automata.values.classes import class_name
-from automata.work import Caller, Outcome, Reply, ordinary
+from automata.work import Caller, Outcome, Refusal, Reply, ordinary
+from darq.log import Log
 
 if TYPE_CHECKING:
     from automata.entity import Entity
@@ -32,6 +34,7 @@ class Outside(Protocol):
 
     loop: asyncio.AbstractEventLoop
     clock: Callable[[], float]
+    log: Log
 
     def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None) -> Reply:
         """Make a call from a method, behind what its object has sent up to `sent_lsn`."""
@@ -132,7 +135,7 @@ class Calls:
         try:
             reply = host.invoke_inside(call, self._packed[index], turn.entity.sent_lsn, caller)
         except Exception as error:  # noqa: BLE001 - whatever refuses the call, its caller has to know
-            return Outcome(None, error, 0)
+            return Refusal(error) if full_disk.refused(error, host.log) else Outcome(None, error, 0)
         return reply if isinstance(reply, Outcome) else host.follow(reply, call)
 
 

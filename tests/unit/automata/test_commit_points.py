@@ -12,8 +12,10 @@ from automata import object_type, ref
 from automata.calls import Call
 from automata.commit_points import Calls, Effect, Sleep
 from automata.context import CURRENT
-from automata.errors import InvalidArgument, StateError
+from automata.errors import InvalidArgument, StateError, StorageFull
 from automata.work import Outcome
+from darq.log import Log
+from darq.memory import MemoryStore
 from tests.memory_app import in_loop
 
 
@@ -35,6 +37,7 @@ class FakeHost:
         self.waiting: list[tuple[int, asyncio.Future[None]]] = []
         self.refusal: Exception | None = None
         self.kept_soon = False
+        self.log = Log(MemoryStore())
 
     def clock(self) -> float:
         return self.time
@@ -104,6 +107,16 @@ async def test_a_refusal_is_an_outcome() -> None:
     turn.host.refusal = InvalidArgument("too large")
     outcome: Any = calls(invocation()).start(turn, 0, None)
     assert outcome.error is turn.host.refusal
+    assert not outcome.refused
+
+
+@in_loop
+async def test_a_call_that_a_full_disk_refuses_can_be_asked_again() -> None:
+    turn = FakeTurn()
+    turn.host.refusal = StorageFull("no room")
+    assert not calls(invocation()).start(turn, 0, None).refused  # type: ignore[union-attr] - a user's code has raised it
+    turn.host.log.refusing = True
+    assert calls(invocation()).start(turn, 0, None).refused  # type: ignore[union-attr]
 
 
 @in_loop
