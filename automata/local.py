@@ -34,9 +34,16 @@ class LocalRouter:
         self._gate = host.log.gate
         self._posted = Posted(host.log)
         self._unsuspended = 0
-        self._sent_lsn = host.log.under_way_lsn  # by clients of an earlier life
+        self._sent_lsn = 0
         self._posting: set[asyncio.Future[Any]] = set()
         self.closed = False
+
+    def inherit(self) -> None:
+        """Its clients are those of the earlier lives: what they call comes behind all that they have sent in those.
+
+        The clients of an embedded app die with it. New ones do not wait: a killed store may hold seconds of messages.
+        """
+        self._sent_lsn = self._host.log.under_way_lsn
 
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result once what it depends on is durable."""

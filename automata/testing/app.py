@@ -155,6 +155,7 @@ class VirtualApp(App):
             self._door = Door(loop, self.disk, self._settings.faults, lambda work: self._submit(work).result())
         super()._start(loop)
         engine = self._opened()
+        engine.router.inherit()
         LateMessages(engine, self._settings.faults, loop)
         self._door.opened(engine)
 
@@ -228,6 +229,7 @@ class VirtualApp(App):
                 self.disk.crash()
                 self._over = False
                 self._engine = engines.start(self._life(), loop, self._limits, self._options)
+                self._engine.router.inherit()
                 LateMessages(self._engine, self._settings.faults, loop)
             self._door.opened(self._opened())
         except Exception as error:  # noqa: BLE001 - a store that cannot be opened again is what all callers hear

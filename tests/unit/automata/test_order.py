@@ -92,16 +92,29 @@ async def test_after_a_crash_a_call_does_not_overtake_what_its_sender_has_sent_b
 
 @pytest.mark.parametrize("limits", [LATE, LATE_ON_A_SLOW_DISK])
 @in_loop
-async def test_after_a_crash_a_client_does_not_overtake_what_clients_have_sent_before(limits: Limits) -> None:
+async def test_a_client_that_outlives_a_crash_does_not_overtake_what_it_has_sent_before(limits: Limits) -> None:
     store = MemoryStore()
     async with crashing(store, limits):
         for n in range(200):
             sent = send(ref(Box, f"other {n}").note("x"))
         sent = send(ref(Box, "z").note("sent"))
         await sent
-    async with memory_app(store, limits):
+    async with memory_app(store, limits) as app:
+        app.router.inherit()  # type: ignore[attr-defined]
         await ref(Box, "z").note("called")
         assert await ref(Box, "z").all() == ["sent", "called"]
+
+
+@in_loop
+async def test_a_new_client_does_not_wait_for_the_messages_of_an_earlier_life() -> None:
+    store = MemoryStore()
+    async with crashing(store, LATE):
+        for n in range(200):
+            sent = send(ref(Box, f"other {n}").note("x"))
+        await sent
+    async with memory_app(store, LATE) as app:
+        await ref(Box, "z").note("called")
+        assert (await app.stats())["messages_in_memory"] > 0
 
 
 @in_loop
