@@ -288,11 +288,6 @@ class Host:
         late = LateCall(entity, "a transaction", sender.sent_lsn, made, self.loop.create_future())
         return self._invoke_late(late)
 
-    def hand_over(self) -> None:
-        """Deliver messages that wait."""
-        self._run_messages(self.log.limits.group_work_seconds_max)
-        self.committer.touch()
-
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
         if group > self.log.gate.durable:
@@ -379,7 +374,8 @@ class Host:
     def _invoke_late(self, late: LateCall) -> Reply:
         """Hand over the messages before the call; if they are too many for now, the call waits for the rest."""
         waiting = self.order.wait(late)
-        self.hand_over()
+        self._run_messages(self.log.limits.group_work_seconds_max)
+        self.committer.touch()
         return waiting.result() if waiting.done() else waiting
 
     def _run_messages(self, seconds: float) -> bool:
