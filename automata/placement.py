@@ -1,0 +1,12 @@
+"""Where objects live, as one host of several knows it. An embedded host has no placement: everything lives in it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Placement(Protocol):
+    """What a host asks before it runs or sends anything (SSMS §3.3: slots, stubs and guests)."""
+
+    def store_of(self, partition: bytes) -> bytes | None:
+        """The identity of the other store to send to; None if the object lives here."""
