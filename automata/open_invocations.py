@@ -117,6 +117,10 @@ class OpenInvocations:
         journal.saved_parts = len(journal.parts)
         journal.loaded = True
 
+    def is_open(self, partition: bytes, request: bytes) -> bool:
+        """Whether a method with this key is unfinished."""
+        return (partition, request) in self._by_request
+
     def check(self, partition: bytes, request: bytes) -> None:
         """Raise Interrupted for the key of a method that waits for a person: it must not run a second time."""
         journal = self._by_request.get((partition, request))

@@ -35,13 +35,17 @@ MOVED = b"\x60"  # partition -> number of the move, and the store that it has go
 GUEST = b"\x61"  # partition -> number of the move that has brought it here, though its slot is elsewhere
 SLOT = b"\x62"  # slot:u16 -> how far it has come from or to which other store
 ROUTE = b"\x63"  # slot:u16 -> the store that messages to it were sent to last
+LOCAL = b"\x70"  # name -> rows of this one copy of a store, which are never replicated
 
 ALL = 1 << 62  # a limit for scans that take every row
 
 HEAD = META + b"head"
 CLOSED = META + b"closed"  # the number of the group that a clean close wrote, last of its life
+CHAIN = META + b"chain"  # epoch, number and hash of the last replicated group
 SUSPECT = META + b"suspect"  # the re-delivered message that is being tried, and how often it was
 LIFETIME_CURSOR = META + b"lifetimes"  # ms since the epoch: no LIFETIME row lies before
+PROMISED = LOCAL + b"promised"  # the highest epoch that this copy follows: it acknowledges no older one
+COPYING = LOCAL + b"copying"  # the first key that is not copied yet: this copy is not whole
 
 _number = struct.Struct(">Q")
 number: Callable[[int], bytes] = _number.pack
