@@ -15,6 +15,7 @@ from automata.journal import Journal
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
 from automata.moving import Moving
+from automata.moving_slots import MovingSlots
 from automata.options import Options
 from automata.outgoing import Outgoing
 from automata.placement import Placement
@@ -53,6 +54,7 @@ class Doors:
     receiver: Receiver
     sender: Sender
     moving: Moving | None = None
+    slots: MovingSlots | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,11 @@ def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: 
     sender.start()
     reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
     delivery.relay = host.abroad.forward
-    moving = Moving(host, delivery, resuming, placement) if isinstance(placement, Residence) else None
-    return Doors(reception, Receiver(log, host.committer.touch), sender, moving)
+    receiver = Receiver(log, host.committer.touch)
+    if not isinstance(placement, Residence):
+        return Doors(reception, receiver, sender)
+    moving = Moving(host, delivery, resuming, placement)
+    return Doors(reception, receiver, sender, moving, MovingSlots(host, moving))
 
 
 async def stop(engine: Engine) -> None:

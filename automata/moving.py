@@ -74,9 +74,11 @@ class Moving:
         residence = self.residence
         while True:
             stub = residence.stubs.get(partition)
-            away = residence.route_of(partition) if stub is not None else residence.store_of(partition)
-            if away is not None or partition in residence.guests:
-                raise Moved(away or b"")
+            away = residence.route_of(partition)
+            if away is None and stub is None:
+                away = residence.store_of(partition)
+            if away is not None:
+                raise Moved(away)
             if (residence.own if stub is None else stub.store) == target and not (stub and stub.returning):
                 break
             if stub is None:

@@ -10,7 +10,7 @@ Moves begin and end at the store of the slot, which is also the way of all messa
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -110,6 +110,14 @@ class Residence:
     def write_slot(self, step: Step, slot: int, move: SlotMove) -> None:
         """Let `step` say how far a slot has come."""
         step.set_row(keys.SLOT + slot.to_bytes(2, "big"), move.encode())
+
+    def note_slot(self, slot: int, move: SlotMove) -> None:
+        """A step that has written it is in the log."""
+        self.slots[slot] = move
+
+    def in_slots(self, slots: Collection[int], partitions: Iterable[bytes]) -> list[bytes]:
+        """Those of the objects that are in one of the slots."""
+        return [partition for partition in partitions if self.slot_of(partition) in slots]
 
     def note_stub(self, partition: bytes, stub: Stub | None) -> None:
         """A step that has written it is in the log."""
