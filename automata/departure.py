@@ -47,23 +47,28 @@ class Departure:
         state = log.scan(keys.partition_key(keys.STATE, partition), (b"", b"\xff"), 1)
         return bool(state or log.rows(keys.partition_key(keys.REQUEST, partition)))
 
-    def take(self, step: Step, entity: Entity | None) -> Bundle:
-        """Let `step` drop all that its object has here. entity: the object, held, if it is in memory."""
-        partition = step.partition
-        return Bundle(
+    def take(self, step: Step, entity: Entity | None) -> tuple[Bundle, list[Journal]]:
+        """Let `step` drop all that its object has here. entity: the object, held, if it is in memory.
+
+        Returns what it has, and its methods that go on elsewhere, which have no journal here any more.
+        """
+        journals = self._opened.of(step.partition)
+        bundle = Bundle(
             self._header(step),
             self._state(step),
             self._records(step),
             self._requests(step),
             self._parked(step, (Cause.RETRY, Cause.DEAD)),
             self._messages(step, entity),
-            [self._suspended(journal) for journal in self._opened.of(partition)],
+            [self._suspended(journal) for journal in journals],
         )
-
-    def end(self, partition: bytes, entity: Entity | None, store: bytes) -> None:
-        """The step is in the log: nothing of the object may run here any more, and who waits for it asks there."""
-        for journal in self._opened.of(partition):
+        for journal in journals:  # before the step is in the log, since that may close the group
             self._opened.end(journal)
+        return bundle, journals
+
+    def end(self, journals: list[Journal], entity: Entity | None, store: bytes) -> None:
+        """The step is in the log: nothing of the object may run here any more, and who waits for it asks there."""
+        for journal in journals:
             self._resuming.left(journal, store)
         if entity is None:
             return

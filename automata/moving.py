@@ -116,7 +116,8 @@ class Moving:
         residence, partition = self.residence, step.partition
         guest = residence.guests.get(partition)
         number = guest if guest is not None else self._log.take_lsn()
-        pieces = cut(self.departure.take(step, entity))
+        bundle, journals = self.departure.take(step, entity)
+        pieces = cut(bundle)
         for index, data in enumerate(pieces):
             step.send_to_store(target, message_of(Piece(partition, number, index, len(pieces), data)))
         stub = None if guest is not None else Stub(number, target)
@@ -127,7 +128,7 @@ class Moving:
         self.commit(step)
         residence.note_guest(partition, None)
         residence.note_stub(partition, stub)
-        self.departure.end(partition, entity, target)
+        self.departure.end(journals, entity, target)
 
     def commit(self, step: Step) -> int:
         """Commit a step of any size. Returns its group."""

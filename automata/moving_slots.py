@@ -46,23 +46,27 @@ class MovingSlots:
 
     async def take(self, slots: Collection[int], source: bytes) -> None:
         """Expect slots of another store, which is told to give them after this. Durable when it returns."""
-        coming = SlotMove(Phase.COMING, source)
-        await self._write({slot: coming for slot in slots if self._phase(slot, source) is None})
+        coming, here = SlotMove(Phase.COMING, source), SlotMove(Phase.HERE, source)
+        known = self._residence.slots
+        await self._write({slot: coming for slot in slots if known.get(slot) not in (coming, here)})
 
     async def give(self, slots: Collection[int], target: bytes) -> None:
         """Give all objects of slots, and all messages, methods and timers of theirs, to another store that takes them.
 
-        Done when all has left durably; done again after a death, it goes on where it was.
+        Done when all has left durably; done again after a death, it goes on where it was. Raises Moved for a slot that
+        has gone to another store, or has not come yet.
         """
-        leaving = SlotMove(Phase.LEAVING, target)
-        left = [slot for slot in slots if self._phase(slot, target) is not Phase.GONE]
-        await self._write({slot: leaving for slot in left if self._phase(slot, target) is None})
+        leaving, gone, known = SlotMove(Phase.LEAVING, target), SlotMove(Phase.GONE, target), self._residence.slots
+        left = [slot for slot in slots if known.get(slot) != gone]
+        for move in [known[slot] for slot in left if slot in known]:
+            if move.phase is not Phase.HERE and move != leaving:
+                raise Moved(move.store)
+        await self._write({slot: leaving for slot in left if known.get(slot) != leaving})
         residence = self._residence
         while left and (objects := self._objects(left)):
             for partition in objects:
                 await self._give(partition, target)
         await self._give_timers(left, target)
-        gone = SlotMove(Phase.GONE, target)
         step = Step(b"", b"")
         for partition in residence.in_slots(left, residence.stubs):
             residence.write_stub(step, partition, None)
@@ -73,11 +77,6 @@ class MovingSlots:
             residence.note_stub(partition, None)
 
     # inside
-
-    def _phase(self, slot: int, store: bytes) -> Phase | None:
-        """How far a slot has come in a move from or to a store; None if it has not begun."""
-        move = self._residence.slots.get(slot)
-        return move.phase if move is not None and move.store == store and move.phase is not Phase.HERE else None
 
     async def _write(self, moves: dict[int, SlotMove], step: Step | None = None) -> None:
         step = step or Step(b"", b"")
