@@ -23,6 +23,7 @@ from automata.reception import Leases, Reception
 from automata.remote_calls import Elsewhere, RemoteCalls
 from automata.residence import Residence
 from automata.resuming import Resuming
+from automata.routes import Routes
 from automata.types import AutomatonType
 from automata.work import Outcome, Work
 from darq.lane import Receiver, Sender, Transport
@@ -127,6 +128,8 @@ def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: 
     if not isinstance(placement, Residence):
         return Doors(reception, receiver, sender)
     moving = Moving(host, delivery, resuming, placement)
+    outgoing.routes = Routes(log, moving)
+    outgoing.routes.start()
     return Doors(reception, receiver, sender, moving, MovingSlots(host, moving))
 
 

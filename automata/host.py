@@ -65,7 +65,7 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
-        self.tasks = Tasks(self, self.stage, log)
+        self.tasks: Tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.abroad: RemoteCalls | None = None

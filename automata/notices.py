@@ -44,18 +44,19 @@ class Given(msgspec.Struct, array_like=True, tag=4):
 
 
 class Fence(msgspec.Struct, array_like=True, tag=5):
-    """Passed on to the store of a slot the way of messages, and answered from there to `sender`."""
+    """Passed on the way of messages to the store of the slot of an object, and answered from there to `sender`."""
 
-    slot: int
+    partition: bytes
     sender: bytes
     number: int
 
 
 class Passed(msgspec.Struct, array_like=True, tag=6):
-    """What was sent to a slot before the fence of this number has come to its store."""
+    """What was sent to a slot before the fence, or the mark, of this number has come to its store."""
 
     slot: int
     number: int
+    store: bytes
 
 
 class Held(msgspec.Struct, array_like=True, tag=7):

@@ -97,6 +97,14 @@ class Residence:
         owner = self._owner_of(partition)
         return None if owner == self.own else owner
 
+    def onward(self, partition: bytes) -> bytes | None:
+        """The other store that has the slot of an object, or is on the way to it; None if it is this one."""
+        move = self.slots.get(self.slot_of(partition))
+        if move is not None:
+            return move.store if move.phase in (Phase.COMING, Phase.GONE) else None
+        owner = self._owner_of(partition)
+        return None if owner == self.own else owner
+
     # changes: let a step write them, commit it, then note them
 
     def write_stub(self, step: Step, partition: bytes, stub: Stub | None) -> None:

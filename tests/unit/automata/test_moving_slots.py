@@ -30,6 +30,10 @@ class Counter:
         self.value += 1
         return self.value
 
+    @readonly
+    async def order(self) -> list[int]:
+        return list(self.seen)
+
     async def tell(self, key: str, amount: int) -> None:
         send(ref(Counter, key).add(amount))
 
@@ -160,3 +164,26 @@ def test_nothing_is_lost_or_born_twice_wherever_a_process_dies() -> None:
         assert left_over(stores, 0, list(range(SLOTS))) == []
 
     assert everywhere(scenario) > 20
+
+
+@in_stores(3, chaos=0.2)
+async def test_messages_keep_their_order_when_a_slot_moves(stores: Stores) -> None:
+    stores.owners = dict.fromkeys(range(SLOTS), 0)
+    target = slot_of(partition_of("SlotCounter", "z"))
+    senders = [next(k for k in KEYS if slot_of(partition_of("SlotCounter", k)) == (target + n) % SLOTS) for n in (1, 2, 3)]
+    for number, key in enumerate(senders):  # one sender lives at each store
+        stores.owners[slot_of(partition_of("SlotCounter", key))] = number
+
+    async def sender(number: int, key: str) -> None:
+        for amount in range(60):
+            await stores.call(ref(Counter, key).tell("z", number * 1000 + amount))
+
+    sending = [asyncio.ensure_future(sender(number, key)) for number, key in enumerate(senders)]
+    for source, taker in ((0, 1), (1, 2), (2, 0), (0, 1)):
+        await asyncio.sleep(0.03)
+        await give_slots(stores, [target], source, taker)
+    await asyncio.gather(*sending)
+    await asyncio.sleep(60)
+    seen = await stores.call(ref(Counter, "z").order())
+    for number in range(3):
+        assert [amount for amount in seen if amount // 1000 == number] == [number * 1000 + n for n in range(60)]
