@@ -92,9 +92,11 @@ class Residence:
         """The store that messages to an object go to: that of its slot, which passes them on; None if it is this one."""
         if self.slots:
             move = self.slots.get(self.slot_of(partition))
-            if move is not None:
-                return move.store if move.phase is Phase.COMING else None
-        owner = self._owner_of(partition)
+            if move is not None and move.phase is Phase.COMING:
+                return move.store
+            if move is not None and move.phase is not Phase.GONE:
+                return None
+        owner = self._owner_of(partition)  # of a slot that is gone, only once a placement says so
         return None if owner == self.own else owner
 
     def onward(self, partition: bytes) -> bytes | None:

@@ -149,6 +149,7 @@ class Stores:
         self.borders = 0
         self.reviving: asyncio.Task[None] | None = None
         self.owners: dict[int, int] = {}
+        self.slow: dict[tuple[int, int], float] = {}  # seconds that a lane between two nodes takes
         self.nodes = [Node(self, number) for number in range(count)]
 
     async def __aenter__(self) -> Stores:
@@ -172,10 +173,11 @@ class Stores:
     # lanes
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
-        await asyncio.sleep(self.random.random() * 0.002)
+        node = self.node(receiver)
+        slow = self.slow.get((self.node(sender).number, node.number), 0.0)
+        await asyncio.sleep(slow + self.random.random() * 0.002)
         if self.random.random() < self.chaos:
             raise OSError("the batch was lost")
-        node = self.node(receiver)
         if not node.alive:
             raise OSError("nobody is there")
         if self.random.random() < self.chaos:

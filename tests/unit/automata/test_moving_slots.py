@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from automata import List, object_type, readonly, ref, send, sleep
 from automata.errors import AutomataError
 from automata.partitions import partition_of
@@ -166,24 +168,58 @@ def test_nothing_is_lost_or_born_twice_wherever_a_process_dies() -> None:
     assert everywhere(scenario) > 20
 
 
-@in_stores(3, chaos=0.2)
-async def test_messages_keep_their_order_when_a_slot_moves(stores: Stores) -> None:
-    stores.owners = dict.fromkeys(range(SLOTS), 0)
-    target = slot_of(partition_of("SlotCounter", "z"))
-    senders = [next(k for k in KEYS if slot_of(partition_of("SlotCounter", k)) == (target + n) % SLOTS) for n in (1, 2, 3)]
-    for number, key in enumerate(senders):  # one sender lives at each store
-        stores.owners[slot_of(partition_of("SlotCounter", key))] = number
+@in_stores()
+async def test_what_is_born_while_a_slot_leaves_is_born_once(stores: Stores) -> None:
+    born: list[str] = []
 
-    async def sender(number: int, key: str) -> None:
-        for amount in range(60):
-            await stores.call(ref(Counter, key).tell("z", number * 1000 + amount))
+    async def bear() -> None:
+        for number in range(300):
+            born.append(f"n{number}")
+            assert await stores.call(ref(Counter, born[-1]).add(1)) == 1
 
-    sending = [asyncio.ensure_future(sender(number, key)) for number, key in enumerate(senders)]
-    for source, taker in ((0, 1), (1, 2), (2, 0), (0, 1)):
-        await asyncio.sleep(0.03)
-        await give_slots(stores, [target], source, taker)
-    await asyncio.gather(*sending)
-    await asyncio.sleep(60)
-    seen = await stores.call(ref(Counter, "z").order())
-    for number in range(3):
-        assert [amount for amount in seen if amount // 1000 == number] == [number * 1000 + n for n in range(60)]
+    for key in KEYS:
+        await stores.call(ref(Counter, key).add(1))
+    stores.slow[0, 1] = 0.05
+    bearing = asyncio.ensure_future(bear())
+    await asyncio.sleep(0.05)
+    await give_slots(stores, list(range(SLOTS)), 0, 1)
+    await bearing
+    assert [await stores.call(ref(Counter, key).add(1)) for key in born] == [2] * len(born)
+
+
+@pytest.mark.parametrize("slow", [(1, 0), (2, 0), (0, 1), (2, 1)])
+@pytest.mark.parametrize("dies", [False, True])
+def test_messages_keep_their_order_when_a_slot_moves(slow: tuple[int, int], dies: bool) -> None:
+    @in_stores(3, chaos=0.1)
+    async def scenario(stores: Stores) -> None:
+        stores.slow[slow] = 0.3
+        slot = slot_of(partition_of("SlotCounter", "z"))
+        stores.owners = {(slot + number) % SLOTS: number for number in range(SLOTS)}
+        stores.owners.update({s: 0 for s, number in stores.owners.items() if number > 2})
+        of = [slot_of(partition_of("SlotCounter", key)) for key in KEYS]
+        senders = [KEYS[of.index((slot + number) % SLOTS)] for number in range(3)]  # one lives at each store
+
+        async def sender(number: int) -> None:
+            for amount in range(100):
+                await stores.call(ref(Counter, senders[number]).tell("z", number * 1000 + amount))
+                await asyncio.sleep(0.01)
+
+        sending = [asyncio.ensure_future(sender(number)) for number in range(3)]
+        for source, taker in ((0, 1), (1, 2), (2, 0), (0, 1)):
+            await asyncio.sleep(0.2)
+            await give_slots(stores, [slot], source, taker)
+            if dies:
+                await stores.nodes[2].crash()
+            await asyncio.sleep(0.2)
+            while not all(node.engine.doors.slots.settled([slot]) for node in stores.nodes):  # type: ignore[union-attr]
+                await asyncio.sleep(0.05)
+        await asyncio.gather(*sending)
+        await asyncio.sleep(60)
+        seen = await stores.call(ref(Counter, "z").order())
+        for number in range(3):
+            mine = [amount for amount in seen if amount // 1000 == number and amount != 1]
+            assert sorted(mine) == sorted(set(mine))
+            assert mine == sorted(mine)
+            assert len(mine) == (99 if number == 0 else 100)
+
+    scenario()
