@@ -255,7 +255,9 @@ def ref_to(type_name: str, key: str) -> Any:
     return make_ref(type_name, key)
 
 
-def in_stores(count: int = 2, **options: Any) -> Callable[[Callable[[Stores], Coroutine[Any, Any, None]]], Callable[[], None]]:
+def in_stores(
+    count: int = 2, **options: Any
+) -> Callable[[Callable[[Stores], Coroutine[Any, Any, None]]], Callable[[], None]]:
     """Let a test run with nodes of its own."""
 
     def decorate(test: Callable[[Stores], Coroutine[Any, Any, None]]) -> Callable[[], None]:

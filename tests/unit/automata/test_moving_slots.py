@@ -36,6 +36,10 @@ class Counter:
     async def order(self) -> list[int]:
         return list(self.seen)
 
+    async def hold(self) -> None:
+        self.value += 1
+        await asyncio.sleep(3.0)
+
     async def tell(self, key: str, amount: int) -> None:
         send(ref(Counter, key).add(amount))
 
@@ -65,9 +69,7 @@ def left_over(stores: Stores, number: int, slots: list[int]) -> list[bytes]:
     """Keys of rows that a store still has of objects in these slots."""
     rows = stores.nodes[number].disk.scan(b"\x10", b"\x7f", keys.ALL)
     mine = [partition_of("SlotCounter", key) for key in KEYS if slot_of(partition_of("SlotCounter", key)) in slots]
-    return [
-        key for key, row in rows if key[:1] != keys.OUTBOX and any(keys.escape(p) in key or p in row for p in mine)
-    ]
+    return [key for key, row in rows if key[:1] != keys.OUTBOX and any(keys.escape(p) in key or p in row for p in mine)]
 
 
 @in_stores()
@@ -166,6 +168,19 @@ def test_nothing_is_lost_or_born_twice_wherever_a_process_dies() -> None:
         assert left_over(stores, 0, list(range(SLOTS))) == []
 
     assert everywhere(scenario) > 20
+
+
+@in_stores()
+async def test_a_store_that_a_slot_leaves_begins_no_object_in_it(stores: Stores) -> None:
+    held = asyncio.ensure_future(stores.call(ref(Counter, "k0").hold()))
+    await asyncio.sleep(0.5)
+    giving = asyncio.ensure_future(give_slots(stores, list(range(SLOTS)), 0, 1))
+    await asyncio.sleep(0.5)
+    assert await stores.call(ref(Counter, "new").add(1)) == 1
+    assert stores.home("SlotCounter", "new") == [1]
+    assert stores.home("SlotCounter", "k0") == [0]
+    await asyncio.gather(held, giving)
+    assert await stores.call(ref(Counter, "k0").add(1)) == 2
 
 
 @in_stores()
