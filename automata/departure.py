@@ -166,9 +166,8 @@ class Departure:
         host = self._host
         found = [*host.tasks.called_by(number), *host.order.called_by(number)]
         for entity in host.entities.all():
-            for waiter in entity.queue:
-                if isinstance(waiter, QueuedWork) and waiter.serves(number):
-                    found.append((waiter.work, waiter.reply))
+            queued = [waiter for waiter in entity.queue if isinstance(waiter, QueuedWork) and waiter.serves(number)]
+            found += [(waiter.work, waiter.reply) for waiter in queued]
         return found
 
 

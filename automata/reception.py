@@ -27,9 +27,9 @@ from automata.moved import Moved
 from automata.outcomes import encode_outcome
 from automata.partitions import address_of
 from automata.placement import Placement
-from automata.request_ids import NO_FINGERPRINT
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
+from automata.request_ids import NO_FINGERPRINT
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed

@@ -66,7 +66,7 @@ class Node:
         loop = asyncio.get_running_loop()
         self.died: asyncio.Future[None] = loop.create_future()
         log = Log(self.disk, self.stores.limits, loop.time)
-        self.residence = Residence(log, lambda partition: self.owner_of(partition), slot_of)
+        self.residence = Residence(log, self._owner_of, slot_of)
         neighbours = engine.Neighbours(self.residence, self.stores, self.stores, EPOCH)
         options = Options(clock=loop.time, random=self.stores.random, registry=REGISTRY)
         self.engine = engine.run(log, loop, options, neighbours)
@@ -117,6 +117,9 @@ class Node:
 
     async def stop(self) -> None:
         await engine.stop(self.engine)
+
+    def _owner_of(self, partition: bytes) -> bytes:
+        return self.owner_of(partition)
 
     def _border(self, what: str) -> None:
         stores = self.stores
@@ -281,17 +284,16 @@ def everywhere(scenario: Callable[[Stores], Coroutine[Any, Any, None]], count: i
         at += 1
         stores = Stores(count, seed=at, die_at=at)
 
-        async def life(stores: Stores = stores) -> None:
+        async def life(stores: Stores = stores) -> int:
             async with stores:
                 await scenario(stores)
-                borders_seen.append(stores.borders)
+                return stores.borders
 
-        borders_seen: list[int] = []
         try:
-            run_virtually(life())
+            seen = run_virtually(life())
         except BaseException as error:
             error.add_note(f"the process died at border {at}")
             raise
-        if borders_seen[0] < at:
+        if seen < at:
             borders = 0
     return at - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automata import List, Map, apply, automaton, effect, gather, object_type, readonly, record, ref, send, sleep
+from automata import List, Map, apply, automaton, effect, object_type, readonly, record, ref, send, sleep
 from automata.envelope import Payload, encode_payload
 from automata.partitions import partition_of
 from automata.retry import Retry
