@@ -191,7 +191,7 @@ def greet(connection: Connection, name: str, pid: int, epoch: int) -> CopyRow | 
     if row is None:
         return None
     leads = store(connection, row.store).leader == name and row.told >= 0
-    if leads and row.pid == pid and epoch < row.told:
+    if row.pid == pid and (row.told < 0 or (leads and epoch < row.told)):
         return row
     connection.execute(update(copies).where(copies.c.name == name).values(pid=pid, told=-1))
     if leads:

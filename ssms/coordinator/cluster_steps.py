@@ -179,12 +179,12 @@ class ClusterSteps:
 
     # one object
 
-    async def way(self, partition: bytes, node: str) -> Way | None:
-        """Where an object has to go, to live on a node; None if it does. Raises InvalidArgument if no store does."""
+    async def way(self, partition: bytes, node: str) -> Way:
+        """Where an object has to go, to live on a node. Raises InvalidArgument if no store is led there."""
         placement = await self._informing.placement()
         source = await self._world.read(placements.holder, partition)
         if placement.store(source).node == node:
-            return None
+            return Way(source, source)
         able = [store for store in placement.stores if store.node == node]
         if not able:
             raise InvalidArgument(f"no store is led by node {node!r} now: `nodes` lists those that there are")

@@ -170,10 +170,10 @@ class Coordinator:
         while node in [row.id for row in await self._world.read(stores.all_nodes)]:  # noqa: ASYNC110 - others write it too
             await asyncio.sleep(self._world.settings.tick_seconds)
 
-    async def move(self, partition: bytes, node: str) -> None:
-        """Move one object to a node. Raises InvalidArgument for a node that leads no store."""
+    async def move(self, partition: bytes, node: str) -> bytes:
+        """Move one object to a node; the store that has it then. Raises InvalidArgument for a node that leads none."""
         key = hashlib.sha256(partition).hexdigest()
-        await self._workshop.ref(self._mover, Mover, key).move(partition, node)
+        return await self._workshop.ref(self._mover, Mover, key).move(partition, node)
 
     async def where(self, partition: bytes) -> bytes:
         """The identity of the store that has an object."""

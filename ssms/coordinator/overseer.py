@@ -77,13 +77,14 @@ class Mover:
     steps: ClassVar[ClusterSteps]
     key: str
 
-    async def move(self, partition: bytes, node: str) -> None:
-        """See to it that the object lives on a node. Raises InvalidArgument, and what its host refuses it with."""
+    async def move(self, partition: bytes, node: str) -> bytes:
+        """See to it that the object lives on a node; the store that has it. Raises InvalidArgument, and what its host
+        refuses it with.
+        """
         for _ in range(_MOVES_MAX):
             way = await effect(self.steps.way, partition, node)
-            if way is None:
-                return
-            await effect(self.steps.give, partition, way)
+            if way.source != way.target:
+                await effect(self.steps.give, partition, way)
             if await effect(self.steps.object_moved, partition, way):
-                return
+                return way.target
         raise InvalidArgument("others move the object as well, elsewhere: agree first, then move it again")
