@@ -1,1 +1,1 @@
-"""The Ray room: processes of a cluster as Ray actors, and Ray clusters on one machine. Only this package imports ray."""
+"""The Ray room: processes of a cluster as Ray actors, and Ray clusters on one machine. Only it imports ray."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.actor import ActorHandle
@@ -41,27 +41,24 @@ class Coordinator(ServingActor):
 
 def launch(
     kind: type[ServingActor], name: str, node: str, make: Callable[[], Served], environment: dict[str, str]
-) -> ActorHandle:
+) -> ActorHandle[Any]:
     """The actor of this name, started on the node unless there is one already.
 
     It takes no CPUs of Ray's account: a host waits for its disk and its callers most of the time, and a cluster whose
     CPUs are all taken by tasks must go on. No call is repeated by Ray: whoever asks decides that. node: Ray's id.
     """
     options: dict[str, Any] = {"runtime_env": {"env_vars": environment}} if environment else {}
-    handle: ActorHandle = (
-        ray.remote(kind)
-        .options(
-            name=name,
-            namespace=NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            num_cpus=0,
-            max_restarts=-1,
-            max_task_retries=0,
-            max_concurrency=CALLS_MAX,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
-            **options,
-        )
-        .remote(make)
+    pinned = NodeAffinitySchedulingStrategy(node, soft=False)
+    actor = ray.remote(kind).options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_concurrency=CALLS_MAX,
+        scheduling_strategy=pinned,
+        **options,
     )
-    return handle
+    return cast("ActorHandle[Any]", actor.remote(make))

@@ -6,6 +6,7 @@ Ray has no public call for the state of one actor that works without its dashboa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray._private.state import actors
@@ -39,10 +40,11 @@ class ActorRow:
 
 def ray_nodes() -> list[RayNode]:
     """All nodes that the control store remembers, dead ones too: a machine may appear several times."""
-    return [RayNode(row["NodeID"], _name(row), bool(row["Alive"]), _HEAD in row["Resources"]) for row in ray.nodes()]
+    rows = ray.nodes()  # type: ignore[no-untyped-call]
+    return [RayNode(row["NodeID"], _name(row), bool(row["Alive"]), _HEAD in row["Resources"]) for row in rows]
 
 
-def find_actor(name: str) -> ActorHandle | None:
+def find_actor(name: str) -> ActorHandle[Any] | None:
     """The actor of this name, if there is one; one that is being restarted is one."""
     try:
         return ray.get_actor(name, namespace=NAMESPACE)
@@ -50,7 +52,7 @@ def find_actor(name: str) -> ActorHandle | None:
         return None
 
 
-def actor_row(actor: ActorHandle) -> ActorRow:
+def actor_row(actor: ActorHandle[Any]) -> ActorRow:
     """What is known of an actor now."""
     row = actors(actor._actor_id.hex())  # noqa: SLF001 - Ray gives the id of another's handle no public name
     return ActorRow(row["State"], row["Address"]["NodeID"], int(row["Pid"]))

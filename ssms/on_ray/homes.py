@@ -36,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class CoordinatorHome:
-    """The coordinator. folder: of its own store and of the catalog, on the head node's disk; plan, roles: of the cluster."""
+    """The coordinator. folder: of its own store and of the catalog, on the head node's disk."""
 
     folder: str
     plan: Plan

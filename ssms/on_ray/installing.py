@@ -12,6 +12,7 @@ from ssms.on_ray.homes import CoordinatorHome, Plan, Roles, coordinator_folder
 from ssms.on_ray.machines import end
 from ssms.on_ray.names import COORDINATOR
 from ssms.on_ray.peers import RayPeers
+from ssms.on_ray.serving import Served
 from ssms.peers import Unreachable
 
 ANSWER_SECONDS_MAX = 60.0
@@ -42,7 +43,7 @@ def uninstall() -> int:
     return len(names)
 
 
-def _coordinator(plan: Plan, roles: Roles, head: RayNode) -> partial[object]:
+def _coordinator(plan: Plan, roles: Roles, head: RayNode) -> partial[Served]:
     return partial(roles.coordinator, CoordinatorHome(str(coordinator_folder(plan.root, head.name)), plan, roles))
 
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -48,10 +49,10 @@ class Keeper:
     """One cluster, from its start to its end."""
 
     def __init__(self, order: Order) -> None:
-        self._order = order
+        self.order = order
         self._root = Path(order.root or tempfile.mkdtemp(prefix="ssms-data-")).resolve()
         self._nodes = LocalNodes(self._root, order.cpus, order.dashboard)
-        self._orders: dict[str, Callable[..., object]] = {
+        self.orders: dict[str, Callable[..., object]] = {
             "add_node": self._nodes.add,
             "remove_node": self._nodes.remove,
             "kill_host": lambda node: self._nodes.signal_hosts(node, signal.SIGKILL),
@@ -61,30 +62,29 @@ class Keeper:
 
     def start(self) -> dict[str, object]:
         """Start the nodes and the coordinator; where they are."""
-        order = self._order
+        order = self.order
         for _ in range(order.nodes):
             self._nodes.add()
         attach(self._nodes.address)
         roles = pkgutil.resolve_name(order.roles)
         assert isinstance(roles, Roles)
         install(Plan(str(self._root), order.replicas, order.hosts_per_node, order.catalog), roles)
-        dashboard = ray.get_runtime_context().dashboard_url if order.dashboard else ""
-        return {"address": self._nodes.address, "nodes": self._nodes.names, "dashboard": dashboard, "pid": os.getpid()}
+        return {"address": self._nodes.address, "nodes": self._nodes.names, "dashboard": self._nodes.dashboard}
 
     def obey(self, line: str) -> dict[str, object]:
         """Do what one line says; its result, or its error."""
         what, *arguments = json.loads(line)
         try:
-            return {"result": self._orders[what](*arguments)}
+            return {"result": self.orders[what](*arguments)}
         except Exception as error:  # noqa: BLE001 - it is told to whoever gave the order
             return {"error": f"{type(error).__name__}: {error}"}
 
     def stop(self) -> None:
         """Take everything down: properly if the data is kept, at once if not."""
-        if self._order.root and ray.is_initialized():
+        if self.order.root and ray.is_initialized():
             uninstall()
         self._nodes.close()
-        if not self._order.root:
+        if not self.order.root:
             shutil.rmtree(self._root, ignore_errors=True)
 
 
@@ -93,18 +93,27 @@ def main() -> None:
     answers = _own_standard_output()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    order = msgspec.json.decode(sys.argv[1], type=Order)
-    keeper = Keeper(order)
+    keeper = Keeper(msgspec.json.decode(sys.argv[1], type=Order))
+    code = 0
     try:
-        _say(answers, keeper.start())
-        for line in sys.stdin:
-            _say(answers, keeper.obey(line))
-        while order.stays:
-            signal.pause()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # the end is not interrupted
-        keeper.stop()
+        _keep(keeper, answers)
+    except SystemExit as ending:
+        code = int(ending.code or 0)
+    except Exception:  # noqa: BLE001 - told, and the end of the cluster all the same
+        traceback.print_exc()
+        code = 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the end is not interrupted
+    keeper.stop()
+    os._exit(code)  # Ray would say good-bye to a cluster that is gone, which takes it 5 s
+
+
+def _keep(keeper: Keeper, answers: TextIO) -> None:
+    _say(answers, keeper.start())
+    for line in sys.stdin:
+        _say(answers, keeper.obey(line))
+    while keeper.order.stays:
+        signal.pause()
 
 
 def _own_standard_output() -> TextIO:
@@ -122,7 +131,7 @@ def _say(answers: TextIO, answer: dict[str, Any]) -> None:
         raise SystemExit from None  # nobody is there any more
 
 
-def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signals call it
+def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 

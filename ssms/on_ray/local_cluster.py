@@ -37,7 +37,7 @@ class LocalCluster:
         self._about: dict[str, Any] = {}
 
     def __enter__(self) -> LocalCluster:
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in _end
+        self._log = tempfile.TemporaryFile("w+")
         try:
             self._process = subprocess.Popen(
                 keeper_command(self._order),

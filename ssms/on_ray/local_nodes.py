@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
@@ -53,6 +54,11 @@ class LocalNodes:
         return str(self._cluster.address)
 
     @property
+    def dashboard(self) -> str:
+        """Where Ray's dashboard listens; "" if there is none."""
+        return f"http://{self._cluster.webui_url}" if self._dashboard else ""
+
+    @property
     def names(self) -> list[str]:
         """All nodes that live, the head first."""
         return list(self._nodes)
@@ -61,7 +67,7 @@ class LocalNodes:
         """One more node; the first is the head. Names are never used twice."""
         self._given += 1
         name = f"n{self._given}"
-        common = {
+        common: dict[str, Any] = {
             "num_cpus": self._cpus,
             "object_store_memory": OBJECT_STORE_BYTES,
             "labels": {NODE_LABEL: name},

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ray
 from ray.actor import ActorHandle
@@ -33,7 +33,7 @@ class RayMachines:
     def __init__(self, plan: Plan, roles: Roles) -> None:
         self._plan = plan
         self._roles = roles
-        self._actors: dict[str, ActorHandle] = {}
+        self._actors: dict[str, ActorHandle[Any]] = {}
 
     async def nodes(self) -> list[Machine]:
         """One entry a machine: it is alive if any run of Ray on it is."""
@@ -58,7 +58,7 @@ class RayMachines:
         if actor is not None:
             await end(actor)
 
-    async def wipe_copy(self, node: str, store: bytes, copy: str) -> None:  # noqa: ARG002 - the folder has the copy's name
+    async def wipe_copy(self, node: str, store: bytes, copy: str) -> None:
         """Delete the folder of a copy, on the machine that has it. Raises MachineFailed."""
         run = await _asked(partial(_run_of, node))
         pinned = NodeAffinitySchedulingStrategy(run.id, soft=False)
@@ -85,7 +85,7 @@ class RayMachines:
         return row.state == "RESTARTING" and any(node.id == row.node and node.alive for node in ray_nodes())
 
 
-async def end(actor: ActorHandle) -> None:
+async def end(actor: ActorHandle[Any]) -> None:
     """Close what an actor runs, if that is quickly done, and end it for good. Does nothing if it has ended."""
     try:
         async with asyncio.timeout(STOP_SECONDS_MAX):

@@ -45,14 +45,16 @@ class Serving:
     async def serve(self, what: str, args: tuple[Any, ...]) -> Any:
         """The server's answer, or Raised with its error. A call that comes before the server stands waits for it."""
         try:
-            server = self._server or await asyncio.shield(self._started)
+            server = self._server
+            if server is None:
+                server = await asyncio.shield(self._started)
             return await server.serve(what, args)
         except Exception as error:  # noqa: BLE001 - it goes to the caller, as it would from a function
             return Raised.of(error)
 
     async def stop(self) -> None:
         """Close the server. The process is ended by whoever asked."""
-        server = self._server or await asyncio.shield(self._started)
+        server = await asyncio.shield(self._started)
         await server.stop()
 
     async def _start(self) -> Served:
