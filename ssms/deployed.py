@@ -52,10 +52,7 @@ class DeployedType(msgspec.Struct, frozen=True, array_like=True):
         Runs the deployer's code: only for what came from the catalog.
         """
         try:
-            if not self.reference:
-                loaded = pickle.loads(self.code)  # noqa: S301 - code that a deployer has registered
-            else:
-                loaded = _find(self.reference)
+            loaded = _find(self.reference) if self.reference else _unpickle(self.code)
         except Exception as error:
             where = self.reference or "the pickled class"
             raise Unloadable(f"type {self.name} cannot be loaded from {where}: {error!r}") from error
@@ -86,6 +83,10 @@ def _name(cls: type) -> str:
 
 def _hash(reference: str, code: bytes) -> bytes:
     return hashlib.sha256(reference.encode() + b"\x00" + code).digest()
+
+
+def _unpickle(code: bytes) -> object:
+    return pickle.loads(code)  # noqa: S301 - code that a deployer has registered
 
 
 def _find(reference: str) -> object:
