@@ -24,13 +24,15 @@ class Plan:
     """A cluster as it was asked for. root: the folder of its data, the same path on each machine.
 
     replicas: copies of each store in all; hosts_per_node: stores that each machine leads at first; catalog: URL of the
-    SQL database, "" for SQLite beside the coordinator's own store; environment: of all processes of the cluster.
+    SQL database, "" for SQLite beside the coordinator's own store; token: what deployers have to show, if anything;
+    environment: of all processes of the cluster.
     """
 
     root: str
     replicas: int = 2
     hosts_per_node: int = 1
     catalog: str = ""
+    token: str = ""
     environment: tuple[tuple[str, str], ...] = ()
 
 

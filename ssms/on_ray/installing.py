@@ -30,7 +30,7 @@ def install(plan: Plan, roles: Roles) -> None:
     """
     head = next(node for node in ray_nodes() if node.is_head and node.alive)
     launch(Coordinator, COORDINATOR, head.id, _coordinator(plan, roles, head), dict(plan.environment))
-    asyncio.run(_answered())
+    asyncio.run(_begun(plan))
 
 
 def uninstall() -> int:
@@ -48,19 +48,24 @@ def _coordinator(plan: Plan, roles: Roles, head: RayNode) -> partial[Served]:
 
 
 async def _ended(names: list[str]) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            await RayPeers().coordinator.call("stop")
+    except (Unreachable, TimeoutError):
+        pass  # its workflow is finished when it is started again; what there is now is ended all the same
     for name in names:
         actor = find_actor(name)
         if actor is not None:
             await end(actor)
 
 
-async def _answered() -> None:
+async def _begun(plan: Plan) -> None:
     coordinator = RayPeers().coordinator
     last = time.monotonic() + ANSWER_SECONDS_MAX
     while True:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                await coordinator.call("status")
+                await coordinator.call("start", plan.replicas, plan.hosts_per_node)
         except (Unreachable, TimeoutError) as error:
             if time.monotonic() > last:
                 raise NotInstalled(f"the coordinator does not answer: {error}") from error

@@ -23,32 +23,17 @@ from typing import Any, TextIO
 import msgspec
 import ray
 
+from ssms.cluster_order import ClusterOrder
 from ssms.on_ray.connection import attach
 from ssms.on_ray.homes import Plan, Roles
 from ssms.on_ray.installing import install, uninstall
 from ssms.on_ray.local_nodes import LocalNodes
 
 
-class Order(msgspec.Struct, frozen=True):
-    """A cluster to keep. root: folder of its data, "" for one that is deleted in the end; roles: "module:NAME" of the
-    Roles that its processes have; stays: it does not end with its input.
-    """
-
-    nodes: int
-    replicas: int
-    hosts_per_node: int
-    root: str
-    roles: str
-    catalog: str = ""
-    cpus: int = 2
-    dashboard: bool = False
-    stays: bool = False
-
-
 class Keeper:
     """One cluster, from its start to its end."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: ClusterOrder) -> None:
         self.order = order
         self._root = Path(order.root or tempfile.mkdtemp(prefix="ssms-data-")).resolve()
         self._nodes = LocalNodes(self._root, order.cpus, order.dashboard)
@@ -68,7 +53,8 @@ class Keeper:
         attach(self._nodes.address)
         roles = pkgutil.resolve_name(order.roles)
         assert isinstance(roles, Roles)
-        install(Plan(str(self._root), order.replicas, order.hosts_per_node, order.catalog), roles)
+        plan = Plan(str(self._root), order.replicas, order.hosts_per_node, order.catalog, order.token)
+        install(plan, roles)
         return {"address": self._nodes.address, "nodes": self._nodes.names, "dashboard": self._nodes.dashboard}
 
     def obey(self, line: str) -> dict[str, object]:
@@ -93,7 +79,7 @@ def main() -> None:
     answers = _own_standard_output()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    keeper = Keeper(msgspec.json.decode(sys.argv[1], type=Order))
+    keeper = Keeper(msgspec.json.decode(sys.argv[1], type=ClusterOrder))
     code = 0
     try:
         _keep(keeper, answers)

@@ -13,8 +13,10 @@ from typing import IO, Any
 
 import msgspec
 
+from ssms.cluster_app import ClusterApp
+from ssms.cluster_order import ClusterOrder
+from ssms.connecting import connect
 from ssms.on_ray.connection import attach, detach
-from ssms.on_ray.keeper import Order
 from ssms.on_ray.peers import RayPeers
 
 _LOG_CHARS = 4_000
@@ -30,7 +32,7 @@ class LocalCluster:
     Ray's ports and folders are its own, so that several may run at once, beside other Ray clusters too.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: ClusterOrder) -> None:
         self._order = order
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None
@@ -76,6 +78,10 @@ class LocalCluster:
     def nodes(self) -> list[str]:
         """The nodes that it started with, the head first."""
         return [str(node) for node in self._about["nodes"]]
+
+    def connect(self) -> ClusterApp:
+        """An app on this cluster, as of `ssms.connect()`."""
+        return connect(self.address)
 
     def peers(self) -> RayPeers:
         """Connect this process, as a driver; the processes of the cluster, by name."""
@@ -136,7 +142,7 @@ class LocalCluster:
             self._log.close()
 
 
-def keeper_command(order: Order) -> list[str]:
+def keeper_command(order: ClusterOrder) -> list[str]:
     """The command line of a process that keeps this cluster."""
     return [sys.executable, "-m", "ssms.on_ray.keeper", msgspec.json.encode(order).decode()]
 

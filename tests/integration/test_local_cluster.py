@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from automata.errors import StorageFull
-from ssms.on_ray.keeper import Order
+from ssms.cluster_order import ClusterOrder
 from ssms.on_ray.local_cluster import LocalCluster
 from ssms.on_ray.peers import RayPeers
 from ssms.peers import Unreachable
@@ -20,7 +20,7 @@ Asked = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(Order(3, 2, 1, "", "tests.integration.stand_in:STAND_IN")) as cluster:
+    with LocalCluster(ClusterOrder(roles="tests.integration.stand_in:STAND_IN")) as cluster:
         yield cluster
 
 
