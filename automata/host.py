@@ -21,7 +21,9 @@ from automata.durable import Durable
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
+from automata.handing_out import HandingOut
 from automata.holding import release, take
+from automata.inline_workers import InlineWorkers
 from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import Method, Packed
@@ -39,6 +41,8 @@ from automata.types import REGISTRY, Registry
 from automata.volatile import VolatileState
 from automata.waiting import QueuedWork, outcome_of
 from automata.work import Caller, Outcome, Reply, Work, ordinary
+from automata.worker import Workers
+from automata.worker_turn import Surroundings
 from darq.committer import Committer
 from darq.lane import durable
 from darq.log import Log
@@ -55,6 +59,7 @@ class Options:
     cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept. closing_seconds_max: how long
     closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
     closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
+    workers: makes what runs the methods of types with `compute="worker"`; if nothing is given, this process does.
     """
 
     entities_max: int = 20_000
@@ -66,6 +71,7 @@ class Options:
     clock: Callable[[], float] = time.time
     random: random.Random = field(default_factory=random.SystemRandom)
     registry: Registry = REGISTRY
+    workers: Callable[[Surroundings], Workers] | None = None
 
 
 class Host:
@@ -89,6 +95,8 @@ class Host:
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
         self.tasks = Tasks(self, self.stage, log)
+        surroundings = Surroundings(options.clock, options.random, options.registry)
+        self.apart = HandingOut(self, self.stage, log, (options.workers or InlineWorkers)(surroundings))
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.queued = 0
@@ -109,6 +117,11 @@ class Host:
     def timing(self, under: Timing | None = None) -> Timing:
         """What one step does about timers. under: of the whole that this is a part of."""
         return Timing(self.log, under)
+
+    @property
+    def types(self) -> Registry:
+        """The types that there are here."""
+        return self.options.registry
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""
@@ -167,7 +180,9 @@ class Host:
         """Run a readonly method, or answer with the result that is kept of it."""
         if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
             return self.read_cache.read(entity, method, packed)
-        return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
+        if method.direct:
+            return self.read(entity, method, packed)
+        return (self.apart if method.apart else self.tasks).read(entity, method, packed)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even amid another method."""
@@ -272,6 +287,10 @@ class Host:
         """Run outside work in a task that ends when the app closes."""
         return self.tasks.run_beside(work)
 
+    def run_apart(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run what a worker's method waits in. An app that closes lets it end, as methods that run here."""
+        return self.tasks.run_apart(work)
+
     def run_effect(
         self, name: str, group: int, work: Callable[[], Coroutine[Any, Any, Outcome]]
     ) -> asyncio.Future[Outcome]:
@@ -333,7 +352,9 @@ class Host:
             return self._read_for_message(work)
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
-        return self._erase(work) if work.method is _ERASE else self.tasks.run(work)
+        if work.method is _ERASE:
+            return self._erase(work)
+        return (self.apart if work.method.apart else self.tasks).run(work)
 
     def _erase(self, work: Work) -> Outcome:
         state = work.entity.state

@@ -53,7 +53,7 @@ class Tasks:
         self._stage = stage
         self._log = log
         self.effects = Effects(host, self._start)
-        self._running: dict[asyncio.Task[Outcome], Suspending | None] = {}
+        self._running: dict[asyncio.Task[Outcome], Suspending | _Apart | None] = {}
         self.closing = self.stopping = False
 
     def run(self, work: Work) -> Reply:
@@ -126,7 +126,7 @@ class Tasks:
                 task.cancel()
 
     def _start(
-        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | None = None
+        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | _Apart | None = None
     ) -> asyncio.Future[Outcome]:
         task = MethodTask(coroutine, loop=self._host.loop)
         self._running[task] = turn
@@ -147,6 +147,10 @@ class Tasks:
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run what a method awaits outside of any object."""
         return self._start(work)
+
+    def run_apart(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
+        """Run what waits for a worker, whose method is under way for as long."""
+        return self._start(work, _APART)
 
     def _durable(self, work: Work) -> tuple[Durable, object]:
         """A turn with an instance of its own: others may use the object between its parts."""
@@ -275,6 +279,16 @@ class Tasks:
         if self.stopping:
             return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
         return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")
+
+
+class _Apart:
+    """In place of the turn of a method that runs in a worker."""
+
+    quiet = False
+    journal = None
+
+
+_APART = _Apart()
 
 
 def _nobody(journal: Journal | None, error: JournalMismatch) -> Outcome:

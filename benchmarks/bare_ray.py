@@ -1,6 +1,6 @@
 """Bare Ray: what its actor calls reach with nothing behind them. The floors that a cluster is held against.
 
-An actor that answers at once and stores nothing is the cheapest service that Ray can run; the cluster's calls are durable.
+An actor that answers at once and stores nothing is the cheapest service that Ray can run.
 """
 
 import asyncio

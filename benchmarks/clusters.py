@@ -19,7 +19,7 @@ IS_THERE = hasattr(ssms, "local_cluster")
 
 @dataclass(frozen=True)
 class Shape:
-    """nodes: simulated machines; replicas: copies of each store in all; hosts: stores with a host of their own a node."""
+    """nodes: simulated machines; replicas: copies of each store in all; hosts: on each node, each with a store."""
 
     nodes: int = 1
     replicas: int = 1

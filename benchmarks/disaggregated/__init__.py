@@ -1,4 +1,4 @@
-"""Retwis aggregated and disaggregated (LambdaObjects §5): methods beside their data, and methods that reach it over Ray."""
+"""Retwis aggregated and disaggregated (LambdaObjects §5): methods beside their data, or that reach it over Ray."""
 
 from benchmarks.disaggregated.measuring import measure
 

@@ -1,7 +1,7 @@
 """The compute layer of the disaggregated variant: the methods of Retwis in an actor without data of its own.
 
-Rows: f <user> 00 <follower> -> nothing; t <user> 00 <time ns> <number> -> [author, text, time]. An entry of a timeline is
-named by its time, so that nothing has to be read before it is written. As in the paper, nothing here is consistent
+Rows: f <user> 00 <follower> -> nothing; t <user> 00 <time ns> <number> -> [author, text, time]. An entry of a timeline
+is named by its time, so that nothing has to be read before it is written. As in the paper, nothing here is consistent
 across calls: two methods of one account may interleave.
 """
 

@@ -1,4 +1,4 @@
-"""The paper's two figures (LambdaObjects, Figures 1 and 2) from this machine, and both against the number of clients."""
+"""The paper's two figures (LambdaObjects, Figures 1 and 2) from this machine, and both against clients."""
 
 from collections.abc import Iterable
 from pathlib import Path

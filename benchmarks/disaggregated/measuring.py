@@ -1,4 +1,4 @@
-"""Both variants under the same load in one run, taking turns: throughput and latencies against the number of clients."""
+"""Both variants under the same load in one run, taking turns: throughput and latencies against clients."""
 
 import argparse
 import asyncio
@@ -111,7 +111,9 @@ def main() -> None:
     """Print the results as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.disaggregated", description=measure.__doc__)
     parser.add_argument("--quick", action="store_true", help="short and small, to see that it works")
-    parser.add_argument("--embedded", action="store_true", help="the aggregated variant in this process, without a cluster")
+    parser.add_argument(
+        "--embedded", action="store_true", help="the aggregated variant in this process, without a cluster"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="the folder for figures and runs")
     options = parser.parse_args()
     found = measure(options.quick, options.embedded, options.out)

@@ -143,7 +143,7 @@ class Aggregated:
         self._probes += 1
         text = f"probe {self._probes}"
         await ref(Account, "probe").create_post(text)
-        while not any(post[1] == text for post in await ref(Account, "probed").get_timeline(1)):
+        while not any(post[1] == text for post in await ref(Account, "probed").get_timeline(1)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
 
 
