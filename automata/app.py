@@ -13,9 +13,9 @@ from automata import looking, refs
 from automata.context import RunningMethod
 from automata.engine import Engine, start, stop
 from automata.errors import InvalidArgument, StateError, UnknownType
-from automata.host import Options
 from automata.letter_box import Letter
 from automata.loop_thread import LoopThread
+from automata.options import Options
 from automata.reference import ObjectRef
 from automata.router import OPEN, Router
 from automata.turn import Turn

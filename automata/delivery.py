@@ -215,6 +215,10 @@ class Delivery:
             self._host.committer.touch()
 
     def _deliver(self, message: Message) -> Reply | None:
+        abroad = self._host.abroad
+        if abroad is not None and abroad.forward(message):
+            self.strict.ended(message)
+            return None
         registry = self._host.options.registry
         type_name, key = message.address if isinstance(message, Envelope) else address_of(message.partition)
         made = registry.find(type_name)

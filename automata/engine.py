@@ -1,4 +1,7 @@
-"""The embedded engine put together: one store, one host, one router, on one event loop."""
+"""The engine put together: one store, one host, one router, on one event loop.
+
+Where there are several engines, each has doors to the others.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from automata.delivery import Delivery
-from automata.host import Host, Options
+from automata.host import Host
 from automata.journal import Journal
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
+from automata.options import Options
+from automata.outgoing import Outgoing
+from automata.placement import Placement
+from automata.reception import Leases, Reception
+from automata.remote_calls import Elsewhere, RemoteCalls
 from automata.resuming import Resuming
 from automata.types import AutomatonType
 from automata.work import Outcome, Work
+from darq.lane import Receiver, Sender, Transport
 from darq.limits import Limits
 from darq.log import Log
 from darq.store import Store
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """What makes a host one of several.
+
+    placement: where objects live; elsewhere: the way of calls to other hosts; transport: that of messages; epoch: under
+    which this host leads its store; leases: its right to answer without a step, None where nobody could take over.
+    """
+
+    placement: Placement
+    elsewhere: Elsewhere
+    transport: Transport
+    epoch: int
+    leases: Leases | None = None
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where other hosts and clients of other processes come in, and messages go out."""
+
+    reception: Reception
+    receiver: Receiver
+    sender: Sender
+
+
+@dataclass(frozen=True)
 class Engine:
-    """The parts of an open embedded app."""
+    """The parts of an open app."""
 
     log: Log
     host: Host
@@ -30,6 +63,7 @@ class Engine:
     lifetimes: Lifetimes
     router: LocalRouter
     unlisten: Callable[[], None]
+    doors: Doors | None = None
 
 
 def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options: Options) -> Engine:
@@ -43,6 +77,11 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     except BaseException:
         store.close()
         raise
+    return run(log, loop, options)
+
+
+def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours: Neighbours | None = None) -> Engine:
+    """Run the objects of an open log. neighbours: the other hosts, if this is one of several."""
     host = Host(log, loop, options)
     delivery = Delivery(host)
     resuming = Resuming(host, delivery.strict)
@@ -56,6 +95,7 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     lifetimes = Lifetimes(host)
     host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
     host.stage.suspended = delivery.suspended
+    doors = None if neighbours is None else _open_doors(host, neighbours)
     resuming.start()
     delivery.start()
     lifetimes.start()
@@ -64,8 +104,20 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, engine, made)
 
-    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined))
+    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined), doors)
     return engine
+
+
+def _open_doors(host: Host, neighbours: Neighbours) -> Doors:
+    """Let messages and calls go to other hosts, and theirs come in."""
+    log, placement = host.log, neighbours.placement
+    outgoing = Outgoing(log, placement)
+    host.stage.outgoing = outgoing
+    host.abroad = RemoteCalls(host, placement, neighbours.elsewhere, outgoing)
+    sender = Sender(log, neighbours.transport, host.committer.touch)
+    sender.start()
+    reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
+    return Doors(reception, Receiver(log, host.committer.touch), sender)
 
 
 async def stop(engine: Engine) -> None:
@@ -78,6 +130,8 @@ async def stop(engine: Engine) -> None:
     engine.lifetimes.stop()
     engine.host.order.close()
     try:
+        if engine.doors is not None:
+            await engine.doors.sender.stop()
         options = engine.host.options
         await engine.host.tasks.stop(options.closing_seconds_max, options.closing_effect_seconds_max)
         await engine.host.committer.settle()

@@ -7,21 +7,21 @@ changed nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
 from automata.entity import Entity, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, RemoteError, WorkerDied
 from automata.failure import WhereRaised
 from automata.methods import Method, Packed
+from automata.options import Options
 from automata.stage import Stage
 from automata.state import IDLE, WRITE, ObjectState
+from automata.tasks import Tasks
 from automata.turn import Steps, Turn
-from automata.types import Registry
 from automata.values.exceptions import decode_exception
 from automata.work import Outcome, Refusal, Reply, Work, ordinary
-from automata.worker import Dispatch, Done, Rows, Task, Want, Workers
+from automata.worker import Dispatch, Done, Rows, Task, Want
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -38,13 +38,6 @@ class Giver(Steps, Protocol):
 
     def release(self, entity: Entity) -> None:
         """The object is free: give it to who waits longest."""
-
-    def run_apart(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
-        """Run what a worker's method waits in."""
-
-    @property
-    def types(self) -> Registry:
-        """The types that there are here."""
 
 
 class _StateRows:
@@ -73,22 +66,24 @@ class _StateRows:
 class HandingOut:
     """Gives the invocations of one host to its workers."""
 
-    def __init__(self, host: Giver, stage: Stage, log: Log, workers: Workers) -> None:
+    def __init__(self, host: Giver, stage: Stage, log: Log, tasks: Tasks, options: Options) -> None:
         self._host = host
         self._stage = stage
         self._log = log
-        self.workers = workers
+        self._tasks = tasks
+        self._registry = options.registry
+        self.workers = options.make_workers()
 
     def run(self, work: Work) -> Reply:
         """Have a method run that may change its object, which is free and is held from now on."""
         work.entity.busy = True
-        return self._host.run_apart(self._run(work))
+        return self._tasks.run_apart(self._run(work))
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> asyncio.Future[Outcome]:
         """Have a readonly method run on a snapshot of committed state, beside whatever else runs."""
         state, _ = load(entity.made, entity.key, self._log, entity.prefix)
         entity.snapshots.append(state)  # before the task begins: it also keeps the object in memory
-        return self._host.run_apart(self._read(entity, method, packed, state))
+        return self._tasks.run_apart(self._read(entity, method, packed, state))
 
     async def _run(self, work: Work) -> Outcome:
         entity = work.entity
@@ -146,7 +141,7 @@ class HandingOut:
         size, limit = len(dispatch.arguments), self._log.limits.message_bytes_max
         if size > limit:
             raise InvalidArgument(f"the arguments of a message take {size} bytes; it has at most {limit >> 20} MiB")
-        method = self._host.types.get(dispatch.type_name).method(dispatch.method)
+        method = self._registry.get(dispatch.type_name).method(dispatch.method)
         packed = method.decode_arguments(dispatch.arguments)
         turn.take(Envelope((dispatch.type_name, dispatch.key), method, packed), size)
 
