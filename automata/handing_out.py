@@ -158,8 +158,9 @@ class HandingOut:
 
     async def _hand_out(self, entity: Entity, method: Method, packed: Packed, state: ObjectState) -> Done:
         made, source = entity.made, _StateRows(state)
-        arguments = method.encode_arguments(packed)
+        arguments, options = method.encode_arguments(packed), made.options
         task = Task(made.name, made.origin, entity.key, method.name, arguments, entity.prefix, *source.first())
+        task.num_cpus, task.num_gpus = options.num_cpus, options.num_gpus
         return await self.workers.run(task, source)
 
 

@@ -20,7 +20,8 @@ class Task(msgspec.Struct, array_like=True, tag=0):
     """One invocation to run. origin: module and qualified name of the type, to import it where it is not known.
 
     arguments: as a stored message has them. rows: of the object's state, in order, from its first one on; whole: that
-    they are all. prefix: of the object's rows, which tells where they are from.
+    they are all. prefix: of the object's rows, which tells where they are from. num_cpus, num_gpus: what the type asks
+    for.
     """
 
     type_name: str
@@ -31,6 +32,8 @@ class Task(msgspec.Struct, array_like=True, tag=0):
     prefix: bytes
     rows: Rows
     whole: bool
+    num_cpus: float = 1
+    num_gpus: float = 0
 
 
 class Dispatch(msgspec.Struct, array_like=True):

@@ -11,7 +11,6 @@ from benchmarks.disaggregated.accounts import Accounts
 from benchmarks.disaggregated.variants import Variant
 
 TEXT = "what somebody writes on an ordinary day: a sentence or two, seldom three"
-WORKLOADS = ("Post", "GetTimeline", "Follow")
 
 Operation = Callable[[random.Random], Awaitable[None]]
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.disaggregated.clients import WORKLOADS, Run
+from benchmarks.disaggregated.clients import Run
+from benchmarks.disaggregated.variants import WORKLOADS
 
 COLOURS = {"aggregated": "#3b6fb6", "disaggregated": "#d98f3d", "disaggregated, a call a follower": "#c9b79c"}
 _WIDTH = 0.26
@@ -41,12 +42,13 @@ def _draw_bars(axes: Any, runs: list[Run], name: str, unit: str) -> None:
     variants = [variant for variant in COLOURS if any(run.variant == variant for run in runs)]
     for at, variant in enumerate(variants):
         chosen = {run.workload: run for run in runs if run.variant == variant and run.clients == most}
-        places = [n + (at - (len(variants) - 1) / 2) * _WIDTH for n in range(len(WORKLOADS))]
-        heights = [_figure(chosen[workload], name) for workload in WORKLOADS]
+        there = [workload for workload in WORKLOADS if workload in chosen]
+        places = [WORKLOADS.index(workload) + (at - (len(variants) - 1) / 2) * _WIDTH for workload in there]
+        heights = [_figure(chosen[workload], name) for workload in there]
         bars = axes.bar(places, heights, _WIDTH, color=COLOURS[variant], label=variant)
         axes.bar_label(bars, [_short(height) for height in heights], fontsize=7, padding=1)
         if name == "latency":
-            p99 = [chosen[workload].p99_ms for workload in WORKLOADS]
+            p99 = [chosen[workload].p99_ms for workload in there]
             axes.vlines(places, heights, p99, color="#444444", linewidth=1.2)
             axes.scatter(places, p99, marker="_", color="#444444", s=40)
     axes.set_xticks(range(len(WORKLOADS)), WORKLOADS)

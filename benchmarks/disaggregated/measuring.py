@@ -13,9 +13,9 @@ from statistics import median
 from benchmarks.bare_ray import ROOT, own_ray
 from benchmarks.clusters import IS_THERE, Shape, opened
 from benchmarks.disaggregated.accounts import ACCOUNTS, Accounts, facebook, paper
-from benchmarks.disaggregated.clients import WORKLOADS, Run, run
+from benchmarks.disaggregated.clients import Run, run
 from benchmarks.disaggregated.figures import draw
-from benchmarks.disaggregated.variants import Account, Aggregated, Disaggregated, Variant
+from benchmarks.disaggregated.variants import WORKLOADS, Account, Aggregated, Disaggregated, Variant
 from benchmarks.results import Result, against_floor, told, verdict
 
 OUT = ROOT / "benchmarks" / "results"
@@ -42,15 +42,16 @@ async def runs_of(variants: Iterable[Variant], accounts: Accounts, plan: Plan) -
     variants = list(variants)
     for variant in variants:
         await variant.set_up(accounts)
-        for workload in WORKLOADS:
+        for workload in variant.workloads:
             await run(variant, accounts, workload, 10, plan.seconds / 3)  # to warm up
     found = []
     for workload in WORKLOADS:
+        chosen = [variant for variant in variants if workload in variant.workloads]
         for clients in plan.clients:
-            taken: list[list[Run]] = [[] for _ in variants]
+            taken: list[list[Run]] = [[] for _ in chosen]
             for n in range(plan.rounds):
-                for place in range(len(variants)) if n % 2 else reversed(range(len(variants))):
-                    taken[place].append(await run(variants[place], accounts, workload, clients, plan.seconds))
+                for place in range(len(chosen)) if n % 2 else reversed(range(len(chosen))):
+                    taken[place].append(await run(chosen[place], accounts, workload, clients, plan.seconds))
             found += [_medians(runs) for runs in taken]
     return found
 

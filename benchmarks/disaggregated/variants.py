@@ -12,15 +12,17 @@ from benchmarks.disaggregated.accounts import Accounts
 from benchmarks.disaggregated.compute import Compute, Post, follower_row
 from benchmarks.disaggregated.storage import Storage
 
+WORKLOADS = ("Post", "GetTimeline", "Follow")
 _ROWS_AT_ONCE = 5000
 _CALLS_AT_ONCE = 200
 _LOOK_SECONDS = 0.005
 
 
 class Variant(Protocol):
-    """Retwis, however it is built."""
+    """Retwis, however it is built. workloads: those that are worth measuring."""
 
     name: str
+    workloads: tuple[str, ...]
 
     async def set_up(self, accounts: Accounts) -> None:
         """Make the accounts, with their followers."""
@@ -39,10 +41,14 @@ class Variant(Protocol):
 
 
 class Disaggregated:
-    """Compute and storage in an actor each, as in the paper's baseline (LambdaObjects §5)."""
+    """Compute and storage in an actor each, as in the paper's baseline (LambdaObjects §5).
+
+    apart: a post makes a call for each follower, as in the paper; all else is the same.
+    """
 
     def __init__(self, folder: Path, apart: bool = False) -> None:
         self.name = "disaggregated, a call a follower" if apart else "disaggregated"
+        self.workloads = WORKLOADS[:1] if apart else WORKLOADS
         self._storage: Any = ray.remote(num_cpus=0, max_concurrency=1000)(Storage).remote(str(folder))
         self._compute: Any = ray.remote(num_cpus=0, max_concurrency=1000)(Compute).remote(self._storage, apart)
 
@@ -112,6 +118,7 @@ class Aggregated:
     """The methods where the data is. Needs an open app that knows `Account`."""
 
     name = "aggregated"
+    workloads = WORKLOADS
 
     def __init__(self) -> None:
         self._probes = 0

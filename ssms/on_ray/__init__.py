@@ -1,0 +1,1 @@
+"""A cluster on Ray: the one folder that speaks to it."""
