@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.compute_modes import pi
 from benchmarks.disaggregated.compute import Compute
 from benchmarks.disaggregated.storage import Storage
+from benchmarks.pi_host import pi
 from benchmarks.results import Result, absolute, against_floor, told, verdict
 
 ROOT = Path(__file__).parents[2]
