@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-CALL, READ, POST, CANCEL = 0, 1, 2, 3
+CALL, READ, POST, CANCEL, LOOK, DELETE = 0, 1, 2, 3, 4, 5
 
 MOVED, AGAIN = b"\x04", b"\x05"
 """In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
@@ -23,9 +23,10 @@ it is unknown what became of it: ask again."""
 class Ask(msgspec.Struct, array_like=True):
     """One call, read or message for one object.
 
-    kind: CALL, READ, POST or CANCEL; method: of the object, or the id of the message to be cancelled; request: its
-    id, also a user's idempotency key; behind: its sender has sent messages to the object, which it must not overtake;
-    due_ms, rule: of a message that is due later.
+    kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of
+    any method) or DELETE; method: of the object, or the id of the message to be cancelled, or what is looked for;
+    request: its id, also a user's idempotency key; behind: its sender has sent messages to the object, which it must
+    not overtake; due_ms, rule: of a message that is due later.
     """
 
     kind: int

@@ -37,7 +37,7 @@ from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.volatile import VolatileState
 from automata.waiting import QueuedWork, outcome_of
-from automata.work import Caller, Outcome, Reply, Work, ordinary
+from automata.work import Caller, Outcome, Reply, Request, Work, ordinary
 from darq.committer import Committer
 from darq.lane import durable
 from darq.log import Log
@@ -190,9 +190,9 @@ class Host:
         if log.refusing or not log.group.steps:
             log.admit()
 
-    def erase(self, entity: Entity) -> Reply:
-        """Delete an object with everything it holds, as a step of its own."""
-        return self.start(Work(entity, _ERASE, ()))
+    def erase(self, entity: Entity, request: Request | None = None) -> Reply:
+        """Delete an object with everything it holds, as a step of its own. request: asked again under it, it is one."""
+        return self.invoke_now(Work(entity, _ERASE, (), None, request))
 
     def perform(self, entity: Entity, method: Method, packed: Packed, work: Work | None = None) -> Outcome:
         """Run a method that awaits nothing, as one step of an object that is free.

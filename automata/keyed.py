@@ -23,7 +23,8 @@ from darq.step import Step
 AUTOMATIC_KEPT_MS = 24 * 3600 * 1000
 """How long outcomes are kept for clients and methods of other stores that never say that they have got them."""
 
-_NO_FINGERPRINT = bytes(16)
+NO_FINGERPRINT = bytes(16)
+"""Of requests whose id stands for one call alone."""
 
 
 class Keyed:
@@ -111,7 +112,7 @@ def _check(request: Request, fingerprint: bytes) -> None:
 def request_of(method: Method, key: bytes, arguments: bytes) -> Request:
     """The request of a call under a key. An id that no user gave stands for one call alone: it needs no fingerprint."""
     if is_automatic(key):
-        return Request(key, _NO_FINGERPRINT)
+        return Request(key, NO_FINGERPRINT)
     return Request(key, blake2b(method.name.encode() + b"\x00" + arguments, digest_size=16).digest())
 
 

@@ -10,25 +10,27 @@ a batch that is not newer than the last one of its client is not looked at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import AGAIN, CANCEL, MOVED, POST, READ, Ask, Told
+from automata.asking import AGAIN, CALL, CANCEL, DELETE, MOVED, POST, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
+from automata.errors import StateError
 from automata.host import Host
 from automata.journal import ANYTHING
-from automata.keyed import request_of
+from automata.keyed import NO_FINGERPRINT, request_of
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
 from automata.partitions import address_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
+from automata.reference import ObjectRef, make_ref
 from automata.waiting import outcome_of
-from automata.work import Outcome, Refusal, Reply, Work
+from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
 from darq.group import Group
 from darq.lane import durable
@@ -47,7 +49,10 @@ class Leases(Protocol):
 
 
 class Reception:
-    """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over."""
+    """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
+
+    show: gives what is asked about an object from outside of any method.
+    """
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
@@ -57,6 +62,7 @@ class Reception:
         self._posting = Posting(host)
         self._clients = Clients(host.loop)
         self._forgotten: list[tuple[bytes, bytes]] = []
+        self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
         self._late: set[asyncio.Task[None]] = set()
         host.log.stagers.append(self._forget)
 
@@ -89,13 +95,16 @@ class Reception:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""
         kind: Kind = ANYTHING
         try:
-            if ask.kind == POST:
-                reply: Reply = self._post(ask)
-            elif ask.kind == CANCEL:
-                done, group = self._posting.cancel(ask.method, ask.request)
-                reply = Outcome(done, None, group)
-            else:
+            if ask.kind == CANCEL:
+                reply: Reply = self._cancel(ask)
+            elif (store := self._placement.store_of(ask.partition)) is not None:
+                raise Moved(store)
+            elif ask.kind == POST:
+                reply = self._post(ask)
+            elif ask.kind in (CALL, READ):
                 reply, kind = self._start(ask)
+            else:
+                reply = self._look(ask)
         except Exception as error:  # noqa: BLE001 - whatever refuses it, its caller has to know
             reply = Refusal(error)
         if isinstance(reply, Outcome):
@@ -111,9 +120,6 @@ class Reception:
         await waiting
 
     def _start(self, ask: Ask) -> tuple[Reply, Kind]:
-        store = self._placement.store_of(ask.partition)
-        if store is not None:
-            raise Moved(store)
         host = self._host
         type_name, key = address_of(ask.partition)
         method = host.options.registry.get(type_name).method(ask.method)
@@ -126,9 +132,6 @@ class Reception:
         return host.invoke(work, host.log.next_lsn - 1 if ask.behind else 0), method.result
 
     def _post(self, ask: Ask) -> Outcome:
-        store = self._placement.store_of(ask.partition)
-        if store is not None:
-            raise Moved(store)
         host = self._host
         type_name, key = address_of(ask.partition)
         method = host.options.registry.get(type_name).method(ask.method)
@@ -136,6 +139,21 @@ class Reception:
         due = Due(ask.due_ms, ask.rule) if ask.due_ms or ask.rule else None
         stored = self._posting.store(envelope, len(ask.arguments), ask.request or None, due)
         return Outcome(stored.id, None, stored.group)
+
+    def _cancel(self, ask: Ask) -> Outcome:
+        never_delivered, group = self._posting.cancel(ask.method, ask.request or None)
+        return Outcome(never_delivered, None, group)
+
+    def _look(self, ask: Ask) -> Reply:
+        """What comes from outside of any method: the object is deleted, or looked at."""
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        if ask.kind == DELETE:
+            return host.erase(host.entity(type_name, key), Request(ask.request, NO_FINGERPRINT))
+        return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
+
+    async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
+        return Outcome(await self.show(what, ref), None, 0)
 
     def _release(self, client: Client, tag: int, kind: Kind, outcome: Outcome, ask: Ask) -> None:
         """Tell the outcome once nothing that it depends on can be lost, nor was overtaken by another host's work."""
@@ -198,3 +216,7 @@ def _closing(error: BaseException) -> bool:
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+async def _nothing(what: str, ref: ObjectRef) -> object:
+    raise StateError(f"nothing shows {what} of {ref!r} here")

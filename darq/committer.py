@@ -31,6 +31,8 @@ class Committer:
         self._thread: ThreadPoolExecutor | None = None
         # What asyncio runs next. It is no public name; a loop without it only loses the short cut for lone callers.
         self._ready: Sized | None = getattr(loop, "_ready", None)
+        if log.copies is not None:
+            log.copies.bind(self._settle, log.fail, self.touch)
 
     def touch(self) -> None:
         """A step was staged or a message became ready: run and close the group once the loop has had its turn."""
@@ -45,7 +47,7 @@ class Committer:
 
     def close_full_group(self) -> None:
         """The group is at its bound: close it now, unless one is in flight (its end closes this one)."""
-        if self._in_flight is None and self._log.gate.failure is None:
+        if not self._held() and self._log.gate.failure is None:
             self._close_group()
 
     async def settle(self) -> None:
@@ -55,8 +57,10 @@ class Committer:
         while log.gate.failure is None and log.gate.durable < target:
             if self._in_flight is not None:
                 await asyncio.wait([self._in_flight])
-            else:
+            elif log.group.number <= target and not self._held():
                 self._close_group()
+            else:
+                await self._released(min(target, log.group.number - 1))
 
     def stop(self) -> None:
         """Let go of the flush thread, after the flush that it is in. `Log.close` releases what that made durable."""
@@ -64,19 +68,29 @@ class Committer:
             self._thread.shutdown(wait=True)
             self._thread = None
 
+    async def _released(self, group: int) -> None:
+        """Wait for the copies: until `group` is released, or the log has failed."""
+        waiting = self._loop.create_future()
+        self._log.gate.release(group, lambda _: None if waiting.done() else waiting.set_result(None))
+        await waiting
+
+    def _held(self) -> bool:
+        """Whether the open group stays open: one is being flushed, or the copies lag too far behind."""
+        return self._in_flight is not None or (self._log.copies is not None and self._log.copies.full)
+
     def _tick(self) -> None:
         self._scheduled = False
         self._work()
 
     def _work(self) -> None:
         log = self._log
-        if log.gate.failure is not None or (self._in_flight is not None and log.full):
+        if log.gate.failure is not None or (log.full and self._held()):
             return
         more = True
         try:
             more = self._run(log.limits.group_work_seconds_max)
         finally:  # an interrupt of the process goes up, but what was staged before it does not wait for ever
-            if self._in_flight is None and log.group.dirty:
+            if log.group.dirty and not self._held():
                 self._close_group()
             if more:
                 self.touch()
@@ -117,6 +131,12 @@ class Committer:
 
     def _flushed(self, group: int, seconds: float) -> None:
         self._flush_seconds += _WEIGHT_OF_LAST * (seconds - self._flush_seconds)
+        if self._log.copies is None:
+            self._settle(group)
+        else:
+            self._log.copies.flushed(group)
+
+    def _settle(self, group: int) -> None:
         try:
             self._log.settle(group)
         except Exception as error:  # noqa: BLE001 - goes to the loop's handler

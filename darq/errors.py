@@ -20,6 +20,10 @@ class Fenced(AutomataError):
     """Nobody's fault: a newer lease exists, so this holder may not write any more. Stop, and let the newer one work."""
 
 
+class StaleCopy(AutomataError):
+    """Nobody's fault: this copy of a store cannot say whether what it holds is the newest. Ask the store's primary."""
+
+
 class StorageFull(AutomataError):
     """The disk's fault: free space is below the reserve. The step did not run; make room, call again. Reads go on."""
 

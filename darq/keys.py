@@ -31,13 +31,17 @@ REQUEST = b"\x40"  # partition request-key -> recorded outcome
 EXPIRY = b"\x41"  # due in ms since the epoch, key of the request row to drop -> nothing
 INVOCATION = b"\x50"  # lsn -> a method that has committed a part and has not finished
 JOURNAL = b"\x51"  # lsn part:u32 -> what that part has seen; lsn part:u32 index:u32 -> outcome of what it awaited
+LOCAL = b"\x70"  # name -> rows of this one copy of a store, which are never replicated
 
 ALL = 1 << 62  # a limit for scans that take every row
 
 HEAD = META + b"head"
 CLOSED = META + b"closed"  # the number of the group that a clean close wrote, last of its life
+CHAIN = META + b"chain"  # epoch, number and hash of the last replicated group
 SUSPECT = META + b"suspect"  # the re-delivered message that is being tried, and how often it was
 LIFETIME_CURSOR = META + b"lifetimes"  # ms since the epoch: no LIFETIME row lies before
+PROMISED = LOCAL + b"promised"  # the highest epoch that this copy follows: it acknowledges no older one
+COPYING = LOCAL + b"copying"  # the first key that is not copied yet: this copy is not whole
 
 _number = struct.Struct(">Q")
 number: Callable[[int], bytes] = _number.pack

@@ -28,7 +28,17 @@ class Lease:
 
 def acquire(store: Store, name: bytes = STORE) -> Lease:
     """Take the lease under `name` with the next epoch; every earlier holder is fenced from here on."""
-    epoch = current_epoch(store, name) + 1
+    return take(store, current_epoch(store, name) + 1, name)
+
+
+def take(store: Store, epoch: int, name: bytes = STORE) -> Lease:
+    """Take the lease under `name` with an epoch that a catalog has given out; earlier holders are fenced.
+
+    Raises Fenced unless it is above every epoch that the store has seen.
+    """
+    newest = current_epoch(store, name)
+    if epoch <= newest:
+        raise Fenced(f"epoch {epoch} was given out too late: the store has seen epoch {newest}")
     batch = store.batch()
     batch.put(keys.LEASE + name, epoch.to_bytes(8, "big"))
     store.write(batch)

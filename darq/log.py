@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from darq import keys, lease, overlay, records, recovery
 from darq.codec import PARTITION_BYTES_MAX, Head, encode_message
+from darq.copies import Copies
 from darq.errors import Fenced, OutcomeUnknown, StorageFull, StoreClosed
 from darq.gate import Gate
 from darq.group import Group
@@ -30,15 +31,25 @@ class Log:
 
     clock: seconds since the epoch. was_killed: the last life did not end with `close`. Opening takes the store's lease
     and raises StoreDamaged if anything released is missing; the previous holder's next seal raises Fenced.
+    epoch: given out by a catalog, else the store's next one; Fenced if the store has seen it or a later one.
+    copies: who else must hold a group before it is released.
     """
 
-    def __init__(self, store: Store, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+        epoch: int | None = None,
+        copies: Copies | None = None,
+    ) -> None:
         self.store = store
+        self.copies = copies
         self.limits = limits or Limits()
         self.clock = clock
         self._head = recovery.recover(store)
         self.was_killed = recovery.was_killed(store, self._head)
-        self.lease = lease.acquire(store)
+        self.lease = lease.acquire(store) if epoch is None else lease.take(store, epoch)
         self.gate = Gate(self._head.group)
         self.group = Group(self._head.group + 1)
         self.next_lsn = self._head.next_lsn
@@ -229,6 +240,13 @@ class Log:
         """Make all sealed groups durable. The one method that may run on another thread."""
         self.store.flush()
 
+    def flushed(self, group: int) -> None:
+        """Group `group` is durable here: settle it, unless copies elsewhere have to be awaited."""
+        if self.copies is None:
+            self.settle(group)
+        else:
+            self.copies.flushed(group)
+
     def settle(self, group: int) -> None:
         """Group `group` is durable: note it beside the data, then let through what waited for it.
 
@@ -255,12 +273,20 @@ class Log:
         self._harden(group)
         return group
 
+    def mark_closed(self) -> int:
+        """Let the open group be the last of this life, so that the next one need not take it for killed."""
+        self.group.rows[keys.CLOSED] = keys.number(self.group.number)
+        self.group.steps += 1
+        return self.group.number
+
     def close(self) -> None:
-        """Write what is staged, make it durable, release it, and let go of the store. Later steps get StoreClosed."""
+        """Write what is staged, make it durable, release it, and let go of the store. Later steps get StoreClosed.
+
+        With copies, call `mark_closed` and wait for the committer before: nothing is written here that they would lack.
+        """
         try:
-            if self.gate.failure is None:
-                self.group.rows[keys.CLOSED] = keys.number(self.group.number)
-                self.group.steps += 1
+            if self.gate.failure is None and self.copies is None:
+                self.mark_closed()
                 self.seal()
                 if self._head.group > self.gate.durable:  # also what a thread is flushing just now
                     self._harden(self._head.group)
@@ -289,7 +315,7 @@ class Log:
             self.flush()
         except Exception as error:
             raise self.fail(error) from error
-        self.settle(group)
+        self.flushed(group)
 
     def _rotate(self) -> None:
         """Bound the log that the next opening must replay; a row in the old one proves it."""

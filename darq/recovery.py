@@ -11,9 +11,11 @@ GENERATIONS_KEPT = 64
 def recover(store: Store) -> Head:
     """The head of a store that holds all that was ever released from it.
 
-    Raises StoreDamaged when a released group is missing (a log file cut, altered or gone) or when a whole generation
-    of groups is (an older log file gone, though a newer one is there).
+    Raises StoreDamaged when a released group is missing (a log file cut, altered or gone), when a whole generation
+    of groups is (an older log file gone, though a newer one is there), and for a copy that was not copied to its end.
     """
+    if store.get(keys.COPYING) is not None:
+        raise StoreDamaged("this copy of the store is not whole: it was being copied from another, which has to go on")
     data = store.get(keys.HEAD)
     released = store.released()
     head = Head.decode(data) if data is not None else Head()

@@ -41,8 +41,11 @@ class Lanes:
         self._waiting: deque[Asked] = deque()  # for a first placement
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, ask: Ask) -> asyncio.Future[bytes]:
-        """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed."""
+    def start(self, ask: Ask, store: bytes | None = None) -> asyncio.Future[bytes]:
+        """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed.
+
+        store: whom to ask, where that does not follow from the object.
+        """
         if self.closed:
             raise StoreClosed("the app is closed: what was acknowledged is safe; connect again to go on")
         if self.asked >= ASKS_MAX:
@@ -50,7 +53,11 @@ class Lanes:
         answer: asyncio.Future[bytes] = self.loop.create_future()
         self._tags += 1
         self.asked += 1
-        self.route(Asked(ask, answer, self._tags, self.loop.time()))
+        asked = Asked(ask, answer, self._tags, self.loop.time())
+        if store is None:
+            self.route(asked)
+        else:
+            self.route_to(store, asked)
         return answer
 
     async def ask(self, ask: Ask) -> bytes:
@@ -117,6 +124,15 @@ class Lanes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def known(self) -> None:
+        """Wait until there is a placement."""
+        failures = 0
+        while not self.routes.placement.stores:
+            await self.routes.refresh()
+            if not self.routes.placement.stores:
+                await asyncio.sleep(pause_seconds(failures))
+                failures += 1
+
     async def close(self) -> None:
         """Ask nothing more. What is under way goes on without anybody waiting for it."""
         self.closed = True
@@ -137,12 +153,7 @@ class Lanes:
 
     async def _find(self) -> None:
         """Find out for the first time where anything lives."""
-        failures = 0
-        while not self.routes.placement.stores:
-            await self.routes.refresh()
-            if not self.routes.placement.stores:
-                await asyncio.sleep(pause_seconds(failures))
-                failures += 1
+        await self.known()
         waiting, self._waiting = self._waiting, deque()
         for asked in waiting:
             self.route(asked)
