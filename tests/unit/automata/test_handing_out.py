@@ -32,6 +32,7 @@ from automata.handing_out import ROWS_AT_ONCE, ROWS_BYTES
 from automata.inline_workers import InlineWorkers
 from automata.options import Options
 from automata.retry import Retry
+from automata.testing import VirtualApp, crash_everywhere
 from automata.worker import Done, Source, Task, Want
 from automata.worker_turn import Surroundings
 from darq.errors import StoreClosed
@@ -392,6 +393,19 @@ async def test_a_step_of_a_worker_has_the_limits_of_any_other() -> None:
         with pytest.raises(InvalidArgument, match="a value takes"):
             await ref(Smith, "a").fill(1, 3000)
         assert not await app.exists(ref(Smith, "a"))
+
+
+async def _orders(app: VirtualApp) -> None:
+    assert await ref(Owner, "o").order(ref(Smith, "a"), 2) == 2
+    await send(ref(Smith, "a").tell(ref(Smith, "b"), "hello"))
+    assert await ref(Smith, "a").forge(1) == 3
+    await asyncio.sleep(1)
+    assert await ref(Smith, "b").look() == (0, ["hello"])
+    assert await ref(Smith, "a").look() == (3, ["told hello"])
+
+
+def test_wherever_the_process_dies_a_workers_step_happens_once() -> None:
+    assert crash_everywhere(_orders).boundaries > 3
 
 
 def test_an_automaton_has_its_state_with_its_host() -> None:
