@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.disaggregated.clients import Run
 from benchmarks.disaggregated.variants import WORKLOADS
 
-COLOURS = {"aggregated": "#3b6fb6", "disaggregated": "#d98f3d", "disaggregated, a call a follower": "#c9b79c"}
+COLOURS = {"aggregated": "#3b6fb6", "disaggregated": "#d98f3d", "disaggregated, a call a follower": "#9c8a68"}
 _WIDTH = 0.26
 
 
@@ -30,6 +30,7 @@ def draw(runs: list[Run], folder: Path, accounts_paper: int) -> list[Path]:
             _draw_bars(figure.add_subplot(grid[row, 0]), there, name, unit)
             for column, workload in enumerate(WORKLOADS, start=1):
                 _draw_curves(figure.add_subplot(grid[row, column]), [r for r in there if r.workload == workload], name)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         figure.suptitle(title, fontsize=11, fontweight="bold")
         drawn.append(folder / f"retwis-{name}.svg")
         figure.savefig(drawn[-1], metadata={"Date": None})
@@ -46,7 +47,7 @@ def _draw_bars(axes: Any, runs: list[Run], name: str, unit: str) -> None:
         places = [WORKLOADS.index(workload) + (at - (len(variants) - 1) / 2) * _WIDTH for workload in there]
         heights = [_figure(chosen[workload], name) for workload in there]
         bars = axes.bar(places, heights, _WIDTH, color=COLOURS[variant], label=variant)
-        axes.bar_label(bars, [_short(height) for height in heights], fontsize=7, padding=1)
+        axes.bar_label(bars, [_short(height) for height in heights], fontsize=7, label_type="center", color="white")
         if name == "latency":
             p99 = [chosen[workload].p99_ms for workload in there]
             axes.vlines(places, heights, p99, color="#444444", linewidth=1.2)
@@ -54,7 +55,6 @@ def _draw_bars(axes: Any, runs: list[Run], name: str, unit: str) -> None:
     axes.set_xticks(range(len(WORKLOADS)), WORKLOADS)
     axes.set(ylabel=unit, yscale="log", title=f"{runs[0].accounts}, {most} clients")
     axes.margins(y=0.15)
-    axes.legend(fontsize=7, frameon=False, loc="upper left")
     _bare(axes)
 
 
