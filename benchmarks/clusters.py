@@ -45,7 +45,7 @@ async def opened(shape: Shape, *types: type, embedded: bool = False) -> AsyncIte
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if str(ROOT) not in paths:  # the processes of the cluster import the types from here
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, paths)])
-    with ssms.local_cluster(nodes=shape.nodes, replicas=shape.replicas, hosts=shape.hosts) as cluster:
+    with ssms.local_cluster(nodes=shape.nodes, replicas=shape.replicas, hosts_per_node=shape.hosts) as cluster:
         async with cluster.connect() as app:
             await app.deploy(*types)
             yield Place(app, cluster)

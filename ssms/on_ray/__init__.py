@@ -1,1 +1,1 @@
-"""A cluster on Ray: the one folder that speaks to it."""
+"""The Ray room: processes of a cluster as Ray actors, and Ray clusters on one machine. Only it imports ray."""
