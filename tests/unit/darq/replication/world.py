@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from darq import Committer, Limits, Log, MemoryStore, keys
 from darq.errors import AutomataError, StaleCopy, StoreClosed
 from darq.replication import Backup, Options, Outside, Primary, head_of
+from darq.store import Store
 from tests.unit.darq.replication.network import Catalog, Life, Members, Network, SlowLoop
 
 T = TypeVar("T")
@@ -31,22 +32,34 @@ class Promises:
         assert self.released.setdefault(value, writer) == writer, "two primaries have released"
         self.highest = max(self.highest, value)
 
-    def adopt(self, store: MemoryStore) -> None:
+    def adopt(self, store: Store) -> None:
         """All that a new primary has found is released with it, though nobody waits for it any more."""
         for value in range(1, counter_of(store) + 1):
             writer = store.get(COUNTER + keys.number(value))
             assert writer is not None
             self.release(value, writer)
 
-    def check(self, store: Life | MemoryStore) -> None:
+    def check(self, store: Store) -> None:
         """Nothing that was released is missing."""
         for value, writer in self.released.items():
             assert store.get(COUNTER + keys.number(value)) == writer, f"lost {value}"
 
 
-def counter_of(store: Life | MemoryStore) -> int:
+def counter_of(store: Store) -> int:
     """What the clients have counted to."""
     return keys.number_of(store.get(COUNTER + b"n") or keys.number(0))
+
+
+class Watched(Primary):
+    """A primary that says when what it has found is released."""
+
+    promises: Promises | None = None
+
+    def _advance(self) -> None:
+        super()._advance()
+        if self.promises is not None and self.released >= self._opened_at:
+            promises, self.promises = self.promises, None
+            promises.adopt(self.store.inner)
 
 
 class Copy:
@@ -59,7 +72,7 @@ class Copy:
         self.offset = world.network.random.random() * 1000 + 1  # of its clock
         self.alive = False
         self.backup: Backup | None = None
-        self.primary: Primary | None = None
+        self.primary: Watched | None = None
         self.log: Log | None = None
         self.start()
 
@@ -107,7 +120,8 @@ class Copy:
     async def lead(self, epoch: int, backups: list[str], old_is_dead: bool) -> None:
         """As the coordinator tells it. Raises what `Backup.lead` raises."""
         backup, life = self.backup, self.life
-        assert backup is not None
+        if backup is None:
+            return
         recent = await backup.lead(epoch, old_is_dead)
         if life.over:
             return
@@ -115,12 +129,13 @@ class Copy:
         self.backup = None
         members = Members(self.world.catalog, epoch, self.name)
         outside = Outside(self.clock, lambda to, data: self.world.network.ship(self.name, to, data), members)
-        self.primary = primary = Primary(life, epoch, backups, outside, self.world.options, recent)
+        self.primary = primary = Watched(life, epoch, backups, outside, self.world.options, recent)
         for name in self.world.copies:
             if name != self.name:
                 primary.attach(name)
+        primary.promises = self.world.promises
+        primary._advance()
         await primary.ready()
-        self.world.promises.adopt(self.disk)
         if life.over or primary is not self.primary:
             return
         log = Log(primary.store, LIMITS, lambda: 0.0, epoch, primary)
@@ -253,15 +268,13 @@ class World:
         assert backup is not None
         if life.over:
             return None
-        applied, value = backup.applied, counter_of(life)
         try:
+            point, value = backup.read_point(), counter_of(life)
             async with asyncio.timeout(5):
-                await backup.readable(applied)
+                await backup.readable(point)
         except (StaleCopy, TimeoutError):
             return None
         await self.network.awake(copy.name)
-        if life.over or not backup.leased():
-            return None
         self.promises.reads_there += 1
         return value
 
@@ -311,7 +324,8 @@ class World:
         """All copies have the same rows, and all that was released."""
         first, *others = [rows_of(copy.disk) for copy in self.copies.values()]
         for rows in others:
-            assert rows == first
+            differing = sorted(key for key in rows.keys() | first.keys() if rows.get(key) != first.get(key))
+            assert not differing, differing
         for copy in self.copies.values():
             self.promises.check(copy.disk)
 
