@@ -91,9 +91,9 @@ def read_format(folder: Path) -> bytes | None:
     return bytes.fromhex(identity)
 
 
-def write_format(folder: Path) -> bytes:
+def write_format(folder: Path, identity: bytes | None = None) -> bytes:
     """Finish making a store. Everything else is on disk before FORMAT appears, with one atomic rename."""
-    identity = secrets.token_bytes(16)
+    identity = identity or secrets.token_bytes(16)
     _write_synced(folder / "released", encode_released(0))
     _write_format(folder, identity.hex())
     _sync_folder(folder.resolve().parent)

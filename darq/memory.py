@@ -38,16 +38,17 @@ class MemoryStore:
     """A `Store` in memory with `crash()`, failing writes and a settable amount of free space.
 
     After `crash()` the same object is the disk that the next life opens. `random_source` decides how many of the
-    unflushed batches a crash keeps (a real disk may have got to some of them); without it, none.
+    unflushed batches a crash keeps (a real disk may have got to some of them); without it, none. identity: of the store
+    whose copy this is.
     """
 
-    def __init__(self, random_source: random.Random | None = None) -> None:
+    def __init__(self, random_source: random.Random | None = None, identity: bytes | None = None) -> None:
         self.free = 1 << 40
         self.fail_next_write: Exception | None = None
         self.fail_next_flush: Exception | None = None
         self.flushes = 0
         self._random = random_source
-        self._identity = (random_source or random.Random()).randbytes(16)
+        self._identity = identity or (random_source or random.Random()).randbytes(16)
         self._rows: SortedDict[bytes, bytes] = SortedDict()
         self._durable: SortedDict[bytes, bytes] = SortedDict()
         self._unflushed: list[MemoryBatch] = []

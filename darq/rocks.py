@@ -38,10 +38,11 @@ class RocksStore:
     """A `Store` in a folder, held by one process.
 
     Raises StoreLocked (with the process that holds it), StorePathError, NewerFormat, StoreDamaged, StorageFull.
-    read_only opens beside a holder, without its lock: it shows what had reached the files.
+    read_only opens beside a holder, without its lock: it shows what had reached the files. identity: of the store whose
+    copy this is; StorePathError if the folder holds another one's.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], read_only: bool = False) -> None:
+    def __init__(self, folder: str | os.PathLike[str], read_only: bool = False, identity: bytes | None = None) -> None:
         self._folder = Path(folder)
         self._read_only = read_only
         self._holder: int | None = None
@@ -50,7 +51,7 @@ class RocksStore:
         self._released = 0
         self._using = threading.Lock()  # a flush on its thread, against closing
         try:
-            self._identity = self._open()
+            self._identity = self._open(identity)
         except OSError as error:
             self.close()
             raise files.path_error(self._folder, error) from error
@@ -143,7 +144,7 @@ class RocksStore:
             finally:
                 self._close_files()
 
-    def _open(self) -> bytes:
+    def _open(self, given: bytes | None) -> bytes:
         if not self._read_only:
             files.refuse_foreign(self._folder)
             self._holder = files.hold(self._folder)
@@ -153,7 +154,9 @@ class RocksStore:
                 raise StorePathError(f"there is no store in {self._folder}")
             files.clear_remains(self._folder)
             self._db = _open_database(self._folder / files.DATABASE, _options(new=True))
-            identity = files.write_format(self._folder)
+            identity = files.write_format(self._folder, given)
+        elif given is not None and identity != given:
+            raise StorePathError(f"{self._folder} holds a copy of another store: give a new or an empty folder")
         elif self._read_only:
             self._db = _open_secondary(self._folder / files.DATABASE)
             self.refresh()

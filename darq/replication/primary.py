@@ -178,7 +178,7 @@ class Primary:
         """Release what all hold, and let the log go on if it waited for them."""
         enough = len(self._counting) + 1 >= self.options.min_in_sync
         group = min([self._flushed, *(link.acked for link in self._counting)])
-        if enough and self.failure is None and group > self.released:
+        if enough and self.failure is None and group > self.released and group >= self._opened_at:
             self.released = group
             for link in self._links.values():
                 if link.eager:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darq import MemoryStore
-from tests.unit.darq.replication.world import Copy, World, run
+from tests.unit.darq.replication.world import IDENTITY, Copy, World, run
 
 ACTIONS = ["write"] * 8 + ["read"] * 6 + ["wait"] * 4 + ["crash", "restart", "restart", "promote", "promote dead"]
 ACTIONS += ["pause", "resume", "resume", "cut", "heal", "heal", "new disk", "burst"]
@@ -61,7 +61,7 @@ class Scenario:
             case "heal":
                 world.network.cut.clear()
             case "new disk" if not chosen.alive and chosen.name not in world.catalog.in_sync:
-                chosen.disk = MemoryStore(world.network.random)
+                chosen.disk = MemoryStore(world.network.random, IDENTITY)
             case "wait":
                 await asyncio.sleep(self.random.random() * 3)
 

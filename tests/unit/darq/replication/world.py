@@ -12,6 +12,7 @@ from darq.store import Store
 from tests.unit.darq.replication.network import Catalog, Life, Members, Network, SlowLoop
 
 T = TypeVar("T")
+IDENTITY = bytes(range(16))
 COUNTER = keys.partition_key(keys.STATE, b"count")
 OTHERS = keys.partition_key(keys.STATE, b"others")
 SMALL = Options(
@@ -68,7 +69,7 @@ class Copy:
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
-        self.disk = MemoryStore(world.network.random)
+        self.disk = MemoryStore(world.network.random, IDENTITY)
         self.offset = world.network.random.random() * 1000 + 1  # of its clock
         self.alive = False
         self.backup: Backup | None = None
