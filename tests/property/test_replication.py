@@ -37,33 +37,43 @@ class Scenario:
         world, chosen = self.world, self.random.choice(list(self.world.copies.values()))
         paused = chosen.name in world.network.paused
         match action:
-            case "write" | "burst":
-                for _ in range(3 if action == "write" else 60):
-                    for copy in world.copies.values():
-                        if copy.name not in world.network.paused:
-                            world.write(copy)
-            case "read":
-                for copy in world.copies.values():
-                    if copy.alive and copy.name not in world.network.paused:
-                        world.begin(world.read(copy))
-            case "crash" if chosen.alive and not paused:
+            case "write" | "burst" | "read":
+                self.ask(action)
+            case "cut":
+                world.network.cut.add(frozenset(self.random.sample(list(world.copies), 2)))
+            case "heal":
+                world.network.cut.clear()
+            case "wait":
+                await asyncio.sleep(self.random.random() * 3)
+            case "pause" if not paused:
+                world.network.pause(chosen.name)
+            case "resume" if paused:
+                world.network.resume(chosen.name)
+            case _:
+                await self.change(action, chosen)
+
+    def ask(self, action: str) -> None:
+        """Clients ask all copies that are there, whatever these are."""
+        world = self.world
+        for copy in world.copies.values():
+            if not copy.alive or copy.name in world.network.paused:
+                continue
+            if action == "read":
+                world.begin(world.read(copy))
+            for _ in range({"write": 3, "burst": 60}.get(action, 0)):
+                world.write(copy)
+
+    async def change(self, action: str, chosen: Copy) -> None:
+        world = self.world
+        match action:
+            case "crash" if chosen.alive and chosen.name not in world.network.paused:
                 await chosen.crash()
             case "restart" if not chosen.alive:
                 self.restart(chosen)
             case "promote" | "promote dead":
                 await self.promote(chosen, dead=action == "promote dead")
-            case "pause" if not paused:
-                world.network.pause(chosen.name)
-            case "resume" if paused:
-                world.network.resume(chosen.name)
-            case "cut":
-                world.network.cut.add(frozenset(self.random.sample(list(world.copies), 2)))
-            case "heal":
-                world.network.cut.clear()
             case "new disk" if not chosen.alive and chosen.name not in world.catalog.in_sync:
                 chosen.disk = MemoryStore(world.network.random, IDENTITY)
-            case "wait":
-                await asyncio.sleep(self.random.random() * 3)
 
     def restart(self, copy: Copy) -> None:
         copy.start()
