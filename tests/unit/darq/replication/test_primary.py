@@ -142,28 +142,26 @@ def test_nothing_is_released_by_fewer_copies_than_asked_for() -> None:
     play(scenario, options=replace(QUICK, min_in_sync=2))
 
 
-def test_a_copy_that_comes_back_gets_what_it_lacks_and_one_with_a_new_disk_everything() -> None:
+@pytest.mark.parametrize("recent_bytes_max", [1 << 20, 500], ids=["what it lacks", "everything"])
+def test_a_copy_that_comes_back_gets_what_it_lacks_or_everything(recent_bytes_max: int) -> None:
     async def scenario(world: World) -> None:
         a, b = world.copies["a"], world.copies["b"]
-        for fresh in (False, True):
-            await b.crash()
-            for _ in range(30):
-                world.write(a)
-                await asyncio.sleep(0.1)
-            assert world.catalog.in_sync == {"a"}
-            if fresh:
-                b.disk = MemoryStore(identity=IDENTITY)
-            b.start()
-            chain = b.backup.recent  # type: ignore[union-attr]
-            while world.catalog.in_sync != {"a", "b"}:
-                world.write(a)
-                await asyncio.sleep(0.001)
-            assert (b.backup.recent is not chain) == fresh  # type: ignore[union-attr]
-            await a.committer.settle()
-            await world.until(lambda: head_of(a.disk) == head_of(b.disk))
-            assert rows_of(a.disk) == rows_of(b.disk)
+        await b.crash()
+        for _ in range(30):
+            world.write(a)
+            await asyncio.sleep(0.1)
+        assert world.catalog.in_sync == {"a"}
+        b.start()
+        chain = b.backup.recent  # type: ignore[union-attr]
+        while world.catalog.in_sync != {"a", "b"}:
+            world.write(a)
+            await asyncio.sleep(0.001)
+        assert (b.backup.recent is chain) == (recent_bytes_max > 500)  # type: ignore[union-attr]
+        await a.committer.settle()
+        await world.until(lambda: head_of(a.disk) == head_of(b.disk))
+        assert rows_of(a.disk) == rows_of(b.disk)
 
-    play(scenario, options=replace(SMALL, recent_bytes_max=1 << 20))
+    play(scenario, options=replace(SMALL, recent_bytes_max=recent_bytes_max))
 
 
 def test_a_copy_counts_before_the_catalog_is_asked_to_add_it() -> None:
