@@ -58,15 +58,15 @@ class Point(Protocol):
 class Sent:
     """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id."""
 
-    __slots__ = ("_durable", "id")
+    __slots__ = ("durable", "id")
 
     def __init__(self, message_id: str, durable: Awaitable[None] | None) -> None:
         self.id = message_id
-        self._durable = durable
+        self.durable = durable
 
     def __await__(self) -> Generator[object, object, str]:
-        if self._durable is not None:
-            yield from self._durable.__await__()
+        if self.durable is not None:
+            yield from self.durable.__await__()
         return self.id
 
     def __repr__(self) -> str:

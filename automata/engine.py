@@ -1,4 +1,7 @@
-"""The embedded engine put together: one store, one host, one router, on one event loop."""
+"""The engine put together: one store, one host, one router, on one event loop.
+
+Where there are several engines, each has doors to the others.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,57 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from automata.delivery import Delivery
-from automata.host import Host, Options
+from automata.host import Host
 from automata.journal import Journal
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
+from automata.moving import Moving
+from automata.moving_slots import MovingSlots
+from automata.options import Options
+from automata.outgoing import Outgoing
+from automata.placement import Placement
+from automata.reception import Leases, Reception
+from automata.remote_calls import Elsewhere, RemoteCalls
+from automata.residence import Residence
 from automata.resuming import Resuming
+from automata.routes import Routes
 from automata.types import AutomatonType
 from automata.work import Outcome, Work
+from darq.lane import Receiver, Sender, Transport
 from darq.limits import Limits
 from darq.log import Log
 from darq.store import Store
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """What makes a host one of several.
+
+    placement: where objects live; elsewhere: the way of calls to other hosts; transport: that of messages; epoch: under
+    which this host leads its store; leases: its right to answer without a step, None where nobody could take over.
+    """
+
+    placement: Placement
+    elsewhere: Elsewhere
+    transport: Transport
+    epoch: int
+    leases: Leases | None = None
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where other hosts and clients of other processes come in, messages go out, and objects come and go."""
+
+    reception: Reception
+    receiver: Receiver
+    sender: Sender
+    moving: Moving | None = None
+    slots: MovingSlots | None = None
+
+
+@dataclass(frozen=True)
 class Engine:
-    """The parts of an open embedded app."""
+    """The parts of an open app."""
 
     log: Log
     host: Host
@@ -30,6 +69,7 @@ class Engine:
     lifetimes: Lifetimes
     router: LocalRouter
     unlisten: Callable[[], None]
+    doors: Doors | None = None
 
 
 def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options: Options) -> Engine:
@@ -43,6 +83,11 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     except BaseException:
         store.close()
         raise
+    return run(log, loop, options)
+
+
+def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours: Neighbours | None = None) -> Engine:
+    """Run the objects of an open log. neighbours: the other hosts, if this is one of several."""
     host = Host(log, loop, options)
     delivery = Delivery(host)
     resuming = Resuming(host, delivery.strict)
@@ -56,6 +101,7 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     lifetimes = Lifetimes(host)
     host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
     host.stage.suspended = delivery.suspended
+    doors = None if neighbours is None else _open_doors(host, delivery, resuming, neighbours)
     resuming.start()
     delivery.start()
     lifetimes.start()
@@ -64,8 +110,27 @@ def start(store: Store, loop: asyncio.AbstractEventLoop, limits: Limits, options
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, engine, made)
 
-    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined))
+    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined), doors)
     return engine
+
+
+def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighbours) -> Doors:
+    """Let messages and calls go to other hosts, and theirs come in."""
+    log, placement = host.log, neighbours.placement
+    outgoing = Outgoing(log, placement)
+    host.stage.outgoing = outgoing
+    host.abroad = RemoteCalls(host, placement, neighbours.elsewhere, outgoing)
+    sender = Sender(log, neighbours.transport, host.committer.touch)
+    sender.start()
+    reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
+    delivery.relay = host.abroad.forward
+    receiver = Receiver(log, host.committer.touch)
+    if not isinstance(placement, Residence):
+        return Doors(reception, receiver, sender)
+    moving = Moving(host, delivery, resuming, placement)
+    outgoing.routes = Routes(log, moving)
+    outgoing.routes.start()
+    return Doors(reception, receiver, sender, moving, MovingSlots(host, moving))
 
 
 async def stop(engine: Engine) -> None:
@@ -77,7 +142,11 @@ async def stop(engine: Engine) -> None:
     engine.resuming.stop()
     engine.lifetimes.stop()
     engine.host.order.close()
+    if engine.doors is not None and engine.doors.moving is not None:
+        engine.doors.moving.stop()
     try:
+        if engine.doors is not None:
+            await engine.doors.sender.stop()
         options = engine.host.options
         await engine.host.tasks.stop(options.closing_seconds_max, options.closing_effect_seconds_max)
         await engine.host.committer.settle()

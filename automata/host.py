@@ -9,10 +9,7 @@ engine, on a cluster and under simulated time: loop, clock and randomness are gi
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,45 +24,25 @@ from automata.keyed import Keyed
 from automata.methods import Method, Packed
 from automata.migration import Migration
 from automata.open_invocations import OpenInvocations
+from automata.options import Options
 from automata.order import LateCall, Order
 from automata.read_cache import ReadCache
+from automata.remote_calls import RemoteCalls
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
 from automata.tasks import Tasks
 from automata.timing import Timing
 from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
-from automata.types import REGISTRY, Registry
 from automata.volatile import VolatileState
 from automata.waiting import QueuedWork, outcome_of
-from automata.work import Caller, Outcome, Reply, Work, ordinary
+from automata.work import Caller, Outcome, Reply, Request, Work, ordinary
 from darq.committer import Committer
 from darq.lane import durable
 from darq.log import Log
 
 if TYPE_CHECKING:
     from automata.calls import Call
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a host runs.
-
-    foreign_await_seconds_max: how long a method may hold its object for outside work. cached_results_max and
-    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept. closing_seconds_max: how long
-    closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
-    closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
-    """
-
-    entities_max: int = 20_000
-    cached_results_max: int = 10_000
-    cached_bytes_max: int = 32 << 20
-    foreign_await_seconds_max: float = 60.0
-    closing_seconds_max: float = 0.5
-    closing_effect_seconds_max: float = 30.0
-    clock: Callable[[], float] = time.time
-    random: random.Random = field(default_factory=random.SystemRandom)
-    registry: Registry = REGISTRY
 
 
 class Host:
@@ -88,15 +65,18 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
-        self.tasks = Tasks(self, self.stage, log)
+        self.tasks: Tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
+        self.abroad: RemoteCalls | None = None
         self.queued = 0
 
     # entering
 
     def entity(self, type_name: str, key: str) -> Entity:
-        """The object of this address. Raises UnknownType."""
+        """The object of this address. Raises UnknownType, and Moved if it lives in another store."""
+        if self.abroad is not None:
+            self.abroad.check_here(type_name, key)
         made = self._types.get(type_name)
         return self.entities.get(made or self.options.registry.get(type_name), key)
 
@@ -137,13 +117,24 @@ class Host:
 
         sent_lsn: the last message of its sender, which the call must not overtake; caller: who keeps its outcome.
         """
-        entity = self.entity(call.ref.type_name, call.ref.key)
         self.check_size(call, packed)
+        if self.abroad is not None and self.abroad.store_of(call.ref.type_name, call.ref.key) is not None:
+            return self.abroad.invoke(call, packed, caller)
+        entity = self.entity(call.ref.type_name, call.ref.key)
         request = self.keyed.request(call, packed)
-        work = Work(entity, call.method, packed, None, request, False, caller)
+        if request is None and caller is not None and self.abroad is not None:
+            request = self.keyed.asked_before(entity.partition, caller)
+        reply = self.invoke(Work(entity, call.method, packed, None, request, False, caller), sent_lsn)
+        if self.abroad is None:
+            return reply
+        return self.abroad.watched(reply, partial(self.abroad.invoke, call, packed, caller))
+
+    def invoke(self, work: Work, sent_lsn: int) -> Reply:
+        """Run `work` now or later, behind what its sender has sent up to `sent_lsn`."""
+        entity = work.entity
         if self.log.inbox.waiting and self.order.early(entity, sent_lsn):
             make = partial(self.invoke_now, work)
-            return self._invoke_late(LateCall(entity, call.method.name, sent_lsn, make, self.loop.create_future()))
+            return self._invoke_late(LateCall(entity, work.method.name, sent_lsn, make, self.loop.create_future()))
         return self.invoke_now(work)
 
     def invoke_now(self, work: Work) -> Reply:
@@ -199,9 +190,9 @@ class Host:
         if log.refusing or not log.group.steps:
             log.admit()
 
-    def erase(self, entity: Entity) -> Reply:
-        """Delete an object with everything it holds, as a step of its own."""
-        return self.start(Work(entity, _ERASE, ()))
+    def erase(self, entity: Entity, request: Request | None = None) -> Reply:
+        """Delete an object with everything it holds, as a step of its own. request: asked again under it, it is one."""
+        return self.invoke_now(Work(entity, _ERASE, (), None, request))
 
     def perform(self, entity: Entity, method: Method, packed: Packed, work: Work | None = None) -> Outcome:
         """Run a method that awaits nothing, as one step of an object that is free.

@@ -12,13 +12,16 @@ from hashlib import blake2b
 from automata.calls import Call
 from automata.errors import InvalidArgument, StateError
 from automata.journal import ANYTHING
-from automata.methods import Packed
+from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
-from automata.work import Outcome, Reply, Request, Work
+from automata.request_ids import NO_FINGERPRINT, is_automatic
+from automata.work import Caller, Outcome, Reply, Request, Work
 from darq.log import Log
 from darq.step import Step
 
+AUTOMATIC_KEPT_MS = 24 * 3600 * 1000
+"""How long outcomes are kept for clients and methods of other stores that never say that they have got them."""
 
 class Keyed:
     """The calls under a key of one host."""
@@ -33,9 +36,7 @@ class Keyed:
         """The request of an invocation, if it has a key."""
         if call.request is None:
             return None
-        method = call.method
-        asked = blake2b(method.name.encode() + b"\x00" + method.encode_arguments(packed), digest_size=16)
-        return Request(call.request.encode(), asked.digest())
+        return request_of(call.method, call.request.encode(), call.method.encode_arguments(packed))
 
     def invoke(self, work: Work) -> Reply:
         """Answer from what is known under the key, else run. Raises InvalidArgument for other arguments under it."""
@@ -49,7 +50,7 @@ class Keyed:
             if work.caller is not None and self._opened.waits_within(work.caller.address, partition, request.key):
                 raise StateError(
                     f"{work.entity.address} {work.method.name} would wait for itself: it runs under the idempotency "
-                    f"key {request.key.decode()!r}, and what it awaits calls it under that again. Take another key"
+                    f"key {_shown(request)}, and what it awaits calls it under that again. Take another key"
                 )
             return reply
         log = self._log
@@ -62,6 +63,15 @@ class Keyed:
         if not isinstance(started, Outcome):
             self.join(partition, request, started)
         return started
+
+    def asked_before(self, partition: bytes, caller: Caller) -> Request | None:
+        """The request under which this call was recorded, or runs, because an object has moved meanwhile."""
+        request = Request(self._opened.request_of(caller.address), NO_FINGERPRINT)
+        log = self._log
+        known = (partition, request.key) in self._running or self._opened.is_open(partition, request.key)
+        if not known:
+            known = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group) is not None
+        return request if known else None
 
     def join(self, partition: bytes, request: Request, reply: asyncio.Future[Outcome]) -> None:
         """Let further calls under the key wait for a reply that is under way."""
@@ -83,7 +93,7 @@ class Keyed:
         what = f"{method.type_name}.{method.name}"
         data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
         now_ms = int(self._log.clock() * 1000)
-        kept_ms = work.entity.made.options.keys_kept_ms
+        kept_ms = AUTOMATIC_KEPT_MS if is_automatic(request.key) else work.entity.made.options.keys_kept_ms
         self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
 
     def give_up(self, step: Step, request: Request, outcome: Outcome, kept_ms: int | None) -> None:
@@ -99,6 +109,17 @@ class Keyed:
 def _check(request: Request, fingerprint: bytes) -> None:
     if request.fingerprint != fingerprint:
         raise InvalidArgument(
-            f"the idempotency key {request.key.decode()!r} was used for another call of this object: take a new key "
+            f"the idempotency key {_shown(request)} was used for another call of this object: take a new key "
             "for new arguments"
         )
+
+
+def request_of(method: Method, key: bytes, arguments: bytes) -> Request:
+    """The request of a call under a key. An id that no user gave stands for one call alone: it needs no fingerprint."""
+    if is_automatic(key):
+        return Request(key, NO_FINGERPRINT)
+    return Request(key, blake2b(method.name.encode() + b"\x00" + arguments, digest_size=16).digest())
+
+
+def _shown(request: Request) -> str:
+    return repr(request.key.decode(errors="replace"))

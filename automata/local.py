@@ -8,17 +8,15 @@ from typing import Any, TypeVar
 
 from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.entity import Entity
-from automata.envelope import Envelope
 from automata.errors import Overloaded
 from automata.host import Host
 from automata.methods import Packed
-from automata.posted import Posted
+from automata.posting import Due, Posting
 from automata.timing import kept_by
 from automata.when import When
 from automata.work import Outcome, Reply
 from darq.errors import StoreClosed
 from darq.lane import durable
-from darq.step import Step
 
 T = TypeVar("T")
 
@@ -32,7 +30,7 @@ class LocalRouter:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._gate = host.log.gate
-        self._posted = Posted(host.log)
+        self._stored = Posting(host)
         self._unsuspended = 0
         self._sent_lsn = 0
         self._posting: set[asyncio.Future[Any]] = set()
@@ -130,68 +128,17 @@ class LocalRouter:
         host.options.registry.get(call.ref.type_name)
         if len(self._posting) >= host.log.limits.outside_calls_max:
             raise Overloaded(f"{len(self._posting)} messages wait for the disk: await some, then send again")
-        host.admit()
-        step = Step(b"", b"")
         envelope, size = host.envelope(call)
-        if call.request is not None:
-            known = self._posted.find(call, envelope)
-            if known is not None:
-                if when is None:  # calls made from now on must still not overtake it
-                    self._sent_lsn = max(self._sent_lsn, int(known))
-                return known, self._staged()
-        if when is not None:
-            message_id = self._set_timer(step, envelope, when)
-            self._posted.record(call, envelope, step, message_id)
-            return message_id, self._commit(step)
-        self._check_inbox()
-        if call.request is not None:
-            self._posted.record(call, envelope, step, str(host.log.next_lsn))
-        step.send(envelope)
-        group = self._commit(step, size)
-        self._sent_lsn = envelope.lsn
-        return str(envelope.lsn), group
-
-    def _check_inbox(self) -> None:
-        log = self._host.log
-        waiting = log.inbox.size(log.group)
-        if waiting >= log.limits.inbox_messages_max:
-            raise Overloaded(f"about {waiting} messages wait to be delivered: send again when some were")
-
-    def _set_timer(self, step: Step, envelope: Envelope, when: When) -> str:
-        host, timing = self._host, self._host.timing()
-        message_id = timing.add(envelope, when.due_ms(host.clock()), when.rule, host.take_lsn())
-        timing.stage(step)
-        return message_id
-
-    def _staged(self) -> int:
-        """The group that all depends on which is known now."""
-        group = self._host.log.group
-        return group.number if group.dirty else group.number - 1
+        due = None if when is None else Due(when.due_ms(host.clock()), when.rule)
+        stored = self._stored.store(envelope, size, _request(call.request), due)
+        self._sent_lsn = max(self._sent_lsn, stored.lsn)  # calls made from now on must not overtake it
+        return stored.id, stored.group
 
     def _cancel(self, message_id: str, request: str | None) -> tuple[bool, int]:
         """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
-        host, timing = self._host, self._host.timing()
         if self.closed:
             raise _closed()
-        if request is not None and self._posted.was_cancelled(request, message_id):
-            return True, self._staged()
-        if not timing.is_pending(message_id):
-            return False, self._staged()
-        host.admit()
-        step = Step(b"", b"")
-        timing.cancel(message_id, hold=False)
-        timing.stage(step)
-        if request is not None:
-            self._posted.record_cancelled(request, message_id, step)
-        return True, self._commit(step)
-
-    def _commit(self, step: Step, size: int | None = None) -> int:
-        host = self._host
-        group = host.log.commit(step, size)
-        if host.log.full:
-            host.committer.close_full_group()
-        host.committer.touch()
-        return group
+        return self._stored.cancel(message_id, _request(request))
 
     async def _stage_here(self, work: Callable[[], tuple[T, int]]) -> tuple[T, asyncio.Task[None]]:
         return self._written(work)
@@ -227,6 +174,10 @@ class _Elsewhere:
             await asyncio.shield(self._written)
 
         yield from self._router.from_elsewhere(wait())
+
+
+def _request(request: str | None) -> bytes | None:
+    return None if request is None else request.encode()
 
 
 def _expire(waiting: asyncio.Future[None], call: Call) -> None:

@@ -19,6 +19,7 @@ from automata.journal import ANYTHING, Await, Journal, Part
 from automata.keyed import Keyed
 from automata.methods import Method
 from automata.open_invocations import OpenInvocations
+from automata.outgoing import Outgoing
 from automata.state import ObjectState
 from automata.timing import Timing
 from automata.transaction import Transaction
@@ -54,13 +55,15 @@ class Stage:
     """Stages the steps of one host's turns.
 
     failed: what is done about a message whose step has raised, or was refused. suspended: is told of each message that
-    the first part of its method has consumed. lifetimes: who deletes objects whose time is over.
+    the first part of its method has consumed. lifetimes: who deletes objects whose time is over. outgoing: the way of
+    messages to objects of other stores, if there are any.
     """
 
     def __init__(self, log: Log, committer: Committer, opened: OpenInvocations, keyed: Keyed) -> None:
         self.failed: Callable[[Work, Journal | None, Outcome], None] = _no_messages
         self.suspended: Callable[[Envelope], None] = _nobody_counts
         self.lifetimes: Arms = _Immortal()
+        self.outgoing: Outgoing | None = None
         self._log = log
         self._committer = committer
         self._opened = opened
@@ -81,7 +84,7 @@ class Stage:
                 self._keyed.record(work, outcome, step)
             if work.message is not None:
                 step.consume(work.message)
-        if overlay is not None or step.records or step.sends or step.consumed or step.rows:
+        if overlay is not None or step.records or turn.sends or step.consumed or step.rows:
             self._commit_changes(turn, step, header)
         if work is not None and work.caller is not None:
             work.caller.answer(outcome, work.method.result)
@@ -101,7 +104,7 @@ class Stage:
         header = self._add_changes(turn, step)
         if work.message is not None:
             step.consume(work.message)
-        if step.overlay is not None or step.sends or step.consumed or step.rows or always:
+        if step.overlay is not None or turn.sends or step.consumed or step.rows or always:
             self._commit_changes(turn, step, header)
         if turn.journal is None:
             turn.journal = self._opened.open(work)
@@ -204,6 +207,8 @@ class Stage:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
+            if self.outgoing is not None:
+                self.outgoing.split(step)
         if turn.timing is not None:
             turn.timing.stage(step)
         records = step.records = turn.state.records
@@ -221,8 +226,8 @@ class Stage:
                 snapshot.preserve(overlay)
             if turn.state is not entity.state:
                 entity.state.unload()
-        if step.sends is not None:
-            sends = len(step.sends)
+        if turn.sends is not None:
+            sends = len(turn.sends)
         if not log.group.steps:
             log.stamp()
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")
@@ -234,6 +239,8 @@ class Stage:
             entity.header, entity.listed = header, header is entity.made.header
         if sends:
             entity.sent_lsn = log.next_lsn - 1
+            if self.outgoing is not None:
+                self.outgoing.committed(step)
         self._committer.touch()
 
     def _end_journal(self, entity: Entity, journal: Journal) -> int:

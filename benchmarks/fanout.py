@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from automata import List, Ref, Set, object_type, ref, send
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from benchmarks.results import Result, absolute, print_json, told
 from darq import Limits, RocksStore
 from darq.store import Batch

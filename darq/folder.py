@@ -92,7 +92,10 @@ def read_format(folder: Path) -> bytes | None:
 
 
 def write_format(folder: Path, identity: bytes | None = None) -> bytes:
-    """Finish making a store. Everything else is on disk before FORMAT appears, with one atomic rename."""
+    """Finish making a store. Everything else is on disk before FORMAT appears, with one atomic rename.
+
+    identity: of the store that this is a copy of; otherwise it is drawn, and returned.
+    """
     identity = identity or secrets.token_bytes(16)
     _write_synced(folder / "released", encode_released(0))
     _write_format(folder, identity.hex())

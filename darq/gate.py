@@ -11,11 +11,14 @@ Action = Callable[[BaseException | None], None] | Future[None]
 
 
 class Gate:
-    """Actions waiting for groups. `durable` is the highest group whose effects may be seen outside."""
+    """Actions waiting for groups. durable: the highest group whose effects may be seen outside; on_failure: is told when
+    the store has failed.
+    """
 
     def __init__(self, durable: int) -> None:
         self.durable = durable
         self.failure: BaseException | None = None
+        self.on_failure: Callable[[BaseException], None] = _nobody
         self._waiting: deque[tuple[int, list[Action]]] = deque()  # by group, ascending
 
     def release(self, group: int, action: Action) -> None:
@@ -57,6 +60,7 @@ class Gate:
         while self._waiting:
             raised = _run(self._waiting.popleft()[1], error)
             first = first or raised
+        self.on_failure(error)
         if first is not None:
             raise first
 
@@ -94,3 +98,7 @@ def _run(actions: list[Action], outcome: BaseException | None) -> Exception | No
         except Exception as error:  # noqa: BLE001 - one owner's fault must not keep the answers of all others
             first = first or error
     return first
+
+
+def _nobody(error: BaseException) -> None:
+    """Nobody has asked to be told of a failure."""

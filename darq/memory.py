@@ -39,7 +39,7 @@ class MemoryStore:
 
     After `crash()` the same object is the disk that the next life opens. `random_source` decides how many of the
     unflushed batches a crash keeps (a real disk may have got to some of them); without it, none. identity: of the store
-    whose copy this is.
+    that this is a copy of.
     """
 
     def __init__(self, random_source: random.Random | None = None, identity: bytes | None = None) -> None:

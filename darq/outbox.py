@@ -18,11 +18,12 @@ class Outbox:
     """The sending ends of all lanes of one store.
 
     A sequence number is given when the step commits, so lanes have no gaps; a message may leave once its group is
-    durable, and `on_sendable(receiver)` says so.
+    durable, and `on_sendable(receiver)` says so. `on_taken(receiver, sequence)` says what a receiver holds durably.
     """
 
     def __init__(self, store: Store, gate: Gate) -> None:
         self.on_sendable: Callable[[bytes], None] = _nobody
+        self.on_taken: Callable[[bytes, int], None] = _nobody_waits
         self._store = store
         self._gate = gate
         self._next: dict[bytes, int] = {}
@@ -62,6 +63,14 @@ class Outbox:
     def waits(self, receiver: bytes) -> bool:
         """Whether a message that may leave for `receiver` is not acknowledged yet."""
         return self._first.get(receiver, 1) < self._sendable.get(receiver, 1)
+
+    def last(self, receiver: bytes) -> int:
+        """The sequence of the last message for `receiver`; 0 if there never was one."""
+        return self._next.get(receiver, 1) - 1
+
+    def taken(self, receiver: bytes) -> int:
+        """Up to which sequence `receiver` holds everything."""
+        return self._first.get(receiver, 1) - 1
 
     def batch(self, receiver: bytes, messages_max: int, bytes_max: int) -> tuple[int, Sequence[bytes]]:
         """(sequence of the first, messages) that may leave for `receiver` now, oldest first; at least one if any.
@@ -109,6 +118,7 @@ class Outbox:
         self._first[receiver] = sequence + 1
         self._changed.add(receiver)
         group.steps += 1
+        self.on_taken(receiver, sequence)
 
     def _opener(self, receiver: bytes, end: int) -> Callable[[BaseException | None], None]:
         def durable(error: BaseException | None) -> None:
@@ -125,3 +135,7 @@ def _row(receiver: bytes, sequence: int) -> bytes:
 
 def _nobody(receiver: bytes) -> None:
     """No lane is running yet; `receivers` finds the work when one starts."""
+
+
+def _nobody_waits(receiver: bytes, sequence: int) -> None:
+    """Nobody has asked to be told what a receiver holds."""

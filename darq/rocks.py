@@ -38,12 +38,13 @@ class RocksStore:
     """A `Store` in a folder, held by one process.
 
     Raises StoreLocked (with the process that holds it), StorePathError, NewerFormat, StoreDamaged, StorageFull.
-    read_only opens beside a holder, without its lock: it shows what had reached the files. identity: of the store whose
-    copy this is; StorePathError if the folder holds another one's.
+    read_only opens beside a holder, without its lock: it shows what had reached the files. identity: 16 bytes, of the
+    store that a new folder is a copy of; a folder that holds another store is refused with StorePathError.
     """
 
     def __init__(self, folder: str | os.PathLike[str], read_only: bool = False, identity: bytes | None = None) -> None:
         self._folder = Path(folder)
+        self._wanted = identity
         self._read_only = read_only
         self._holder: int | None = None
         self._db: Rdict | None = None
@@ -51,7 +52,7 @@ class RocksStore:
         self._released = 0
         self._using = threading.Lock()  # a flush on its thread, against closing
         try:
-            self._identity = self._open(identity)
+            self._identity = self._open()
         except OSError as error:
             self.close()
             raise files.path_error(self._folder, error) from error
@@ -144,7 +145,7 @@ class RocksStore:
             finally:
                 self._close_files()
 
-    def _open(self, given: bytes | None) -> bytes:
+    def _open(self) -> bytes:
         if not self._read_only:
             files.refuse_foreign(self._folder)
             self._holder = files.hold(self._folder)
@@ -154,9 +155,11 @@ class RocksStore:
                 raise StorePathError(f"there is no store in {self._folder}")
             files.clear_remains(self._folder)
             self._db = _open_database(self._folder / files.DATABASE, _options(new=True))
-            identity = files.write_format(self._folder, given)
-        elif given is not None and identity != given:
-            raise StorePathError(f"{self._folder} holds a copy of another store: give a new or an empty folder")
+            identity = files.write_format(self._folder, self._wanted)
+        elif self._wanted not in (None, identity):
+            raise StorePathError(
+                f"{self._folder} holds another store, {identity.hex()}: give each store its own folder"
+            )
         elif self._read_only:
             self._db = _open_secondary(self._folder / files.DATABASE)
             self.refresh()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from darq.limits import Limits
 from darq.rocks import RocksStore
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 
 MONDAY = 1_767_571_200.0
 """2026-01-05 00:00 UTC."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from automata import router
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from automata.testing.death import die
 from darq.limits import Limits
 from darq.memory import MemoryStore

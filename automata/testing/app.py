@@ -17,7 +17,7 @@ from automata import looking
 from automata.app import App
 from automata.engine import Engine
 from automata.errors import InvalidArgument, StateError
-from automata.host import Options
+from automata.options import Options
 from automata.router import OPEN, Router
 from automata.testing.death import die
 from automata.testing.disk import Disk, Fate, Life

@@ -13,9 +13,6 @@ from darq.memory import MemoryBatch
 Durable = Callable[[bytes], bytes | None]
 """Reads a row as a crash would leave it."""
 
-CLIENT = b""
-"""The partition under which one-way messages of clients are recorded."""
-
 
 class Audit:
     """Finds what no failure excuses. violations: what was found, in sentences."""
@@ -33,9 +30,9 @@ class Audit:
             if durable(key) is None:
                 self.violations.append(f"message {keys.number_of(key)} was consumed twice, or was never stored")
 
-    def answered(self, what: str, partition: bytes, request: str, durable: Durable) -> None:
+    def answered(self, what: str, partition: bytes, request: bytes, durable: Durable) -> None:
         """A client was told the outcome of what it had asked under a request id."""
-        if durable(keys.partition_key(keys.REQUEST, partition) + request.encode()) is None:
+        if durable(keys.partition_key(keys.REQUEST, partition) + request) is None:
             self.violations.append(f"{what} was acknowledged, and a crash at that moment would have lost it")
 
     def differ(self, what: str, one: object, other: object) -> None:
@@ -51,7 +48,5 @@ class Audit:
 
 def _request(key: bytes) -> str:
     partition, request = keys.split_partition(key)
-    if partition == CLIENT:
-        return f"the message under request {request.decode()}"
     type_name, name = address_of(partition)
-    return f"request {request.decode()} to {type_name}/{name}"
+    return f"request {request!r} to {type_name}/{name}"

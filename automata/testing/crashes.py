@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from automata.errors import InvalidArgument, StateError
-from automata.host import Options
+from automata.options import Options
 from automata.testing.app import INSTANT_SECONDS, Settings, VirtualApp
 from automata.testing.disk import Died
 from automata.testing.groups import describe

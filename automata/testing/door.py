@@ -16,7 +16,7 @@ from automata.engine import Engine
 from automata.errors import AutomataError, OutcomeUnknown, StateError, StorageFull
 from automata.methods import Packed
 from automata.partitions import partition_of
-from automata.testing.audit import CLIENT
+from automata.posted import message_request
 from automata.testing.disk import Disk
 from automata.testing.faults import Fault, Faults
 from automata.timing import kept_by
@@ -216,7 +216,7 @@ class Door:
     def _told(self, call: Call, request: str | None) -> None:
         if request is not None:
             partition = partition_of(call.ref.type_name, call.ref.key)
-            self._disk.audit.answered(repr(call), partition, request, self._disk.durable)
+            self._disk.audit.answered(repr(call), partition, request.encode(), self._disk.durable)
 
     async def _post_here(self, call: Call, when: When | None) -> Sent:
         return self._post(call, when)
@@ -267,7 +267,10 @@ class Door:
         finally:
             del self._posts[post.request]
         post.outside.id = post.id
-        self._disk.audit.answered(repr(post.call), CLIENT, post.request, self._disk.durable)
+        partition = partition_of(post.call.ref.type_name, post.call.ref.key)
+        self._disk.audit.answered(
+            repr(post.call), partition, message_request(post.request.encode()), self._disk.durable
+        )
 
     async def _write_cancelling(self, outside: Cancelled, message_id: str, request: str) -> None:
         """Wait until some life of the engine has made the answer durable."""

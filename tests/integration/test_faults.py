@@ -10,7 +10,7 @@ import pytest
 import ssms
 from automata import List, Ref, call, gather, object_type, readonly, ref, send
 from automata.errors import CallTimeout, InvalidArgument, OutcomeUnknown, Overloaded, StorageFull
-from automata.host import Options
+from automata.options import Options
 from darq.errors import StoreClosed, StoreLocked, StorePathError
 from darq.limits import Limits
 from darq.memory import MemoryStore

@@ -15,7 +15,7 @@ import ssms
 from automata import call, gather, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import StateError
-from automata.host import Options
+from automata.options import Options
 from darq.errors import StoreClosed
 from tests.memory_app import PATIENCE_SECONDS, in_app, in_loop, memory_app, settled
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from automata import List, Map, Pickled, Set, delete, object_type, readonly, ref
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from darq.memory import MemoryStore
 from tests.memory_app import crash, memory_app
 

@@ -30,7 +30,7 @@ from automata import (
     uuid4,
 )
 from automata.errors import CallTimeout, InvalidArgument, RemoteError, StateError, UnjournaledAwait
-from automata.host import Options
+from automata.options import Options
 from automata.testing import VirtualApp, crash_everywhere
 from darq.limits import Limits
 from darq.memory import MemoryStore

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from automata import effect, object_type, ref, send, sleep
-from automata.host import Options
+from automata.options import Options
 from darq.memory import MemoryStore
 from tests.memory_app import PATIENCE_SECONDS, in_loop, memory_app, settled
 from tests.unit.automata.gates import close_gates, gate, journals

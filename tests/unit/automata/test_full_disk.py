@@ -12,7 +12,7 @@ import pytest
 from automata import List, Retry, apply, automaton, full_disk, object_type, readonly, record, ref, replay_cost, send
 from automata.app import App
 from automata.errors import StorageFull
-from automata.host import Options
+from automata.options import Options
 from automata.work import Outcome
 from darq import keys
 from darq.limits import Limits

@@ -10,7 +10,7 @@ import pytest
 from automata import Ref, call, object_type, readonly, ref
 from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument, OutcomeUnknown, StateError
-from automata.host import Options
+from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled

@@ -9,7 +9,7 @@ import pytest
 
 from automata import List, Retry, call, delete, object_type, readonly, ref, send
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from darq import keys
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_loop, listed, memory_app, settled

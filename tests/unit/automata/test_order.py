@@ -6,7 +6,7 @@ import pytest
 
 from automata import List, Ref, object_type, readonly, ref, send
 from automata.app import App
-from automata.host import Options
+from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, memory_app

@@ -9,7 +9,7 @@ import pytest
 from automata import List, Map, Ref, Retry, call, gather, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import CallTimeout, InvalidArgument, RemoteError, StateError
-from automata.host import Options
+from automata.options import Options
 from darq.limits import Limits
 from tests.memory_app import in_app, in_loop, listed, memory_app, settled
 

@@ -11,7 +11,7 @@ from automata import List, object_type, ref, send, unresolved
 from automata.app import App
 from automata.delivery import Delivery
 from automata.errors import DeclarationError
-from automata.host import Options
+from automata.options import Options
 from automata.parking import PAGE_ROWS, Parking
 from automata.types import REGISTRY, AutomatonType, Registry
 from darq.codec import Cause

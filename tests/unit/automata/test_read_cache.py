@@ -30,7 +30,7 @@ from automata import (
 )
 from automata.app import App
 from automata.errors import InvalidArgument, OutcomeUnknown, ReadOnlyError, StateError
-from automata.host import Options
+from automata.options import Options
 from automata.read_cache import print_of, print_of_rows
 from darq.memory import MemoryStore
 from tests.memory_app import in_app, in_loop, memory_app, settled

@@ -26,7 +26,7 @@ from automata import (
 )
 from automata.app import App
 from automata.errors import DeclarationError, Interrupted, StateError
-from automata.host import Options
+from automata.options import Options
 from automata.suspects import DEATHS_MAX
 from automata.types import REGISTRY, AutomatonType
 from darq import keys

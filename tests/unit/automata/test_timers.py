@@ -11,7 +11,7 @@ import pytest
 from automata import List, Retry, alarms, call, cancel, delete, full_disk, object_type, readonly, ref, send, transaction
 from automata.app import App
 from automata.errors import InvalidArgument, ReadOnlyError, StateError
-from automata.host import Options
+from automata.options import Options
 from automata.testing import crash_everywhere
 from automata.types import Registry
 from darq import keys

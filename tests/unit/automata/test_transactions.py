@@ -11,7 +11,7 @@ import pytest
 from automata import Ref, call, effect, gather, object_type, readonly, ref, send, sleep, transaction
 from automata.app import App
 from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, StateError
-from automata.host import Options
+from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from tests.memory_app import crashing, in_app, in_loop, memory_app, settled

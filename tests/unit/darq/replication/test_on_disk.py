@@ -87,6 +87,6 @@ def test_a_folder_that_holds_another_store_is_no_copy(tmp_path: Path) -> None:
     first = RocksStore(tmp_path / "a", identity=bytes(16))
     assert first.identity() == bytes(16)
     first.close()
-    with pytest.raises(StorePathError, match="another store"):
+    with pytest.raises(StorePathError, match="holds another store"):
         RocksStore(tmp_path / "a", identity=bytes(range(16)))
     RocksStore(tmp_path / "a", identity=bytes(16)).close()

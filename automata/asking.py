@@ -1,0 +1,67 @@
+"""What clients and hosts of other stores send to a host, and what they are told. All of it may be lost or come twice.
+
+    batch = msgpack [client, epoch, number, [forget...], [[tag, ask]...]]
+    told  = msgpack [epoch, pending, [[tag, outcome]...]]
+
+A batch that is not newer than the last one of its client is refused, so a delayed one does nothing. What is asked
+again, in a newer batch, carries the same request id, and so has happened at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+CALL, READ, POST, CANCEL, LOOK, DELETE = 0, 1, 2, 3, 4, 5
+
+MOVED, AGAIN = b"\x04", b"\x05"
+"""In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
+it is unknown what became of it: ask again."""
+
+
+class Ask(msgspec.Struct, array_like=True):
+    """One call, read or message for one object.
+
+    kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of
+    any method) or DELETE; method: of the object, or the id of the message to be cancelled, or what is looked for;
+    request: its id, also a user's idempotency key; behind: its sender has sent messages to the object, which it must
+    not overtake; due_ms, rule: of a message that is due later.
+    """
+
+    kind: int
+    partition: bytes
+    method: str
+    arguments: bytes
+    request: bytes
+    behind: bool = False
+    due_ms: int = 0
+    rule: bytes = b""
+
+
+class Batch(msgspec.Struct, array_like=True):
+    """What one client asks at once.
+
+    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: partitions
+    and request ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
+    """
+
+    client: bytes
+    epoch: int
+    number: int
+    forget: Sequence[tuple[bytes, bytes]]
+    asks: Sequence[tuple[int, Ask]]
+
+
+class Told(msgspec.Struct, array_like=True):
+    """What a host says. epoch: its own, which differs if it has not looked at the batch; pending: how many of this
+    client's asks are not answered yet; told: tags with outcomes."""
+
+    epoch: int
+    pending: int
+    told: Sequence[tuple[int, bytes]]
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_batch = msgspec.msgpack.Decoder(Batch).decode
+decode_told = msgspec.msgpack.Decoder(Told).decode

@@ -1,0 +1,75 @@
+"""The clients of one host, each with what it has not been told yet. In memory alone: a new life knows none of them.
+
+What a client is owed after a failure it asks for again, under the same request ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+CLIENTS_MAX = 10_000
+IDLE_SECONDS = 600.0
+
+
+class Client:
+    """One asking process. number: of its last batch; pending: asks that are not answered; told: answers to collect."""
+
+    __slots__ = ("_collector", "number", "pending", "seen_at", "told")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.pending = 0
+        self.seen_at = 0.0
+        self.told: list[tuple[int, bytes]] = []
+        self._collector: asyncio.Future[None] | None = None
+
+    def tell(self, tag: int, outcome: bytes) -> None:
+        """An answer is ready."""
+        self.pending -= 1
+        self.told.append((tag, outcome))
+        _wake(self._collector)
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """The answers that are ready."""
+        told, self.told = self.told, []
+        return told
+
+    async def ready(self, seconds: float) -> None:
+        """Wait until there is an answer, for at most so long. A later question takes the place of an earlier one."""
+        loop = asyncio.get_running_loop()
+        if self.told or not self.pending:
+            return
+        _wake(self._collector)
+        waiting = self._collector = loop.create_future()
+        timer = loop.call_later(seconds, _wake, waiting)
+        try:
+            await waiting
+        finally:
+            timer.cancel()
+
+
+class Clients:
+    """By their ids. Those that were silent for long are forgotten: what they ask again has request ids anyway."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._clients: dict[bytes, Client] = {}
+
+    def get(self, name: bytes) -> Client:
+        """The client of this id."""
+        client = self._clients.get(name)
+        if client is None:
+            if len(self._clients) >= CLIENTS_MAX:
+                self._forget()
+            client = self._clients[name] = Client()
+        client.seen_at = self._loop.time()
+        return client
+
+    def _forget(self) -> None:
+        before = self._loop.time() - IDLE_SECONDS
+        self._clients = {name: c for name, c in self._clients.items() if c.pending or c.seen_at > before}
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,31 @@
+"""How a host runs: what opening an app may choose."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from automata.types import REGISTRY, Registry
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a host runs.
+
+    foreign_await_seconds_max: how long a method may hold its object for outside work. cached_results_max and
+    cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept. closing_seconds_max: how long
+    closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
+    closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
+    """
+
+    entities_max: int = 20_000
+    cached_results_max: int = 10_000
+    cached_bytes_max: int = 32 << 20
+    foreign_await_seconds_max: float = 60.0
+    closing_seconds_max: float = 0.5
+    closing_effect_seconds_max: float = 30.0
+    clock: Callable[[], float] = time.time
+    random: random.Random = field(default_factory=random.SystemRandom)
+    registry: Registry = REGISTRY

@@ -1,0 +1,223 @@
+"""Where calls of other processes enter a host: batch after batch of each client, answered as outcomes become durable.
+
+    client's lane -> submit(batch)   -> host -> gate -> told
+                     collect(client) -> told, of what has taken longer than its batch
+
+Nothing runs twice: what changes something has a request id, which is recorded with its outcome (`automata.keyed`), and
+a batch that is not newer than the last one of its client is not looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
+
+from automata import asking
+from automata.asking import AGAIN, CALL, CANCEL, DELETE, MOVED, POST, READ, Ask, Told
+from automata.clients import Client, Clients
+from automata.envelope import Envelope
+from automata.errors import StateError
+from automata.host import Host
+from automata.journal import ANYTHING
+from automata.keyed import request_of
+from automata.methods import Kind
+from automata.moved import Moved
+from automata.outcomes import encode_outcome
+from automata.partitions import address_of
+from automata.placement import Placement
+from automata.posting import Due, Posting
+from automata.reference import ObjectRef, make_ref
+from automata.request_ids import NO_FINGERPRINT
+from automata.waiting import outcome_of
+from automata.work import Outcome, Refusal, Reply, Request, Work
+from darq.errors import AutomataError, StoreClosed
+from darq.group import Group
+from darq.lane import durable
+
+_COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
+
+
+class Leases(Protocol):
+    """The right to answer without a step."""
+
+    def leased(self) -> bool:
+        """Whether nobody else can have taken over by now."""
+
+    async def lease(self) -> None:
+        """Wait until that is so again. Raises Fenced if somebody has."""
+
+
+class Reception:
+    """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
+
+    show: gives what is asked about an object from outside of any method.
+    """
+
+    def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
+        self._host = host
+        self._placement = placement
+        self._epoch = epoch
+        self._leases = leases
+        self._posting = Posting(host)
+        self._clients = Clients(host.loop)
+        self._forgotten: list[tuple[bytes, bytes]] = []
+        self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
+        self._late: set[asyncio.Task[None]] = set()
+        host.log.stagers.append(self._forget)
+
+    async def submit(self, data: bytes) -> bytes:
+        """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
+        batch = asking.decode_batch(data)
+        client = self._clients.get(batch.client)
+        if batch.epoch != self._epoch or batch.number <= client.number:
+            return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
+        client.number = batch.number
+        self._forgotten += batch.forget
+        client.pending += len(batch.asks)
+        gate = self._host.log.gate
+        group = gate.durable
+        for tag, ask in batch.asks:
+            group = max(group, self._take(client, tag, ask))
+        if group > gate.durable:
+            await self._settled(group)
+        return asking.encode(Told(self._epoch, client.pending, client.take()))
+
+    async def collect(self, client_id: bytes, epoch: int) -> bytes:
+        """Wait for outcomes of what a client has asked before, for a while."""
+        client = self._clients.get(client_id)
+        if epoch != self._epoch:
+            return asking.encode(Told(self._epoch, 0, ()))
+        await client.ready(_COLLECT_SECONDS)
+        return asking.encode(Told(self._epoch, client.pending, client.take()))
+
+    def _take(self, client: Client, tag: int, ask: Ask) -> int:
+        """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""
+        kind: Kind = ANYTHING
+        try:
+            if ask.kind == CANCEL:
+                reply: Reply = self._cancel(ask)
+            elif (store := self._placement.store_of(ask.partition)) is not None:
+                raise Moved(store)
+            elif ask.kind == POST:
+                reply = self._post(ask)
+            elif ask.kind in (CALL, READ):
+                reply, kind = self._start(ask)
+            else:
+                reply = self._look(ask)
+        except Exception as error:  # noqa: BLE001 - whatever refuses it, its caller has to know
+            reply = Refusal(error)
+        if isinstance(reply, Outcome):
+            self._release(client, tag, kind, reply, ask)
+            return reply.group
+        reply.add_done_callback(lambda done: self._release(client, tag, kind, outcome_of(done), ask))
+        return 0
+
+    async def _settled(self, group: int) -> None:
+        """Wait until a group is durable, or never will be."""
+        waiting: asyncio.Future[None] = self._host.loop.create_future()
+        self._host.log.gate.release(group, lambda error: _wake(waiting))
+        await waiting
+
+    def _start(self, ask: Ask) -> tuple[Reply, Kind]:
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        method = host.options.registry.get(type_name).method(ask.method)
+        entity = host.entity(type_name, key)
+        if entity.queue:
+            host.check_load(entity)
+        packed = method.decode_arguments(ask.arguments)
+        request = request_of(method, ask.request, ask.arguments) if ask.request else None
+        work = Work(entity, method, packed, None, request)
+        return host.invoke(work, host.log.next_lsn - 1 if ask.behind else 0), method.result
+
+    def _post(self, ask: Ask) -> Outcome:
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        method = host.options.registry.get(type_name).method(ask.method)
+        envelope = Envelope((type_name, key), method, method.decode_arguments(ask.arguments))
+        due = Due(ask.due_ms, ask.rule) if ask.due_ms or ask.rule else None
+        stored = self._posting.store(envelope, len(ask.arguments), ask.request or None, due)
+        return Outcome(stored.id, None, stored.group)
+
+    def _cancel(self, ask: Ask) -> Outcome:
+        never_delivered, group = self._posting.cancel(ask.method, ask.request or None)
+        return Outcome(never_delivered, None, group)
+
+    def _look(self, ask: Ask) -> Reply:
+        """What comes from outside of any method: the object is deleted, or looked at."""
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        if ask.kind == DELETE:
+            return host.erase(host.entity(type_name, key), Request(ask.request, NO_FINGERPRINT))
+        return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
+
+    async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
+        return Outcome(await self.show(what, ref), None, 0)
+
+    def _release(self, client: Client, tag: int, kind: Kind, outcome: Outcome, ask: Ask) -> None:
+        """Tell the outcome once nothing that it depends on can be lost, nor was overtaken by another host's work."""
+        if outcome.refused and isinstance(outcome.error, Moved):
+            self._later(self._tell_moved(client, tag, outcome.error.store, ask))
+        elif ask.kind == READ and self._leases is not None and not self._leases.leased():
+            self._later(self._tell_leased(client, tag, kind, outcome))
+        elif outcome.group > self._host.log.gate.durable:
+            self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))
+        else:
+            client.tell(tag, self._encode(kind, outcome))
+
+    def _released(self, client: Client, tag: int, kind: Kind, outcome: Outcome, error: BaseException | None) -> None:
+        client.tell(tag, self._encode(kind, outcome) if error is None else AGAIN)
+
+    async def _tell_leased(self, client: Client, tag: int, kind: Kind, outcome: Outcome) -> None:
+        assert self._leases is not None, "it is waited for"
+        try:
+            await self._leases.lease()
+            await durable(self._host.log.gate, outcome.group)
+        except AutomataError:
+            client.tell(tag, AGAIN)  # another host leads the store now
+            return
+        client.tell(tag, self._encode(kind, outcome))
+
+    async def _tell_moved(self, client: Client, tag: int, store: bytes, ask: Ask) -> None:
+        """Say where the object is, once what was sent to it before has gone there."""
+        abroad = self._host.abroad
+        if ask.behind and abroad is not None and store:
+            try:
+                await abroad.handed_on(ask.partition, store)
+            except AutomataError:
+                client.tell(tag, AGAIN)
+                return
+        client.tell(tag, MOVED + store)
+
+    def _encode(self, kind: Kind, outcome: Outcome) -> bytes:
+        error = outcome.error
+        if error is not None and (error is self._host.log.gate.failure or (outcome.refused and _closing(error))):
+            return AGAIN
+        return encode_outcome(outcome, kind, self._host.log.limits.message_bytes_max, "a call")
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._host.loop.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    def _forget(self, group: Group) -> None:
+        """Outcomes that clients have got are not kept any longer: dropped with the next group that is written."""
+        forgotten, self._forgotten = self._forgotten, []
+        requests = self._host.log.requests
+        for partition, request in forgotten:
+            requests.forget(partition, request, group)
+
+
+def _closing(error: BaseException) -> bool:
+    return isinstance(error, StoreClosed)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+async def _nothing(what: str, ref: ObjectRef) -> object:
+    raise StateError(f"nothing shows {what} of {ref!r} here")

@@ -1,0 +1,35 @@
+"""The ids under which hosts ask other hosts, and clients ask hosts: asked again under the same one, nothing runs twice.
+
+    client's call = 00 client:16 sequence:u64            a client counts its calls
+    nested call   = 01 store:16 number:u64 part:u32 index:u32
+                    the journal's place that waits for the answer: the same whenever the method is resumed
+
+Keys that users give are text, and no text that they would choose begins so.
+"""
+
+from __future__ import annotations
+
+import struct
+
+CLIENT, NESTED = b"\x00", b"\x01"
+
+NO_FINGERPRINT = bytes(16)
+"""Of what is asked under an id that no user gave: it stands for one call alone."""
+
+_sequence = struct.Struct(">Q").pack
+_place = struct.Struct(">QII").pack
+
+
+def of_client(client: bytes, sequence: int) -> bytes:
+    """The id of a client's call."""
+    return CLIENT + client + _sequence(sequence)
+
+
+def nested(store: bytes, number: int, part: int, index: int) -> bytes:
+    """The id of a call that a method of another store awaits."""
+    return NESTED + store + _place(number, part, index)
+
+
+def is_automatic(request: bytes) -> bool:
+    """Whether no user gave it."""
+    return request[:1] in (CLIENT, NESTED)

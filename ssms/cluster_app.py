@@ -1,0 +1,290 @@
+"""An app on a running cluster: what `ssms.connect()` gives. It has the methods of an embedded app."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from automata.application import Application, Explanation, Node, object_ref
+from automata.asking import DELETE, LOOK, Ask
+from automata.context import RunningMethod
+from automata.errors import StateError
+from automata.journal import ANYTHING
+from automata.letter_box import Letter
+from automata.looking import type_name
+from automata.outcomes import decode_outcome
+from automata.partitions import partition_of
+from automata.reference import ObjectRef, make_ref
+from automata.router import OPEN
+from darq.errors import StoreClosed
+from ssms.cluster_router import ClusterRouter
+from ssms.lanes import Lanes
+from ssms.packing import pack
+from ssms.peers import Peers, Unreachable
+from ssms.placement import StorePlace
+from ssms.routes import Routes
+from ssms.shown import decode_shown, encode_shown
+
+T = TypeVar("T")
+
+_PAGE_KEYS = 512
+_CLIENT_BYTES = 16
+_TRIES_SECONDS = 30.0
+_PAUSE_SECONDS = 0.1
+
+
+class ClusterApp(Application):
+    """A connection to a cluster, as an async or a plain context manager.
+
+    Its objects are invoked through refs (`automata.ref`, or `app.ref` when several apps are open), from any thread or
+    event loop. A call whose host dies is asked again, so that all that callers see is a pause.
+    """
+
+    def __init__(self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "") -> None:
+        super().__init__()
+        self._dial = dial
+        self._token = token
+        self._lanes: Lanes | None = None
+        self._router: ClusterRouter | None = None
+
+    @property
+    def router(self) -> ClusterRouter:
+        """Where invocations through this app's refs go."""
+        if self._router is None:
+            raise _not_open()
+        return self._router
+
+    def runs(self, method: RunningMethod) -> bool:
+        """Whether a method that runs now runs in this app: methods run on hosts, never here."""
+        return False
+
+    # types
+
+    async def deploy(self, *classes: type) -> None:
+        """Register types with the cluster: their code, which its hosts will run. Raises what it refuses."""
+        code = [pack(cls).encode() for cls in classes]
+        await self._here(lambda: self._coordinator("deploy", code, self._token))
+
+    # looking
+
+    async def objects(self, cls: type | str, *, prefix: str = "", after: str = "") -> AsyncIterator[str]:
+        """Keys of the objects of a type that exist, in order, from behind `after`, beginning with `prefix`.
+
+        Of objects that are moved meanwhile, a key may come twice, or not at all.
+        """
+        async for key in self._iterate_on_loop(lambda: self._keys(type_name(cls), prefix, after)):
+            yield key
+
+    async def exists(self, ref: object) -> bool:
+        """Whether the object has been written to (and not been deleted since)."""
+        return bool(await self._look("exists", ref))
+
+    async def delete(self, ref: object) -> None:
+        """Delete an object with everything it holds, as one step."""
+        await self._look("delete", ref, DELETE)
+
+    async def inspect(self, ref: object) -> dict[str, Any]:
+        """The object's fields as plain Python: values, lists, dicts and sets."""
+        return cast("dict[str, Any]", await self._look("inspect", ref))
+
+    async def dead_letters(self) -> AsyncIterator[Letter]:
+        """Messages that have raised too often, oldest first in each store."""
+        async for letter in self._iterate_on_loop(lambda: self._letters("dead_letters")):
+            yield letter
+
+    async def interrupted(self) -> AsyncIterator[Letter]:
+        """Methods that stopped between two parts and cannot go on by themselves: their error says why."""
+        async for letter in self._iterate_on_loop(lambda: self._letters("interrupted")):
+            yield letter
+
+    async def retry(self, letter_id: str) -> None:
+        """Deliver a dead letter again, or resume an interrupted method. StateError if there is none of this id."""
+        await self._do("retry", letter_id)
+
+    async def restart(self, letter_id: str) -> None:
+        """Run an interrupted method anew from its beginning. What its parts have done stays, and is done again."""
+        await self._do("restart", letter_id)
+
+    async def discard(self, letter_id: str) -> None:
+        """Drop a dead letter or an interrupted method. StateError if there is none of this id."""
+        await self._do("discard", letter_id)
+
+    async def nodes(self) -> AsyncIterator[Node]:
+        """The machines of the cluster."""
+        for node in await self._here(lambda: self._coordinator("nodes")):
+            yield Node(*node)
+
+    async def move(self, ref: object, node_id: str) -> None:
+        """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile."""
+        partition = _partition(object_ref(ref))
+        store = await self._here(lambda: self._coordinator("move", partition, node_id))
+        self._opened().routes.moved(partition, store)
+
+    async def explain(self, ref: object) -> Explanation:
+        """Where an object lives, and why."""
+        partition = _partition(object_ref(ref))
+        identity = cast("bytes", await self._look("where", ref))
+        placement = self._opened().routes.placement
+        place = placement.store(identity)
+        if placement.owner(partition).identity == identity:
+            reason = f"{object_ref(ref)!r} lives in store {place.name}, which has its slot, on the node that leads it"
+        else:
+            reason = (
+                f"{object_ref(ref)!r} was moved by itself to store {place.name}, away from the one that has its slot"
+            )
+        return Explanation(place.node, reason)
+
+    async def stats(self) -> dict[str, int]:
+        """Counters of all stores, added up; their names say their units."""
+        return await self._here(self._stats)
+
+    # inside
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._lanes is not None:
+            raise StateError("this app is open already: call ssms.connect() again for another one")
+        peers = await self._dial(loop)
+        self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
+        self._router = ClusterRouter(self._lanes)
+        await self._lanes.routes.refresh()
+        OPEN.add(self._router)
+
+    async def _stop(self) -> None:
+        if self._router is None or self._lanes is None:
+            return
+        OPEN.remove(self._router)
+        router, self._router = self._router, None
+        await router.drain()
+        lanes, self._lanes = self._lanes, None
+        await lanes.close()
+
+    def _is_open(self) -> bool:
+        return self._lanes is not None
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._opened().loop
+
+    def _opened(self) -> Lanes:
+        if self._lanes is None:
+            raise _not_open()
+        return self._lanes
+
+    async def _here(self, look: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self._opened()
+        return await self._on_loop(look)
+
+    async def _look(self, what: str, ref: object, kind: int = LOOK) -> object:
+        partition = _partition(object_ref(ref))
+
+        async def look() -> object:
+            request = self.router.new_request() if kind == DELETE else b""
+            outcome = await self._opened().start(Ask(kind, partition, what, b"", request, behind=True))
+            return decode_outcome(outcome, ANYTHING, 0).take()
+
+        return await self._here(look)
+
+    async def _coordinator(self, what: str, *args: object) -> Any:
+        """Ask the coordinator, for as long as it cannot be reached (it is restarted if it dies)."""
+        lanes = self._opened()
+        until = lanes.loop.time() + _TRIES_SECONDS
+        while True:
+            try:
+                return await lanes.peers.coordinator.call(what, *args)
+            except Unreachable:
+                if lanes.loop.time() > until:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _store(self, place: StorePlace, what: str, *args: object) -> object:
+        """Ask whoever leads a store."""
+        lanes = self._opened()
+        until = lanes.loop.time() + _TRIES_SECONDS
+        while True:
+            here = lanes.routes.placement.store(place.identity)
+            try:
+                if not here.primary:
+                    raise Unreachable(f"nobody leads store {here.name}")
+                return decode_shown(await lanes.peers.copy(here.primary).call("ask", what, encode_shown(args)))
+            except Unreachable:
+                if lanes.loop.time() > until:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+                await lanes.routes.refresh()
+
+    def _stores(self) -> list[StorePlace]:
+        return [store for store in self._opened().routes.placement.stores if store.epoch]
+
+    async def _keys(self, name: str, prefix: str, after: str) -> AsyncIterator[str]:
+        pages = [_Page(self._store, place, name, prefix) for place in self._stores()]
+        heads = [(key, index) for index, page in enumerate(pages) if (key := await page.next(after)) is not None]
+        heapq.heapify(heads)
+        last = None
+        while heads:
+            key, index = heads[0]
+            if key != last:
+                yield key
+            last = key
+            following = await pages[index].next(key)
+            if following is None:
+                heapq.heappop(heads)
+            else:
+                heapq.heapreplace(heads, (following, index))
+
+    async def _letters(self, what: str) -> AsyncIterator[Letter]:
+        for place in self._stores():
+            found = cast("list[list[str]]", await self._store(place, what))
+            for letter_id, kind, key, method, error, trace in found:
+                yield Letter(f"{place.name}-{letter_id}", make_ref(kind, key), method, error, trace)
+
+    async def _do(self, what: str, letter_id: str) -> None:
+        name, _, number = letter_id.rpartition("-")
+
+        async def do() -> None:
+            for place in self._stores():
+                if place.name == name:
+                    await self._store(place, what, number)
+                    return
+            raise StateError(f"there is no dead letter {letter_id!r}: ids are as app.dead_letters() gives them")
+
+        await self._here(do)
+
+    async def _stats(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for place in self._stores():
+            for name, count in cast("dict[str, int]", await self._store(place, "stats")).items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+
+class _Page:
+    """The keys of one store, a page at a time."""
+
+    def __init__(
+        self, ask: Callable[..., Coroutine[Any, Any, object]], place: StorePlace, name: str, prefix: str
+    ) -> None:
+        self._ask = ask
+        self._place = place
+        self._name = name
+        self._prefix = prefix
+        self._keys: list[str] = []
+        self._ended = False
+
+    async def next(self, after: str) -> str | None:
+        """The next key; None at the end."""
+        if not self._keys and not self._ended:
+            found = await self._ask(self._place, "keys", self._name, self._prefix, after, _PAGE_KEYS)
+            self._keys = cast("list[str]", found)
+            self._ended = len(self._keys) < _PAGE_KEYS
+            self._keys.reverse()
+        return self._keys.pop() if self._keys else None
+
+
+def _partition(ref: ObjectRef) -> bytes:
+    return partition_of(ref.type_name, ref.key)
+
+
+def _not_open() -> StoreClosed:
+    return StoreClosed("the app is not open: use it inside `async with ssms.connect() as app:`")

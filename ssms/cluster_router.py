@@ -1,0 +1,194 @@
+"""The router of an app on a cluster: a client's calls go through its lanes to wherever their objects live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from automata.asking import CALL, CANCEL, POST, READ, Ask
+from automata.calls import Awaited, Call, Cancelled, Sent
+from automata.errors import InvalidArgument
+from automata.journal import ANYTHING
+from automata.outcomes import decode_outcome
+from automata.partitions import partition_of
+from automata.request_ids import of_client
+from automata.timing import kept_by
+from automata.when import When
+from darq.errors import StoreClosed
+from darq.limits import Limits
+from ssms.lanes import Lanes
+
+T = TypeVar("T")
+
+logger = logging.getLogger("ssms")
+
+_SENT_TO_MAX = 100_000  # objects to which this client has sent: of more, any could be one
+
+
+class ClusterRouter:
+    """Calls of one client. It has an id of its own, under which its calls are counted."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._sequence = 0
+        self._sent_to: set[bytes] = set()
+        self._posting: set[asyncio.Task[None]] = set()
+
+    def new_request(self) -> bytes:
+        """An id that no other call has."""
+        self._sequence += 1
+        return of_client(self._lanes.client, self._sequence)
+
+    def call(self, call: Call) -> Generator[Any, Any, Any]:
+        """Make the call and give its result once that is durable, whoever dies meanwhile."""
+        loop = self._lanes.loop
+        if asyncio.get_running_loop() is not loop:
+            return (yield from self.elsewhere(self._call_here(call)))
+        method = call.method
+        arguments = method.encode_arguments(call.pack())
+        _check_size(call, arguments)
+        partition = partition_of(call.ref.type_name, call.ref.key)
+        behind = partition in self._sent_to or len(self._sent_to) >= _SENT_TO_MAX
+        if method.readonly:
+            ask = Ask(READ, partition, method.name, arguments, b"", behind)
+        else:
+            request = call.request.encode() if call.request is not None else self.new_request()
+            ask = Ask(CALL, partition, method.name, arguments, request, behind)
+        answer = self._lanes.start(ask)
+        timer = loop.call_later(call.timeout, _expire, answer, call) if call.timeout else None
+        try:
+            outcome = yield from answer
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return decode_outcome(outcome, method.result, 0).take()
+
+    def post(self, call: Call, when: When | None = None) -> Sent:
+        """Send a message: it is on its way at once, or when it is due. Awaiting gives its id once it is durable."""
+        arguments = call.method.encode_arguments(call.pack())
+        _check_size(call, arguments)
+        partition = partition_of(call.ref.type_name, call.ref.key)
+        due_ms, rule = (0, b"") if when is None else (when.due_ms(time.time()), when.rule)
+        ask = Ask(POST, partition, call.method.name, arguments, b"", True, due_ms, rule)
+        return self._stage(lambda: self._post_here(ask))
+
+    def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
+        """Cancel a message that is due later. Whether it will never be delivered is known when this is awaited."""
+        ask = Ask(CANCEL, b"", message_id, b"", b"" if request is None else request.encode())
+        return self._stage(lambda: self._cancel_here(ask))
+
+    def keeps(self, message_id: str) -> bool:
+        """Whether the message of this id is, or was, kept until it is due in this cluster."""
+        return self._keeper(message_id) is not None
+
+    async def drain(self) -> None:
+        """Wait until all that was sent is durable."""
+        while self._posting:
+            await asyncio.wait(self._posting)
+
+    def _keeper(self, message_id: str) -> bytes | None:
+        stores = self._lanes.routes.placement.stores
+        return next((store.identity for store in stores if kept_by(store.identity, message_id)), None)
+
+    async def _call_here(self, call: Call) -> Any:
+        return await Awaited(self.call(call))
+
+    def _post_here(self, ask: Ask) -> Sent:
+        ask.request = self.new_request()
+        if not ask.due_ms and not ask.rule and len(self._sent_to) < _SENT_TO_MAX:
+            self._sent_to.add(ask.partition)
+        answer = self._lanes.start(ask)  # at once: what is called after it comes behind it
+        sent = Sent("", None)
+
+        async def stored() -> None:
+            sent.id = str(decode_outcome(await answer, ANYTHING, 0).take())
+
+        sent.durable = self._followed(stored())
+        return sent
+
+    def _cancel_here(self, ask: Ask) -> Cancelled:
+        cancelled = Cancelled(False, None)
+
+        async def stored() -> None:
+            await self._lanes.known()
+            keeper = self._keeper(ask.method)
+            if keeper is not None:
+                ask.request = ask.request or self.new_request()
+                outcome = await self._lanes.start(ask, keeper)
+                cancelled.never_delivered = bool(decode_outcome(outcome, ANYTHING, 0).take())
+
+        cancelled.durable = self._followed(stored())
+        return cancelled
+
+    def _followed(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        """Do it in a task, whether or not anybody waits for it."""
+        task = self._lanes.loop.create_task(work)
+        self._posting.add(task)
+        task.add_done_callback(self._over)
+        return _Settled(self, task)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._posting.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("a message was not taken: %s", task.exception())  # its sender gets it, if it looks
+
+    def _stage(self, work: Callable[[], T]) -> T:
+        """Do `work` now, on the app's loop."""
+        loop = self._lanes.loop
+        if self._lanes.closed or loop.is_closed():
+            raise _closed()
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        return work() if here else asyncio.run_coroutine_threadsafe(_do(work), loop).result()
+
+    def elsewhere(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Run a coroutine on the app's loop, and wait for it on another one."""
+        loop = self._lanes.loop
+        if self._lanes.closed or loop.is_closed():
+            coroutine.close()
+            raise _closed()
+        return (yield from asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop)).__await__())
+
+
+class _Settled:
+    """Awaits, on any loop, what goes on on the app's."""
+
+    def __init__(self, router: ClusterRouter, task: asyncio.Task[None]) -> None:
+        self._router = router
+        self._task = task
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        if asyncio.get_running_loop() is self._task.get_loop():
+            yield from asyncio.shield(self._task).__await__()
+        else:
+            yield from self._router.elsewhere(_wait(self._task))
+
+
+async def _wait(task: asyncio.Task[None]) -> None:
+    await asyncio.shield(task)
+
+
+async def _do(work: Callable[[], T]) -> T:
+    return work()
+
+
+def _expire(answer: asyncio.Future[bytes], call: Call) -> None:
+    if not answer.done():
+        answer.set_exception(call.timed_out())
+
+
+def _check_size(call: Call, arguments: bytes) -> None:
+    if len(arguments) > Limits.message_bytes_max:
+        raise InvalidArgument(
+            f"the arguments of {call!r} take {len(arguments)} bytes; "
+            f"a message has at most {Limits.message_bytes_max >> 20} MiB"
+        )
+
+
+def _closed() -> StoreClosed:
+    return StoreClosed("the app is closed: what was acknowledged is safe; connect again to go on")

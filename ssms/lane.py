@@ -1,0 +1,267 @@
+"""One lane: the calls of one process to one store, a batch at a time.
+
+    queue -> batch --submit--> host's reception -> told -> caller
+             late answers <--collect--
+
+While a batch is under way further calls gather, and leave together in the next one. What is doubtful is asked again,
+in the order in which it was asked first; what has moved goes to another lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+from automata import asking
+from automata.asking import AGAIN, MOVED, Ask, Batch
+from ssms.peers import Peers, Unreachable
+from ssms.placement import StorePlace
+from ssms.routes import Routes
+
+BATCH_ASKS_MAX = 1024
+BATCH_BYTES_MAX = 1 << 20
+BACKOFF_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+_LOOK_SECONDS = 0.5  # between looks at whether another host leads a store that gives no answer
+_LOST_SECONDS = 10.0  # an answer that has not come by then is taken for lost
+_LATE_SECONDS = 20.0  # and one to `collect`, which waits for something to tell
+_HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
+
+
+class Asked:
+    """One ask, until it is answered."""
+
+    __slots__ = ("answer", "ask", "hops", "since", "tag")
+
+    def __init__(self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float) -> None:
+        self.ask = ask
+        self.answer = answer
+        self.tag = tag
+        self.since = since
+        self.hops = 0
+
+
+class Hub(Protocol):
+    """What a lane asks of the process that it belongs to."""
+
+    peers: Peers
+    routes: Routes
+    client: bytes
+    loop: asyncio.AbstractEventLoop
+
+    def route(self, asked: Asked) -> None:
+        """Put it into the lane to where its object lives."""
+
+    def route_to(self, store: bytes, asked: Asked) -> None:
+        """Put it into the lane to a store."""
+
+    def finish(self, asked: Asked, outcome: bytes) -> None:
+        """It is answered."""
+
+    def fail(self, asked: Asked, error: Exception) -> None:
+        """It will not be answered."""
+
+    def stale(self, asked: Asked) -> bool:
+        """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine until it ends or the process asks nothing more."""
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row."""
+    return BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+
+
+class Lane:
+    """The way to one store. One batch is under way at a time; forget: what its host need not keep any more."""
+
+    def __init__(self, lanes: Hub, store: bytes) -> None:
+        self.forget: list[tuple[bytes, bytes]] = []
+        self._lanes = lanes
+        self._store = store
+        self._queue: deque[Asked] = deque()
+        self._pending: dict[int, Asked] = {}
+        self._sending = self._collecting = False
+        self._epoch = 0
+        self._number = 0
+        self._failures = 0
+
+    def put(self, asked: Asked) -> None:
+        """Take one ask into the next batch."""
+        self._queue.append(asked)
+        if not self._sending:
+            self._sending = True
+            self._lanes.spawn(self._send())
+
+    def close(self, error: Exception) -> None:
+        """Answer nobody any more."""
+        for asked in [*self._pending.values(), *self._queue]:
+            self._lanes.fail(asked, error)
+        self._pending.clear()
+        self._queue.clear()
+
+    async def _send(self) -> None:
+        """Send batch after batch while anything waits."""
+        try:
+            while self._queue:
+                place = await self._place()
+                if place is None:
+                    self._reroute()
+                    return
+                if not await self._submit(place):
+                    await self._pause()
+        finally:
+            self._sending = False
+
+    async def _place(self) -> StorePlace | None:
+        """Where the store is led now, once somebody leads it; None if it is gone."""
+        routes = self._lanes.routes
+        while True:
+            if not routes.placement.has(self._store):
+                return None
+            place = routes.placement.store(self._store)
+            if place.primary:
+                return place
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait a little longer each time, then look whether anything is known by now."""
+        await asyncio.sleep(pause_seconds(self._failures))
+        self._failures += 1
+        await self._lanes.routes.refresh()
+
+    async def _submit(self, place: StorePlace) -> bool:
+        """Send one batch. Whether its host has taken it."""
+        lanes = self._lanes
+        if place.epoch != self._epoch:
+            self._again()  # what the host before has not answered
+            self._epoch = place.epoch
+        asks = self._take()
+        forget, self.forget = self.forget, []
+        self._number += 1
+        batch = Batch(lanes.client, place.epoch, self._number, forget, [(a.tag, a.ask) for a in asks])
+        try:
+            answer = lanes.peers.copy(place.primary).call("submit", asking.encode(batch))
+            data = await self._answered(place.epoch, answer, _LOST_SECONDS)
+        except Unreachable:
+            self._again()
+            return False
+        told = asking.decode_told(data)
+        if told.epoch != place.epoch:
+            self._again()
+            return False
+        self._failures = 0
+        self._hear(told.told)
+        if told.pending and self._pending and not self._collecting:
+            self._collecting = True
+            lanes.spawn(self._collect(place))
+        return True
+
+    async def _answered(self, epoch: int, ask: Coroutine[Any, Any, Any], lost_seconds: float) -> bytes:
+        """The answer of the host, unless another leads the store meanwhile. Raises Unreachable."""
+        lanes = self._lanes
+        answer = lanes.loop.create_task(ask)
+        since = lanes.loop.time()
+        try:
+            while True:
+                done, _ = await asyncio.wait({answer}, timeout=_LOOK_SECONDS)
+                if done:
+                    data: bytes = answer.result()
+                    return data
+                await lanes.routes.refresh()
+                placement = lanes.routes.placement
+                if not placement.has(self._store) or placement.store(self._store).epoch != epoch:
+                    raise Unreachable("another host leads the store by now")
+                if lanes.loop.time() - since > lost_seconds:
+                    raise Unreachable(f"no answer in {lost_seconds:.0f} s")
+        finally:
+            answer.cancel()
+
+    async def _collect(self, place: StorePlace) -> None:
+        """Ask for late answers until there are none to come."""
+        lanes = self._lanes
+        peer = lanes.peers.copy(place.primary)
+        try:
+            while self._pending and self._epoch == place.epoch:
+                answer = peer.call("collect", lanes.client, place.epoch)
+                data = await self._answered(place.epoch, answer, _LATE_SECONDS)
+                told = asking.decode_told(data)
+                self._hear(told.told)
+                if told.epoch != place.epoch or (not told.pending and not told.told and not self._sending):
+                    break
+            else:
+                return
+        except Unreachable:
+            pass
+        finally:
+            self._collecting = False
+        if self._epoch == place.epoch:
+            self._again()  # the host knows nothing of what is pending: it has begun anew
+
+    def _take(self) -> list[Asked]:
+        """What goes into the next batch."""
+        asks: list[Asked] = []
+        size = 0
+        while self._queue and len(asks) < BATCH_ASKS_MAX:
+            asked = self._queue[0]
+            size += len(asked.ask.arguments)
+            if asks and size > BATCH_BYTES_MAX:
+                break
+            self._queue.popleft()
+            if not self._lanes.stale(asked):
+                asks.append(asked)
+                self._pending[asked.tag] = asked
+        return asks
+
+    def _again(self) -> None:
+        """Whatever is not answered is asked again, in the order in which it was asked first."""
+        pending, self._pending = self._pending, {}
+        again = [pending[tag] for tag in sorted(pending)]
+        self._queue.extendleft(reversed(again))
+        if self._queue and not self._sending:
+            self._sending = True
+            self._lanes.spawn(self._send())
+
+    def _reroute(self) -> None:
+        self._again()
+        queue, self._queue = self._queue, deque()
+        for asked in queue:
+            if not self._lanes.stale(asked):
+                self._lanes.route(asked)
+
+    def _hear(self, told: Sequence[tuple[int, bytes]]) -> None:
+        """Outcomes have come."""
+        again = []
+        for tag, outcome in told:
+            asked = self._pending.pop(tag, None)
+            if asked is None:
+                continue
+            sort = outcome[:1]
+            if sort == MOVED:
+                self._moved(asked, outcome[1:])
+            elif sort == AGAIN:
+                again.append(asked)
+            else:
+                self._lanes.finish(asked, outcome)
+        if again:
+            self._lanes.spawn(self._ask_later(again))
+
+    def _moved(self, asked: Asked, store: bytes) -> None:
+        lanes = self._lanes
+        lanes.routes.moved(asked.ask.partition, store)
+        asked.hops += 1
+        if asked.hops < _HOPS_MAX and store and lanes.routes.placement.has(store):
+            lanes.route_to(store, asked)
+        else:
+            lanes.spawn(self._ask_later([asked]))
+
+    async def _ask_later(self, again: list[Asked]) -> None:
+        hops = max(asked.hops for asked in again)
+        await asyncio.sleep(pause_seconds(hops))
+        await self._lanes.routes.refresh()
+        for asked in again:
+            asked.hops += 1
+            if not self._lanes.stale(asked):
+                self._lanes.route(asked)

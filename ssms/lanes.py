@@ -1,0 +1,159 @@
+"""The data plane of one process: what it asks goes into the lane to the store where the object lives (`ssms.lane`).
+
+One call over Ray costs most of a millisecond, whatever it carries, so a busy lane carries many at once and an idle one
+waits for nothing. Whatever is doubtful is asked again under its request id, there or where the object has moved to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from automata.asking import CALL, POST, Ask
+from automata.errors import Overloaded
+from automata.request_ids import CLIENT
+from darq.errors import OutcomeUnknown, StoreClosed
+from ssms.lane import Asked, Lane, pause_seconds
+from ssms.peers import Peers
+from ssms.placement import StorePlace
+from ssms.routes import Routes
+
+ASKS_MAX = 50_000
+"""How many calls of one process may be under way: beyond that, callers get Overloaded."""
+GIVE_UP_SECONDS = 600.0
+"""How long a call is asked again. Hosts keep outcomes for longer."""
+
+
+class Lanes:
+    """The ways of one process to all stores. client: 16 random bytes that no other process has."""
+
+    def __init__(self, peers: Peers, routes: Routes, client: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        self.peers = peers
+        self.routes = routes
+        self.client = client
+        self.loop = loop
+        self.closed = False
+        self.asked = 0
+        self._tags = 0
+        self._lanes: dict[bytes, Lane] = {}
+        self._waiting: deque[Asked] = deque()  # for a first placement
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, ask: Ask, store: bytes | None = None) -> asyncio.Future[bytes]:
+        """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed.
+
+        store: whom to ask, where that does not follow from the object.
+        """
+        if self.closed:
+            raise StoreClosed("the app is closed: what was acknowledged is safe; connect again to go on")
+        if self.asked >= ASKS_MAX:
+            raise Overloaded(f"{self.asked} calls are under way from this process: await some, then call again")
+        answer: asyncio.Future[bytes] = self.loop.create_future()
+        self._tags += 1
+        self.asked += 1
+        asked = Asked(ask, answer, self._tags, self.loop.time())
+        if store is None:
+            self.route(asked)
+        else:
+            self.route_to(store, asked)
+        return answer
+
+    async def ask(self, ask: Ask) -> bytes:
+        """As `start`, for hosts, whose calls may wait in one another: they have no bound."""
+        answer: asyncio.Future[bytes] = self.loop.create_future()
+        self._tags += 1
+        self.asked += 1
+        self.route(Asked(ask, answer, self._tags, self.loop.time()))
+        return await answer
+
+    def forget(self, partition: bytes, request: bytes) -> None:
+        """Nobody will ask again for the outcome under a request id: let its host drop it."""
+        place = self.routes.store_of(partition)
+        if place is not None:
+            self._lane(place).forget.append((partition, request))
+
+    def route(self, asked: Asked) -> None:
+        """Put it into the lane to where its object lives."""
+        place = self.routes.store_of(asked.ask.partition)
+        if place is None:
+            self._waiting.append(asked)
+            if len(self._waiting) == 1:
+                self.spawn(self._find())
+            return
+        self._lane(place).put(asked)
+
+    def route_to(self, store: bytes, asked: Asked) -> None:
+        """Put it into the lane to a store."""
+        self._lane(self.routes.placement.store(store)).put(asked)
+
+    def finish(self, asked: Asked, outcome: bytes) -> None:
+        """It is answered."""
+        self.asked -= 1
+        if not asked.answer.done():
+            asked.answer.set_result(outcome)
+        if asked.ask.kind in (CALL, POST) and asked.ask.request[:1] == CLIENT:
+            self.forget(asked.ask.partition, asked.ask.request)
+
+    def fail(self, asked: Asked, error: Exception) -> None:
+        """It will not be answered."""
+        self.asked -= 1
+        if not asked.answer.done():
+            asked.answer.set_exception(error)
+
+    def stale(self, asked: Asked) -> bool:
+        """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
+        if asked.answer.cancelled():
+            self.asked -= 1
+            return True
+        if self.loop.time() - asked.since < GIVE_UP_SECONDS:
+            return False
+        self.fail(
+            asked,
+            OutcomeUnknown(
+                f"no host answered for {GIVE_UP_SECONDS:.0f} s, so it is unknown whether the call has happened: see "
+                "`ssms status`; a call under an idempotency key can be repeated under it"
+            ),
+        )
+        return True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine until it ends or this is closed."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def known(self) -> None:
+        """Wait until there is a placement."""
+        failures = 0
+        while not self.routes.placement.stores:
+            await self.routes.refresh()
+            if not self.routes.placement.stores:
+                await asyncio.sleep(pause_seconds(failures))
+                failures += 1
+
+    async def close(self) -> None:
+        """Ask nothing more. What is under way goes on without anybody waiting for it."""
+        self.closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        gone = StoreClosed("the app was closed before the answer came: the call may have happened")
+        for lane in self._lanes.values():
+            lane.close(gone)
+        for asked in self._waiting:
+            self.fail(asked, gone)
+
+    def _lane(self, place: StorePlace) -> Lane:
+        lane = self._lanes.get(place.identity)
+        if lane is None:
+            lane = self._lanes[place.identity] = Lane(self, place.identity)
+        return lane
+
+    async def _find(self) -> None:
+        """Find out for the first time where anything lives."""
+        await self.known()
+        waiting, self._waiting = self._waiting, deque()
+        for asked in waiting:
+            self.route(asked)

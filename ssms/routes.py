@@ -1,0 +1,74 @@
+"""Where one process of a cluster believes that objects live: the newest placement that it has met, and exceptions.
+
+Nothing here has to be right: whoever no longer has an object says so, and what was wrong is mended (SSMS §3.3, lazily).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ssms.peers import Peers, Unreachable
+from ssms.placement import NOWHERE, Placement, StorePlace
+
+EXCEPTIONS_MAX = 100_000
+"""How many objects that were moved by themselves are remembered."""
+
+
+class Routes:
+    """What one process knows. changed: is called with each newer placement."""
+
+    def __init__(self, peers: Peers) -> None:
+        self.placement: Placement = NOWHERE
+        self.changed: Callable[[Placement], None] = _nobody
+        self._peers = peers
+        self._exceptions: dict[bytes, bytes] = {}
+        self._asking: asyncio.Future[None] | None = None
+
+    def learn(self, placement: Placement) -> None:
+        """A placement was heard of; the highest version counts."""
+        if placement.version > self.placement.version:
+            self.placement = placement
+            self.changed(placement)
+
+    def store_of(self, partition: bytes) -> StorePlace | None:
+        """The store that an object lives in, as far as it is known here; None before there is any placement."""
+        placement = self.placement
+        if not placement.stores:
+            return None
+        moved = self._exceptions.get(partition)
+        if moved is not None and placement.has(moved):
+            return placement.store(moved)
+        return placement.owner(partition)
+
+    def moved(self, partition: bytes, store: bytes) -> None:
+        """A host has said where an object lives; nothing, where it does not know."""
+        if not store:
+            self._exceptions.pop(partition, None)
+            return
+        if len(self._exceptions) >= EXCEPTIONS_MAX:
+            self._exceptions.clear()  # they are learned again, for a hop each
+        self._exceptions[partition] = store
+
+    async def refresh(self) -> None:
+        """Ask the coordinator for what is newer. While it cannot be reached, nothing is."""
+        if self._asking is not None:
+            await asyncio.shield(self._asking)
+            return
+        self._asking = asyncio.ensure_future(self._ask())
+        try:
+            await asyncio.shield(self._asking)
+        finally:
+            self._asking = None
+
+    async def _ask(self) -> None:
+        try:
+            data = await self._peers.coordinator.call("placement", self.placement.version)
+        except Unreachable:
+            return
+        if data is not None:
+            self.learn(Placement.decode(data))
+
+
+def _nobody(placement: Placement) -> None:
+    """Nobody has asked to be told."""
