@@ -277,6 +277,25 @@ def test_leases_are_renewed_from_a_thread_though_the_loop_hears_nothing() -> Non
     play(scenario)
 
 
+def test_a_lease_counts_from_when_the_message_was_sent_however_late_the_answer_comes() -> None:
+    async def scenario(world: World) -> None:
+        a, b = world.copies["a"], world.copies["b"]
+        primary, backup = a.primary, b.backup
+        assert primary is not None
+        assert backup is not None
+        await asyncio.sleep(1)
+        cut(world, "a", "b")
+        await asyncio.sleep(0.5)
+        data, sent_at = primary.beat("b"), a.clock()
+        assert data is not None
+        reply = await backup.receive(data)
+        await asyncio.sleep(1)
+        primary.beaten("b", sent_at, reply)
+        assert not primary.leased()
+
+    play(scenario, options=replace(QUICK, ack_seconds_max=60.0))
+
+
 def test_a_backup_hears_at_once_what_is_released_while_it_is_read() -> None:
     async def scenario(world: World) -> None:
         a, b = world.copies["a"], world.copies["b"]
