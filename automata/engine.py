@@ -152,6 +152,7 @@ async def stop(engine: Engine) -> None:
         await engine.host.committer.settle()
         await engine.router.drain()
     finally:
+        await engine.host.apart.workers.close()
         engine.host.committer.stop()
         engine.log.close()
 

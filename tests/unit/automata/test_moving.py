@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from automata import List, Map, apply, automaton, effect, gather, object_type, readonly, record, ref, send, sleep
+from automata import List, Map, apply, automaton, effect, object_type, readonly, record, ref, send, sleep
 from automata.partitions import partition_of
 from automata.retry import Retry
 from darq import keys
