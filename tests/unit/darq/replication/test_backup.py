@@ -232,6 +232,19 @@ def half(store: MemoryStore) -> MemoryStore:
     return marked
 
 
+def test_a_copy_that_was_only_wiped_is_not_whole_after_a_crash() -> None:
+    async def scenario() -> None:
+        sent, store = Sent(), MemoryStore()
+        put(sent.log)
+        await ask(Backup(store, clock), sent.ship([], wipe=Wipe(Head(), sent.entries[0].head)))
+        store.crash()
+        assert head_of(store) == Head()
+        with pytest.raises(StoreDamaged):
+            await Backup(store, clock).lead(9, old_is_dead=True)
+
+    run_virtually(scenario())
+
+
 def test_a_chunk_of_another_moment_is_left() -> None:
     async def scenario() -> None:
         sent, store = Sent(), MemoryStore()
@@ -330,3 +343,15 @@ def test_log_files_end_where_those_of_the_primary_do() -> None:
         assert Log(there, epoch=2).group.number == 21
 
     run_virtually(scenario())
+
+
+def test_the_end_of_a_log_file_that_no_group_followed_is_forgotten() -> None:
+    store = MemoryStore()
+    log, _ = replicated(store)
+    put(log)
+    batch = store.batch()
+    batch.put(keys.numbered(keys.GENERATION, 1), keys.number(1))
+    store.write(batch)
+    Backup(store, lambda: 0.0)
+    store.crash()
+    assert store.get(keys.numbered(keys.GENERATION, 1)) is None

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from darq import MemoryStore
 from darq.errors import AutomataError, Fenced
 from darq.replication import Head, Options, head_of, messages
 from darq.replication.messages import Reply, Ship
-from tests.unit.darq.replication.world import SMALL, Copy, World, rows_of, run
+from tests.unit.darq.replication.world import IDENTITY, SMALL, Copy, World, rows_of, run
 
 QUICK = Options()
 
@@ -231,6 +232,51 @@ def test_a_primary_that_the_catalog_fences_stops_for_good() -> None:
             log.commit(log.step(b"x"))
 
     play(scenario)
+
+
+def test_a_backup_that_has_lost_its_disk_is_dropped_before_it_is_copied_anew() -> None:
+    async def scenario(world: World) -> None:
+        a, b = world.copies["a"], world.copies["b"]
+        for _ in range(30):
+            world.write(a)
+            await asyncio.sleep(0.1)
+        await b.crash()
+        b.disk = MemoryStore(identity=IDENTITY)
+        b.start()
+        chain = b.backup.recent  # type: ignore[union-attr]
+        await world.until(lambda: b.backup.recent is not chain)  # type: ignore[union-attr]
+        assert world.catalog.in_sync == {"a"}
+        await world.until(lambda: world.catalog.in_sync == {"a", "b"})
+        assert head_of(b.disk) == head_of(a.disk)
+
+    play(scenario, options=replace(SMALL, recent_bytes_max=500, chunk_rows=2))
+
+
+def test_a_primary_that_a_backup_refuses_stops_for_good() -> None:
+    async def scenario(world: World) -> None:
+        a, b = world.copies["a"], world.copies["b"]
+        primary, log = a.primary, a.log
+        assert primary is not None
+        assert log is not None
+        await b.backup.lead(primary.epoch + 1, old_is_dead=True)  # type: ignore[union-attr]
+        await world.until(lambda: primary.failure is not None, seconds=0.5)
+        assert not primary.leased()
+        assert isinstance(log.gate.failure, Fenced)
+
+    play(scenario)
+
+
+def test_nobody_may_read_at_a_backup_of_a_primary_that_is_not_sure_of_itself() -> None:
+    async def scenario(world: World) -> None:
+        primary = world.copies["a"].primary
+        assert primary is not None
+        await asyncio.sleep(1)
+        assert primary._heartbeat(primary._links["b"]).heard > 0
+        cut(world, "a", "c")
+        await world.until(lambda: not primary.leased())
+        assert primary._heartbeat(primary._links["b"]).heard == 0
+
+    play(scenario, names="abc", options=replace(QUICK, ack_seconds_max=60.0))
 
 
 def test_a_new_primary_answers_nothing_before_the_others_hold_what_it_found() -> None:
