@@ -56,6 +56,7 @@ class Reception:
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
+        self._types = host.options.registry.newest
         self._placement = placement
         self._epoch = epoch
         self._leases = leases
@@ -121,8 +122,9 @@ class Reception:
     def _start(self, ask: Ask) -> tuple[Reply, Kind]:
         host = self._host
         type_name, key = address_of(ask.partition)
-        method = host.options.registry.get(type_name).method(ask.method)
-        entity = host.entity(type_name, key)
+        made = self._types.get(type_name) or host.options.registry.get(type_name)
+        method = made.method(ask.method)
+        entity = host.entities.get(made, key)
         if entity.queue:
             host.check_load(entity)
         packed = method.decode_arguments(ask.arguments)
