@@ -94,8 +94,12 @@ class ClusterSteps:
         self._wake()
 
     async def leave(self, node: str) -> None:
-        """A node is to be emptied. Raises InvalidArgument for one that is not there, or the last."""
+        """A node is to be emptied. One that was, is nothing to do for. Raises InvalidArgument for one that nobody knows,
+        and for the last.
+        """
         found = await self._world.read(outlook)
+        if node in self._roll.present and node not in [row.id for row in found.nodes]:
+            return
         if all(row.id == node or row.state is NodeState.LEAVING for row in found.nodes):
             raise InvalidArgument(f"node {node!r} is the last one: add another before, or stop the cluster")
         await self._world.write(stores.set_node_state, node, NodeState.LEAVING)
