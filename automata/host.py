@@ -65,7 +65,7 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
-        self.tasks = Tasks(self, self.stage, log)
+        self.tasks: Tasks = Tasks(self, self.stage, log)
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.abroad: RemoteCalls | None = None
@@ -74,7 +74,9 @@ class Host:
     # entering
 
     def entity(self, type_name: str, key: str) -> Entity:
-        """The object of this address. Raises UnknownType."""
+        """The object of this address. Raises UnknownType, and Moved if it lives in another store."""
+        if self.abroad is not None:
+            self.abroad.check_here(type_name, key)
         made = self._types.get(type_name)
         return self.entities.get(made or self.options.registry.get(type_name), key)
 
@@ -120,6 +122,8 @@ class Host:
             return self.abroad.invoke(call, packed, caller)
         entity = self.entity(call.ref.type_name, call.ref.key)
         request = self.keyed.request(call, packed)
+        if request is None and caller is not None and self.abroad is not None:
+            request = self.keyed.asked_before(entity.partition, caller)
         reply = self.invoke(Work(entity, call.method, packed, None, request, False, caller), sent_lsn)
         if self.abroad is None:
             return reply

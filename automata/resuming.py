@@ -16,6 +16,7 @@ from automata.errors import DeclarationError
 from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
 from automata.keyed import Keyed
+from automata.moved import Moved
 from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
 from automata.strict_order import StrictOrder
@@ -70,6 +71,24 @@ class Resuming:
             return
         for journal in journals:
             self._resume(journal)
+
+    def adopt(self, journals: list[Journal]) -> None:
+        """Resume what has come from another store with its object."""
+        for journal in [j for j in journals if j.row.trouble in ("", Trouble.UNDEFINED)]:
+            self._hold_line(journal)
+            self._expect(journal)
+            self._resume(journal)
+
+    def left(self, journal: Journal, store: bytes) -> None:
+        """A method has gone to another store with its object."""
+        self._resumed.discard(journal.number)
+        reply = self._replies.pop(journal.number, None)
+        if reply is not None:
+            answer_with(reply, Refusal(Moved(store)))
+
+    def reply_of(self, journal: Journal) -> asyncio.Future[Outcome] | None:
+        """What a method will give that is about to be resumed."""
+        return self._replies.get(journal.number)
 
     def stop(self) -> None:
         """Resume no more: what is left goes on in the next life."""

@@ -1,0 +1,117 @@
+"""Calls and messages on a cluster of two stores: the promises are those of an embedded app."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from automata import call, gather, ref, send
+from automata.errors import InvalidArgument
+from tests.cluster.in_memory import cluster
+from tests.cluster.purses import KEYS, Purse
+from tests.memory_app import in_loop, settled
+
+
+@in_loop
+async def test_calls_reach_objects_of_all_stores() -> None:
+    async with cluster() as running, running.connect():
+        assert await gather(*(ref(Purse, key).add(n) for n, key in enumerate(KEYS))) == list(range(8))
+        assert await gather(*(ref(Purse, key).look() for key in KEYS)) == list(range(8))
+
+
+@in_loop
+async def test_messages_and_nested_calls_cross_stores() -> None:
+    async with cluster() as running, running.connect():
+        for n, key in enumerate(KEYS):
+            await ref(Purse, key).pay(KEYS[(n + 1) % 8], 1)
+            await ref(Purse, key).pay_and_wait(KEYS[(n + 3) % 8], 1)
+
+        async def total() -> list[int]:
+            return await gather(*(ref(Purse, key).look() for key in KEYS))
+
+        await settled(total, [0] * 8)
+
+
+@in_loop
+async def test_a_readonly_method_calls_others_in_other_stores() -> None:
+    async with cluster() as running, running.connect():
+        for key in KEYS:
+            await ref(Purse, key).add(2)
+        assert await ref(Purse, "p0").sum_of(KEYS) == 16
+
+
+@in_loop
+async def test_a_nested_call_does_not_overtake_a_message() -> None:
+    async with cluster() as running, running.connect():
+        for key in KEYS:
+            for n in range(5):
+                await ref(Purse, "p0").note_twice(key, n)
+        for key in KEYS:
+            assert await ref(Purse, key).notes() == [f"{how} {n}" for n in range(5) for how in ("sent", "called")]
+
+
+@in_loop
+async def test_a_clients_call_does_not_overtake_its_message() -> None:
+    async with cluster() as running, running.connect():
+        for key in KEYS:
+            send(ref(Purse, key).add(1))
+            assert await ref(Purse, key).add(1) == 2
+
+
+@in_loop
+async def test_an_exception_arrives_as_itself_also_through_another_store() -> None:
+    async with cluster() as running, running.connect():
+        for key in KEYS:
+            with pytest.raises(ValueError, match="no"):
+                await ref(Purse, "p0").fail_there(key)
+            assert await ref(Purse, key).look() == 0
+
+
+@in_loop
+async def test_a_users_key_gives_the_recorded_outcome() -> None:
+    async with cluster() as running, running.connect():
+        assert await call(ref(Purse, "a").add(1), idempotency_key="k") == 1
+        assert await call(ref(Purse, "a").add(1), idempotency_key="k") == 1
+        with pytest.raises(InvalidArgument, match="another call"):
+            await call(ref(Purse, "a").add(2), idempotency_key="k")
+
+
+@in_loop
+async def test_what_outsiders_ask_of_an_app() -> None:
+    async with cluster() as running, running.connect() as app:
+        for key in KEYS:
+            await ref(Purse, key).add(1)
+        assert [key async for key in app.objects(Purse)] == KEYS
+        assert await app.exists(ref(Purse, "p1"))
+        assert (await app.inspect(ref(Purse, "p1")))["balance"] == 1
+        await app.delete(ref(Purse, "p1"))
+        assert not await app.exists(ref(Purse, "p1"))
+        assert [node.id async for node in app.nodes()] == ["n0", "n1"]
+        places = {(await app.explain(ref(Purse, key))).node for key in KEYS}
+        assert places == {"n0", "n1"}
+        assert (await app.stats())["groups_durable"] > 0
+
+
+@in_loop
+@pytest.mark.parametrize("seed", range(3))
+async def test_nothing_is_lost_or_doubled_by_a_bad_network(seed: int) -> None:
+    async with cluster(stores=3, seed=seed) as running, running.connect() as app:
+        running.network.lost = running.network.doubled = 0.2
+        running.network.delay_seconds = 0.002
+
+        async def caller(n: int) -> None:
+            for i in range(6):
+                source, to = KEYS[(n + i) % 8], KEYS[(n + 3 * i + 1) % 8]
+                pay = ref(Purse, source).pay if i % 2 else ref(Purse, source).pay_and_wait
+                await pay(to, 1)
+
+        await asyncio.gather(*(caller(n) for n in range(6)))
+        running.network.lost = running.network.doubled = 0.0
+
+        async def total() -> int:
+            return sum(await gather(*(ref(Purse, key).look() for key in KEYS)))
+
+        await settled(total, 0)
+        moves = [(await app.inspect(ref(Purse, key)))["moves"] for key in KEYS]
+        assert sum(moves) == 36
