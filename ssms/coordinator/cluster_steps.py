@@ -106,7 +106,7 @@ class ClusterSteps:
         self._wake()
 
     async def forget(self, node: str) -> bool:
-        """Forget a node that has been emptied; False while it has copies. One that stays after all is not forgotten."""
+        """Forget a node that has been emptied; False while it has copies. One that stays after all is kept."""
         found = await self._world.read(outlook)
         if any(row.id == node and row.state is NodeState.ACTIVE for row in found.nodes):
             return True

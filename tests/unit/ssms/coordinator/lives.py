@@ -154,7 +154,7 @@ class World:
     async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait, in virtual time."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - it looks from outside, where nothing tells
                 await asyncio.sleep(0.05)
 
     def settled(self, copies: int) -> bool:
