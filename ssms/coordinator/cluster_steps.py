@@ -94,9 +94,7 @@ class ClusterSteps:
         self._wake()
 
     async def leave(self, node: str) -> None:
-        """A node is to be emptied. One that was, is nothing to do for. Raises InvalidArgument for one that nobody knows,
-        and for the last.
-        """
+        """A node is to be emptied; nothing to do if it was. Raises InvalidArgument for an unknown one, and the last."""
         found = await self._world.read(outlook)
         if node in self._roll.present and node not in [row.id for row in found.nodes]:
             return

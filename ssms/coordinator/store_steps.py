@@ -200,10 +200,14 @@ class StoreSteps:
         return await self._world.try_machines(lambda machines: machines.wipe_copy(row.node, row.store, copy))
 
     async def forget(self, copy: str) -> bool:
-        """Nothing is left of a copy: its name is free."""
+        """Nothing is left of a copy: its name is free. Its primary need not try to keep it up to date any more."""
+        row = await self._world.read(stores.copy, copy)
         try:
             await self._world.write(stores.remove_copy, copy)
         except Outrun as error:
             logger.info("%s: looking again", error)
         self._vigil.forget(copy)
+        if row is not None:
+            owner = await self._world.read(stores.store, row.store)
+            await self._informing.forget(owner.leader, copy)
         return True
