@@ -166,9 +166,8 @@ class Departure:
         host = self._host
         found = [*host.tasks.called_by(number), *host.order.called_by(number)]
         for entity in host.entities.all():
-            for waiter in entity.queue:
-                if isinstance(waiter, QueuedWork) and waiter.serves(number):
-                    found.append((waiter.work, waiter.reply))
+            waiters = [waiter for waiter in entity.queue if isinstance(waiter, QueuedWork)]
+            found += [(waiter.work, waiter.reply) for waiter in waiters if waiter.serves(number)]
         return found
 
 

@@ -281,8 +281,10 @@ class Resuming:
         type_name, key = address_of(row.partition)
         made = host.options.registry.get(type_name)
         method = made.method(row.method)
-        if method.readonly or method.direct:
-            raise DeclarationError(f"{type_name}.{row.method} awaits nothing any more, or is readonly now")
+        if method.readonly or method.direct or method.apart:
+            raise DeclarationError(
+                f"{type_name}.{row.method} awaits nothing any more, or is readonly or a worker's now"
+            )
         packed = method.decode_arguments(row.arguments if journal.pack is None else journal.pack())
         request = Request(row.request, row.fingerprint) if row.request else None
         caller = self._opened.caller(row.caller) if row.caller is not None else None

@@ -52,8 +52,7 @@ class Suspending(Turn):
 
     def serves(self, number: int) -> bool:
         """Whether it runs for the method of this number, which keeps its outcome."""
-        work = self.work
-        return work is not None and work.caller is not None and work.caller.address[0] == number
+        return self.work is not None and self.work.serves(number)
 
     def begin_foreign(self) -> asyncio.TimerHandle:
         """The method awaits something that is no automaton, while it keeps its object."""

@@ -54,7 +54,7 @@ class Tasks:
         self._stage = stage
         self._log = log
         self.effects = Effects(host, self._start)
-        self._running: dict[asyncio.Task[Outcome], Suspending | None] = {}
+        self._running: dict[asyncio.Task[Outcome], Suspending | _Apart | None] = {}
         self.closing = self.stopping = False
 
     def run(self, work: Work) -> Reply:
@@ -106,7 +106,7 @@ class Tasks:
         return [(work, task) for work, task in found if work is not None]
 
     def _turns_of(self, entity: Entity) -> list[Suspending]:
-        return [turn for turn in self._running.values() if turn is not None and turn.entity is entity]
+        return [turn for turn in self._running.values() if isinstance(turn, Suspending) and turn.entity is entity]
 
     async def stop(self, seconds: float, effect_seconds: float) -> None:
         """Let what runs end within `seconds`, and effects within `effect_seconds`.
@@ -147,7 +147,7 @@ class Tasks:
                 task.cancel()
 
     def _start(
-        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | None = None
+        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | _Apart | None = None
     ) -> asyncio.Future[Outcome]:
         task = MethodTask(coroutine, loop=self._host.loop)
         self._running[task] = turn
@@ -168,6 +168,10 @@ class Tasks:
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run what a method awaits outside of any object."""
         return self._start(work)
+
+    def run_apart(self, waiting: Coroutine[Any, Any, Outcome], work: Work | None = None) -> asyncio.Future[Outcome]:
+        """Run what waits for a worker, whose method is under way for as long. work: of one that changes its object."""
+        return self._start(waiting, _Apart(work))
 
     def _durable(self, work: Work) -> tuple[Durable, object]:
         """A turn with an instance of its own: others may use the object between its parts."""
@@ -302,6 +306,20 @@ class Tasks:
         if self.stopping:
             return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
         return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")
+
+
+class _Apart:
+    """In place of the turn of a method that runs in a worker."""
+
+    quiet = False
+    journal = None
+
+    def __init__(self, work: Work | None) -> None:
+        self.work = work
+
+    def serves(self, number: int) -> bool:
+        """Whether it runs for the method of this number."""
+        return self.work is not None and self.work.serves(number)
 
 
 def _nobody(journal: Journal | None, error: JournalMismatch) -> Outcome:

@@ -57,8 +57,7 @@ class QueuedWork:
 
     def serves(self, number: int) -> bool:
         """Whether the method of this number waits for it."""
-        caller = self.work.caller
-        return caller is not None and caller.address[0] == number
+        return self.work.serves(number)
 
     def refuse(self, store: bytes) -> None:
         """The object has moved: the work has not run, and its caller asks where it is now."""
