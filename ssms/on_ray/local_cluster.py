@@ -81,6 +81,7 @@ class LocalCluster:
 
     def connect(self) -> ClusterApp:
         """An app on this cluster, as of `ssms.connect()`."""
+        attach(self.address)  # here, as Ray would like to be connected by the main thread
         return connect(self.address)
 
     def peers(self) -> RayPeers:
