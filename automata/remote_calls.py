@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from automata.asking import CALL, READ, Ask
@@ -19,7 +20,7 @@ from automata.outcomes import decode_outcome
 from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
-from automata.request_ids import nested
+from automata.request_ids import is_automatic, nested
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Reply
 from darq.committer import Committer
@@ -33,6 +34,9 @@ class Elsewhere(Protocol):
 
     async def ask(self, ask: Ask) -> bytes:
         """Ask wherever the object lives now, as often as it takes, and give the outcome. May raise AutomataError."""
+
+    def forget(self, partition: bytes, request: bytes) -> None:
+        """The outcome under a request id is kept here: its host need not keep it any more."""
 
 
 class Caring(Protocol):
@@ -119,8 +123,15 @@ class RemoteCalls:
         outcome = decode_outcome(await self._elsewhere.ask(ask), method.result, 0)
         if caller is not None and not outcome.refused:
             caller.answer(outcome, method.result)
-            self._save_journals()
+            group = self._save_journals()
+            if ask.request and is_automatic(ask.request):
+                host.log.gate.release(group, partial(self._forget, ask))
         return outcome
+
+    def _forget(self, ask: Ask, error: BaseException | None) -> None:
+        """The answer is durable in its caller's journal, which never asks for it again."""
+        if error is None:
+            self._elsewhere.forget(ask.partition, ask.request)
 
     def _save_journals(self) -> int:
         """Have the journals written soon. Returns the group."""
