@@ -1,9 +1,11 @@
 """Retwis (LambdaObjects, Listing 1) on a piece of a real graph: a post and all its fan-out are one step.
 
-python examples/retwis.py ./retwis-data
+python examples/retwis.py ./retwis-data                       in this process
+ray job submit --working-dir . -- python examples/retwis.py   on the cluster that `ssms up` has started
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 
@@ -43,7 +45,8 @@ async def main(path: str) -> None:
     """Follow, post, and read what has arrived."""
     graph = load_graph(100)
     star, friends = max(graph.followers().items(), key=lambda item: len(item[1]))
-    async with ssms.open(path):
+    async with ssms.connect() if "RAY_ADDRESS" in os.environ else ssms.open(path) as app:
+        await app.deploy(User)
         await asyncio.gather(*(ref(User, a).follow(ref(User, b)) for a, b in graph.follows))
         while (reached := await ref(User, star).create_post("hello")) < len(friends):
             pass  # follows are messages: some were still on their way
