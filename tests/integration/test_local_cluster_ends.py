@@ -43,7 +43,7 @@ def test_nothing_stays_behind_however_its_program_ends(how: str, tmp_path: Path)
     name, _, value = mark.partition("=")
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": "/tmp", name: value},  # noqa: S108 - Ray's sockets need short paths
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": "/tmp", name: value},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
