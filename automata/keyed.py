@@ -15,17 +15,13 @@ from automata.journal import ANYTHING
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
-from automata.request_ids import is_automatic
-from automata.work import Outcome, Reply, Request, Work
+from automata.request_ids import NO_FINGERPRINT, is_automatic
+from automata.work import Caller, Outcome, Reply, Request, Work
 from darq.log import Log
 from darq.step import Step
 
 AUTOMATIC_KEPT_MS = 24 * 3600 * 1000
 """How long outcomes are kept for clients and methods of other stores that never say that they have got them."""
-
-NO_FINGERPRINT = bytes(16)
-"""Of requests whose id stands for one call alone."""
-
 
 class Keyed:
     """The calls under a key of one host."""
@@ -67,6 +63,15 @@ class Keyed:
         if not isinstance(started, Outcome):
             self.join(partition, request, started)
         return started
+
+    def asked_before(self, partition: bytes, caller: Caller) -> Request | None:
+        """The request under which this call was recorded, or runs, because an object has moved meanwhile."""
+        request = Request(self._opened.request_of(caller.address), NO_FINGERPRINT)
+        log = self._log
+        known = (partition, request.key) in self._running or self._opened.is_open(partition, request.key)
+        if not known:
+            known = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group) is not None
+        return request if known else None
 
     def join(self, partition: bytes, request: Request, reply: asyncio.Future[Outcome]) -> None:
         """Let further calls under the key wait for a reply that is under way."""

@@ -21,7 +21,7 @@ from automata.envelope import Envelope
 from automata.errors import StateError
 from automata.host import Host
 from automata.journal import ANYTHING
-from automata.keyed import NO_FINGERPRINT, request_of
+from automata.keyed import request_of
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
@@ -29,6 +29,7 @@ from automata.partitions import address_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
+from automata.request_ids import NO_FINGERPRINT
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed

@@ -20,7 +20,7 @@ from automata.outcomes import decode_outcome
 from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
-from automata.request_ids import is_automatic, nested
+from automata.request_ids import is_automatic
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Reply
 from darq.committer import Committer
@@ -63,6 +63,12 @@ class RemoteCalls:
     def store_of(self, type_name: str, key: str) -> bytes | None:
         """The other store that an object lives in; None if it lives here."""
         return self._placement.store_of(partition_of(type_name, key))
+
+    def check_here(self, type_name: str, key: str) -> None:
+        """Raise Moved for an object that lives elsewhere: nobody must find an empty one here in its place."""
+        store = self.store_of(type_name, key)
+        if store is not None:
+            raise Moved(store)
 
     def invoke(self, call: Call, packed: Packed, caller: Caller | None) -> asyncio.Future[Outcome]:
         """Make a call of an object that lives elsewhere."""
@@ -142,16 +148,18 @@ class RemoteCalls:
     async def _let_pass(self, caller: Caller, partition: bytes) -> None:
         """Wait until the other store has taken all that the caller has sent to it, which the call must not overtake."""
         journal = self._host.open_invocations.find(caller.address[0])
-        store = self._placement.store_of(partition)
-        if journal is not None and store is not None:
-            await self._outgoing.passed(journal.row.partition, store)
+        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        if store is not None and route is None:
+            await self.handed_on(partition, store)
+        elif journal is not None and route is not None:
+            await self._outgoing.passed(journal.row.partition, route)
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:
             return call.request.encode()
         if caller is None or call.method.readonly:
             return b""
-        return nested(self._host.log.store.identity(), *caller.address)
+        return self._host.open_invocations.request_of(caller.address)
 
 
 def _moved(outcome: Outcome) -> bool:

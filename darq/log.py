@@ -101,6 +101,14 @@ class Log:
         rows = self.group.rows
         return rows[key] if key in rows else self.store.get(key)
 
+    def rows(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All rows outside of partition state whose keys begin so, in order, with all committed steps applied."""
+        found: dict[bytes, bytes | None] = dict(self.store.scan(prefix, keys.after(prefix), keys.ALL))
+        for begin, end in self.group.drops:
+            found = {key: data for key, data in found.items() if not begin <= key < end}
+        found.update((key, data) for key, data in self.group.rows.items() if key.startswith(prefix))
+        return [(key, data) for key, data in sorted(found.items()) if data is not None]
+
     def replay(self, partition: bytes, after_lsn: int = 0) -> Iterator[tuple[int, bytes]]:
         """(lsn, payload) of the self-messages that a partition has recorded above `after_lsn`, in order.
 
