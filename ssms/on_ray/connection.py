@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ray
 from ray._common.utils import get_ray_address_file
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
 from automata.errors import InvalidArgument
 from ssms.on_ray.failure_detection import notice_deaths_soon
@@ -28,6 +29,7 @@ def attach(address: str = "auto", working_folder: str = "") -> None:
     notice_deaths_soon()
     if working_folder:
         os.chdir(working_folder)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # ray.init() does so for "auto" alone
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

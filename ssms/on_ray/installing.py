@@ -94,6 +94,9 @@ async def _begun(plan: Plan) -> None:
 
 async def _led(coordinator: RayPeer) -> bool:
     """Whether there are stores, and all are led: calls find somebody."""
-    data = await coordinator.call("placement", 0)
+    try:
+        data = await coordinator.call("placement", 0)
+    except Unreachable:
+        return False
     stores = () if data is None else Placement.decode(data).stores
     return bool(stores) and all(store.primary for store in stores)
