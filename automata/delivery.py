@@ -183,7 +183,7 @@ class Delivery:
         self._absent.left(partition)
 
     def adopt(self, retried: Iterable[tuple[bytes, Parked]], waiting: int, partition: bytes) -> None:
-        """An object has come. retried: its failed messages; waiting: how many others are parked before all later ones."""
+        """An object has come. retried: its failed messages; waiting: how many others come before all later ones."""
         for key, parked in retried:
             self._retries.take_over(key, parked)
         for _ in range(waiting):

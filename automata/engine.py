@@ -128,9 +128,9 @@ def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: 
     if not isinstance(placement, Residence):
         return Doors(reception, receiver, sender)
     moving = Moving(host, delivery, resuming, placement)
-    outgoing.routes = Routes(log, moving)
-    outgoing.routes.start()
-    return Doors(reception, receiver, sender, moving, MovingSlots(host, moving))
+    outgoing.routes = routes = Routes(log, moving)
+    routes.start()
+    return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))
 
 
 async def stop(engine: Engine) -> None:

@@ -23,6 +23,7 @@ from darq.step import Step
 AUTOMATIC_KEPT_MS = 24 * 3600 * 1000
 """How long outcomes are kept for clients and methods of other stores that never say that they have got them."""
 
+
 class Keyed:
     """The calls under a key of one host."""
 

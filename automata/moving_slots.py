@@ -20,6 +20,7 @@ from automata.moving import Moving
 from automata.notices import Alarm, Given, message_of
 from automata.partitions import address_of, partition_of
 from automata.residence import Phase, SlotMove
+from automata.routes import Routes
 from darq import keys
 from darq.codec import Cause, Parked, Timer
 from darq.lane import durable
@@ -33,9 +34,14 @@ _BY_PARTITION = (keys.DIRECTORY, keys.REQUEST, keys.RECORD, keys.STATE)
 
 
 class MovingSlots:
-    """The slots of one store that come and go."""
+    """The slots of one store that come and go.
 
-    def __init__(self, host: Host, moving: Moving) -> None:
+    settled: whether this store's messages to slots have found their new way. Before slots move again, all stores are
+    asked until it is so: else what is still on the old way could be overtaken.
+    """
+
+    def __init__(self, host: Host, moving: Moving, routes: Routes) -> None:
+        self.settled = routes.settled
         self._host = host
         self._log = host.log
         self._moving = moving

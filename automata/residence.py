@@ -4,7 +4,7 @@
     GUEST  partition -> number of the move that has brought it                       kept where it is
 
 An object that is moved by itself leaves a stub (MOVED) in the store of its slot, so that no catalog has to know it.
-Moves begin and end at the store of the slot, which is also the way of all messages to the object: that keeps their order.
+Moves begin and end at the store of the slot, which is also the way of all messages to the object: that keeps order.
 """
 
 from __future__ import annotations
@@ -89,12 +89,14 @@ class Residence:
         return None if owner == self.own else owner
 
     def route_of(self, partition: bytes) -> bytes | None:
-        """The store that messages to an object go to: that of its slot, which passes them on; None if it is this one."""
+        """The store that messages to an object go to: that of its slot, which passes them on; None for this one."""
         if self.slots:
             move = self.slots.get(self.slot_of(partition))
-            if move is not None:
-                return move.store if move.phase is Phase.COMING else None
-        owner = self._owner_of(partition)
+            if move is not None and move.phase is Phase.COMING:
+                return move.store
+            if move is not None and move.phase is not Phase.GONE:
+                return None
+        owner = self._owner_of(partition)  # of a slot that is gone, only once a placement says so
         return None if owner == self.own else owner
 
     def onward(self, partition: bytes) -> bytes | None:

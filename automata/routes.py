@@ -10,6 +10,7 @@ the slot in its own inbox. Then that goes out first, in order, and later message
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -73,9 +74,9 @@ class Routes:
         slot = self._residence.slot_of(message.partition)
         proposed = self._proposed.get(id(step), {})
         route = proposed.get(slot) or self._routes.get(slot)
-        if route is None and now is not None:
-            self._propose(step, slot, Route(Way.OPEN, now, 0))
-        elif route is not None and (route.way is not Way.OPEN or route.store != (now or self._own)):
+        if route is None:
+            self._propose(step, slot, Route(Way.OPEN, now or self._own, 0))
+        elif route.way is not Way.OPEN or route.store != (now or self._own):
             if route.way is Way.OPEN:
                 self._propose(step, slot, self._fence(step, slot, message.partition, route.store))
             self._sent_since.add(slot)
@@ -85,6 +86,10 @@ class Routes:
             here.append(message)
         else:
             step.send_to_store(now, message)
+
+    def settled(self, slots: Collection[int]) -> bool:
+        """Whether what was sent to these slots so far has gone one way: only then may they move again."""
+        return all(self._routes[slot].way is Way.OPEN for slot in slots if slot in self._routes)
 
     def begin(self, step: Step) -> None:
         """A step is about to send."""

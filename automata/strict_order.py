@@ -92,7 +92,7 @@ class StrictOrder:
             self._advance(partition, line)
 
     def dissolve(self, partition: bytes) -> list[Message]:
-        """The object leaves this store. Returns the messages of its line, in order, but for one that was handed over."""
+        """The object leaves this store. Returns the messages of its line, in order, but for one handed over."""
         line = self._lines.pop(partition, None)
         if line is None:
             return []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from automata import List, Map, apply, automaton, effect, object_type, readonly, record, ref, send, sleep
+from automata.envelope import Payload, encode_payload
 from automata.partitions import partition_of
 from automata.retry import Retry
 from darq import keys
-from tests.unit.automata.stores import Node, Stores, everywhere, in_stores
+from darq.step import Message, Step
+from tests.unit.automata.stores import SLOTS, Node, Stores, everywhere, in_stores, slot_of
 
 
 @object_type(name="MovingCounter")
@@ -235,25 +238,54 @@ async def test_twenty_callers_notice_no_move(stores: Stores) -> None:
     assert sorted(results) == list(range(1, 201))
 
 
-@in_stores(3, chaos=0.2)
-async def test_messages_of_each_sender_keep_their_order_across_moves(stores: Stores) -> None:
-    stores.owners = {slot: slot % 3 for slot in range(8)}
-    senders = [key for key in "abcdef" if stores.home("MovingWorker", key) != stores.home("MovingCounter", "z")][:2]
-    senders.append(next(key for key in "abcdef" if stores.home("MovingWorker", key) == stores.home("MovingCounter", "z")))
+@pytest.mark.parametrize("slow", [(1, 0), (0, 1), (2, 0), (0, 2)])
+def test_messages_of_each_sender_keep_their_order_across_moves(slow: tuple[int, int]) -> None:
+    @in_stores(3, chaos=0.1)
+    async def scenario(stores: Stores) -> None:
+        stores.slow[slow] = 0.3
+        slot = slot_of(partition_of("MovingCounter", "z"))
+        stores.owners = {(slot + number) % SLOTS: number for number in range(3)}
+        homes = {stores.owners.get(slot_of(partition_of("MovingWorker", key)), 9): key for key in "abcdefgh"}
 
-    async def sender(number: int, key: str) -> None:
-        for batch in range(30):
-            await stores.call(ref(Worker, key).tell("z", number * 1000 + batch * 3, 3))
+        async def sender(number: int) -> None:
+            for batch in range(60):
+                await stores.call(ref(Worker, homes[number]).tell("z", number * 1000 + batch * 2, 2))
+                await asyncio.sleep(0.02)
 
-    sending = [asyncio.ensure_future(sender(number, key)) for number, key in enumerate(senders)]
-    for target in (1, 2, 0, 2, 1, 0):
-        await asyncio.sleep(0.01)
-        await stores.move("MovingCounter", "z", target)
-    await asyncio.gather(*sending)
-    await asyncio.sleep(30)
-    seen = await stores.call(ref(Counter, "z").order())
-    for number in range(len(senders)):
-        assert [amount for amount in seen if amount // 1000 == number] == list(range(number * 1000, number * 1000 + 90))
+        sending = [asyncio.ensure_future(sender(number)) for number in range(3)]
+        for target in (1, 0, 2, 0, 1, 2):
+            await asyncio.sleep(0.1)
+            await stores.move("MovingCounter", "z", target)
+        await asyncio.gather(*sending)
+        await asyncio.sleep(30)
+        seen = await stores.call(ref(Counter, "z").order())
+        for number in range(3):
+            assert [amount for amount in seen if amount // 1000 == number] == [number * 1000 + n for n in range(120)]
+
+    scenario()
+
+
+@in_stores()
+async def test_messages_that_were_not_handed_over_leave_with_the_object(stores: Stores) -> None:
+    node, partition = stores.nodes[0], partition_of("MovingCounter", "a")
+    step = Step(b"", b"")
+    for amount in (1, 2, 3):
+        method = ref(Counter, "a").add
+        step.send(Message(partition, encode_payload(Payload("add", _packed(method(amount))))))
+    node.engine.log.commit(step)
+    node.moving.hand_over(node.engine.log.step(partition), stores.nodes[1].identity, None)
+    node.engine.host.committer.touch()
+    await stores.idle()
+    assert await stores.call(ref(Counter, "a").order()) == [1, 2, 3]
+    await node.crash()
+    await stores.idle()
+    assert await stores.call(ref(Counter, "a").order()) == [1, 2, 3]
+
+
+def _packed(invocation: Any) -> bytes:
+    invocation.tried = True
+    arguments: bytes = invocation.method.encode_arguments(invocation.pack())
+    return arguments
 
 
 @in_stores()

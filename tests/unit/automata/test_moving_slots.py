@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from automata import List, object_type, readonly, ref, send, sleep
 from automata.errors import AutomataError
 from automata.partitions import partition_of
@@ -34,6 +36,10 @@ class Counter:
     async def order(self) -> list[int]:
         return list(self.seen)
 
+    async def hold(self) -> None:
+        self.value += 1
+        await asyncio.sleep(3.0)
+
     async def tell(self, key: str, amount: int) -> None:
         send(ref(Counter, key).add(amount))
 
@@ -59,13 +65,17 @@ async def give_slots(stores: Stores, slots: list[int], source: int, target: int)
     stores.owners.update(dict.fromkeys(slots, target))
 
 
+def settled(stores: Stores, slot: int) -> bool:
+    """Whether all stores have found their new way to a slot."""
+    doors = [node.engine.doors for node in stores.nodes]
+    return all(door is not None and door.slots is not None and door.slots.settled([slot]) for door in doors)
+
+
 def left_over(stores: Stores, number: int, slots: list[int]) -> list[bytes]:
     """Keys of rows that a store still has of objects in these slots."""
     rows = stores.nodes[number].disk.scan(b"\x10", b"\x7f", keys.ALL)
     mine = [partition_of("SlotCounter", key) for key in KEYS if slot_of(partition_of("SlotCounter", key)) in slots]
-    return [
-        key for key, row in rows if key[:1] != keys.OUTBOX and any(keys.escape(p) in key or p in row for p in mine)
-    ]
+    return [key for key, row in rows if key[:1] != keys.OUTBOX and any(keys.escape(p) in key or p in row for p in mine)]
 
 
 @in_stores()
@@ -166,24 +176,71 @@ def test_nothing_is_lost_or_born_twice_wherever_a_process_dies() -> None:
     assert everywhere(scenario) > 20
 
 
-@in_stores(3, chaos=0.2)
-async def test_messages_keep_their_order_when_a_slot_moves(stores: Stores) -> None:
-    stores.owners = dict.fromkeys(range(SLOTS), 0)
-    target = slot_of(partition_of("SlotCounter", "z"))
-    senders = [next(k for k in KEYS if slot_of(partition_of("SlotCounter", k)) == (target + n) % SLOTS) for n in (1, 2, 3)]
-    for number, key in enumerate(senders):  # one sender lives at each store
-        stores.owners[slot_of(partition_of("SlotCounter", key))] = number
+@in_stores()
+async def test_a_store_that_a_slot_leaves_begins_no_object_in_it(stores: Stores) -> None:
+    held = asyncio.ensure_future(stores.call(ref(Counter, "k0").hold()))
+    await asyncio.sleep(0.5)
+    giving = asyncio.ensure_future(give_slots(stores, list(range(SLOTS)), 0, 1))
+    await asyncio.sleep(0.5)
+    assert await stores.call(ref(Counter, "new").add(1)) == 1
+    assert stores.home("SlotCounter", "new") == [1]
+    assert stores.home("SlotCounter", "k0") == [0]
+    await asyncio.gather(held, giving)
+    assert await stores.call(ref(Counter, "k0").add(1)) == 2
 
-    async def sender(number: int, key: str) -> None:
-        for amount in range(60):
-            await stores.call(ref(Counter, key).tell("z", number * 1000 + amount))
 
-    sending = [asyncio.ensure_future(sender(number, key)) for number, key in enumerate(senders)]
-    for source, taker in ((0, 1), (1, 2), (2, 0), (0, 1)):
-        await asyncio.sleep(0.03)
-        await give_slots(stores, [target], source, taker)
-    await asyncio.gather(*sending)
-    await asyncio.sleep(60)
-    seen = await stores.call(ref(Counter, "z").order())
-    for number in range(3):
-        assert [amount for amount in seen if amount // 1000 == number] == [number * 1000 + n for n in range(60)]
+@in_stores()
+async def test_what_is_born_while_a_slot_leaves_is_born_once(stores: Stores) -> None:
+    born: list[str] = []
+
+    async def bear() -> None:
+        for number in range(300):
+            born.append(f"n{number}")
+            assert await stores.call(ref(Counter, born[-1]).add(1)) == 1
+
+    for key in KEYS:
+        await stores.call(ref(Counter, key).add(1))
+    stores.slow[0, 1] = 0.05
+    bearing = asyncio.ensure_future(bear())
+    await asyncio.sleep(0.05)
+    await give_slots(stores, list(range(SLOTS)), 0, 1)
+    await bearing
+    assert [await stores.call(ref(Counter, key).add(1)) for key in born] == [2] * len(born)
+
+
+@pytest.mark.parametrize("slow", [(1, 0), (2, 0), (0, 1), (2, 1)])
+@pytest.mark.parametrize("dies", [False, True])
+def test_messages_keep_their_order_when_a_slot_moves(slow: tuple[int, int], dies: bool) -> None:
+    @in_stores(3, chaos=0.1)
+    async def scenario(stores: Stores) -> None:
+        stores.slow[slow] = 0.3
+        slot = slot_of(partition_of("SlotCounter", "z"))
+        stores.owners = {(slot + number) % SLOTS: number for number in range(SLOTS)}
+        stores.owners.update({s: 0 for s, number in stores.owners.items() if number > 2})
+        of = [slot_of(partition_of("SlotCounter", key)) for key in KEYS]
+        senders = [KEYS[of.index((slot + number) % SLOTS)] for number in range(3)]  # one lives at each store
+
+        async def sender(number: int) -> None:
+            for amount in range(100):
+                await stores.call(ref(Counter, senders[number]).tell("z", number * 1000 + amount))
+                await asyncio.sleep(0.01)
+
+        sending = [asyncio.ensure_future(sender(number)) for number in range(3)]
+        for source, taker in ((0, 1), (1, 2), (2, 0), (0, 1)):
+            await asyncio.sleep(0.2)
+            await give_slots(stores, [slot], source, taker)
+            if dies:
+                await stores.nodes[2].crash()
+            await asyncio.sleep(0.2)
+            while not settled(stores, slot):  # noqa: ASYNC110 - a coordinator can only ask
+                await asyncio.sleep(0.05)
+        await asyncio.gather(*sending)
+        await asyncio.sleep(60)
+        seen = await stores.call(ref(Counter, "z").order())
+        for number in range(3):
+            mine = [amount for amount in seen if amount // 1000 == number and amount != 1]
+            assert sorted(mine) == sorted(set(mine))
+            assert mine == sorted(mine)
+            assert len(mine) == (99 if number == 0 else 100)
+
+    scenario()
