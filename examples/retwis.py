@@ -1,7 +1,6 @@
 """Retwis (LambdaObjects, Listing 1) on a piece of a real graph: a post and all its fan-out are one step.
 
-python examples/retwis.py ./retwis-data                       in this process
-ray job submit --working-dir . -- python examples/retwis.py   on the cluster that `ssms up` has started
+python examples/retwis.py ./retwis-data, or on a cluster: ray job submit --working-dir . -- python examples/retwis.py
 """
 
 import asyncio
@@ -50,11 +49,10 @@ async def main(path: str) -> None:
         await asyncio.gather(*(ref(User, a).follow(ref(User, b)) for a, b in graph.follows))
         while (reached := await ref(User, star).create_post("hello")) < len(friends):
             pass  # follows are messages: some were still on their way
-        print(f"User/{star} posts to {reached} followers")
         reader = ref(User, min(friends))
         while not (timeline := await reader.get_timeline(1)):  # noqa: ASYNC110
             await asyncio.sleep(0)  # so are posts
-        print(f"User/{reader.key} reads {timeline}")
+        print(f"User/{star} posts to {reached} followers, User/{reader.key} reads {timeline}")
 
 
 if __name__ == "__main__":

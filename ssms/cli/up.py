@@ -1,5 +1,6 @@
 """`ssms up`: a cluster, on this machine or on a running Ray cluster."""
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from automata.errors import InvalidArgument
 from ssms.cli.cluster_options import AddressOption, PathOption, TokenOption
-from ssms.cli.options import JsonOption
+from ssms.cli.options import JsonOption, takes_from
 from ssms.cli.output import err, out, print_json, reported
 from ssms.cluster_order import ClusterOrder
 from ssms.ray_room import ray_room
@@ -21,16 +22,20 @@ CatalogOption = Annotated[
 ]
 
 
-def up(
-    nodes: NodesOption = 1,
-    replicas: ReplicasOption = 1,
-    hosts: HostsOption = 1,
-    path: PathOption = Path("cluster"),
-    address: AddressOption = "",
-    catalog: CatalogOption = "",
-    token: TokenOption = "",
-    json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True)
+class Wanted:
+    """The cluster that is asked for."""
+
+    nodes: NodesOption = 1
+    replicas: ReplicasOption = 1
+    hosts: HostsOption = 1
+    path: PathOption = Path("cluster")
+    catalog: CatalogOption = ""
+    token: TokenOption = ""
+
+
+@takes_from(Wanted, "wanted", *(field.name for field in fields(Wanted)))
+def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False) -> None:
     """Start a cluster, and leave it running: on this machine, or on a Ray cluster that runs already (--address).
 
     With --address it has the nodes of that Ray cluster, and keeps its data in --path on each of them.
@@ -40,12 +45,12 @@ def up(
     Example: ssms up --address auto --replicas 3 --path /var/lib/ssms
     """
     order = ClusterOrder(
-        nodes=nodes,
-        replicas=replicas,
-        hosts_per_node=hosts,
-        root=str(path.absolute()),
-        catalog=catalog,
-        token=token,
+        nodes=wanted.nodes,
+        replicas=wanted.replicas,
+        hosts_per_node=wanted.hosts,
+        root=str(wanted.path.absolute()),
+        catalog=wanted.catalog,
+        token=wanted.token,
         dashboard=True,
         stays=True,
     )
@@ -54,8 +59,10 @@ def up(
             _install(address, order)
             result: dict[str, object] = {"address": address}
         else:
-            if replicas > nodes:
-                raise InvalidArgument(f"{replicas} copies of a store need as many nodes: say --nodes {replicas}")
+            if order.replicas > order.nodes:
+                raise InvalidArgument(
+                    f"{order.replicas} copies of a store need as many nodes: --nodes {order.replicas}"
+                )
             running = begin(order)
             result = {"address": running.address, "dashboard": running.dashboard, "nodes": running.nodes}
     if json:
