@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 240
 
 
 def command(module: str, *words: str | Path, cwd: Path) -> Done:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", "RAY_AUTH_MODE": "token"}
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, words)],
         cwd=cwd,
