@@ -20,7 +20,7 @@ from automata.resuming import Resuming
 from darq import keys
 from darq.codec import Cause, Parked
 from darq.overlay import Overlay
-from darq.step import Step
+from darq.step import Answer, Step
 
 if TYPE_CHECKING:
     from automata.host import Host
@@ -52,6 +52,7 @@ class Arrival:
             step.record(payload)
         for key, row in bundle.requests:
             self._log.requests.adopt(step, key, row)
+        step.answers = [Answer(request, step.partition, outcome) for request, outcome in bundle.answers]
         opened = self._host.open_invocations
         journals = [opened.adopt(decode_open(s.invocation), s.parts, s.answers) for s in bundle.suspended]
         return Arrived(self._put_parked(step, bundle), self._put_messages(step, bundle), journals)

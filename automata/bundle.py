@@ -1,7 +1,7 @@
 """One object as it travels between stores: everything that a store has of it, in pieces that fit a message.
 
-bundle     = msgpack [header or nil, [[subkey, value]...], [record...], [[request key, row]...], [[cause, parked]...],
-             [payload...], [suspended...]]
+bundle     = msgpack [header or nil, [[subkey, value]...], [record...], [[request key, row]...],
+             [[request id, outcome]...], [[cause, parked]...], [payload...], [suspended...]]
 suspended  = msgpack [invocation, [part...], [[part, index, answer]...]]
 """
 
@@ -25,14 +25,15 @@ class Suspended(msgspec.Struct, array_like=True):
 class Bundle(msgspec.Struct, array_like=True):
     """What a store has of one object.
 
-    header: its DIRECTORY row; state, requests: by subkey and by key; parked: messages that are tried again, and dead
-    letters, by cause; messages: what it was not given yet, in order, before all that comes later.
+    header: its DIRECTORY row; state, requests: by subkey and by key; answers: by request id; parked: messages that are
+    tried again, and dead letters, by cause; messages: what it was not given yet, in order, before all that comes later.
     """
 
     header: bytes | None
     state: Sequence[tuple[bytes, bytes]]
     records: Sequence[bytes]
     requests: Sequence[tuple[bytes, bytes]]
+    answers: Sequence[tuple[bytes, bytes]]
     parked: Sequence[tuple[int, bytes]]
     messages: Sequence[bytes]
     suspended: Sequence[Suspended]
@@ -41,7 +42,7 @@ class Bundle(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Bundle).decode
 
-NOTHING = Bundle(None, (), (), (), (), (), ())
+NOTHING = Bundle(None, (), (), (), (), (), (), ())
 """Of an object that does not exist yet."""
 
 

@@ -45,7 +45,7 @@ class Departure:
         if log.row(keys.partition_key(keys.DIRECTORY, partition)) is not None or self._opened.of(partition):
             return True
         state = log.scan(keys.partition_key(keys.STATE, partition), (b"", b"\xff"), 1)
-        return bool(state or log.rows(keys.partition_key(keys.REQUEST, partition)))
+        return bool(state or log.answers.of(partition) or log.rows(keys.partition_key(keys.REQUEST, partition)))
 
     def take(self, step: Step, entity: Entity | None) -> tuple[Bundle, list[Journal]]:
         """Let `step` drop all that its object has here. entity: the object, held, if it is in memory.
@@ -58,6 +58,7 @@ class Departure:
             self._state(step),
             self._records(step),
             self._requests(step),
+            self._answers(step),
             self._parked(step, (Cause.RETRY, Cause.DEAD)),
             self._messages(step, entity),
             [self._suspended(journal) for journal in journals],
@@ -104,6 +105,12 @@ class Departure:
             step.set_row(key, None)
             step.set_row(keys.numbered(keys.EXPIRY, keys.number_of(data[:8])) + key, None)
         return [(key[len(prefix) :], data) for key, data in rows]
+
+    def _answers(self, step: Step) -> list[tuple[bytes, bytes]]:
+        answers = self._log.answers.of(step.partition)
+        for answer in answers:
+            self._log.answers.forget(answer.request)
+        return [(answer.request, answer.outcome) for answer in answers]
 
     # messages
 

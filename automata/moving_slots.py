@@ -118,6 +118,7 @@ class MovingSlots:
         for cause in Cause:
             for _, data in self._log.rows(keys.PARKED + bytes([cause])):
                 yield Parked.decode(data).partition
+        yield from filter(None, self._log.answers.partitions())
         for journal in self._host.open_invocations.all():
             yield journal.row.partition
         for entity in self._host.entities.all():

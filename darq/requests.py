@@ -57,14 +57,6 @@ class Requests:
         step.set_row(row, data)
         step.set_row(keys.numbered(keys.EXPIRY, due_ms) + row, b"")
 
-    def forget(self, partition: bytes, request: bytes, group: Group) -> None:
-        """Drop the outcome recorded under this key with the open group: nobody asks for it any more."""
-        row = keys.partition_key(keys.REQUEST, partition) + request
-        data = group.rows[row] if row in group.rows else self._store.get(row)
-        if data is not None:
-            group.rows[row] = None
-            group.rows[keys.numbered(keys.EXPIRY, Recorded.decode(data).due_ms) + row] = None
-
     def expire(self, group: Group, now_ms: int) -> None:
         """Drop outcomes whose time is over with the open group, more of them than a group of this size records."""
         if now_ms - self.cursor_ms < EXPIRE_MS:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from automata import List, Map, apply, automaton, effect, object_type, readonly, record, ref, send, sleep
+from automata import List, Map, apply, automaton, effect, object_type, readonly, record, ref, send, sleep, transaction
 from automata.envelope import Payload, encode_payload
+from automata.errors import AutomataError
 from automata.partitions import partition_of
 from automata.retry import Retry
 from darq import keys
@@ -91,6 +92,9 @@ class Worker:
         self.done.append(f"outside {result}")
         return result
 
+    async def together(self, key: str) -> None:
+        await transaction(_add_one, key)
+
     async def tell(self, key: str, first: int, count: int) -> None:
         for amount in range(first, first + count):
             send(ref(Counter, key).add(amount))
@@ -113,6 +117,10 @@ class Slow:
     @readonly
     async def look(self) -> int:
         return self.value
+
+
+async def _add_one(key: str) -> None:
+    await ref(Counter, key).add(1)
 
 
 OUTSIDE: list[float] = []
@@ -388,3 +396,13 @@ def test_nothing_is_lost_or_doubled_wherever_a_process_dies() -> None:
         assert rows_of(stores.nodes[1], "MovingCounter", "a") == []
 
     assert everywhere(scenario) > 20
+
+
+@in_stores()
+async def test_a_transaction_finds_no_empty_object_in_place_of_one_that_has_moved(stores: Stores) -> None:
+    await stores.call(ref(Counter, "b").add(5))
+    await stores.move("MovingCounter", "b", 1)
+    with pytest.raises(AutomataError):
+        await stores.call(ref(Worker, "a").together("b"))
+    assert await stores.call(ref(Counter, "b").look()) == 5
+    assert rows_of(stores.nodes[0], "MovingCounter", "b") == []
