@@ -6,12 +6,12 @@ import asyncio
 import heapq
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from automata.application import Application, Explanation, Node, object_ref
 from automata.asking import DELETE, LOOK, Ask
 from automata.context import RunningMethod
-from automata.errors import StateError
+from automata.errors import InvalidArgument, StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
@@ -27,8 +27,12 @@ from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
 from ssms.routes import Routes
 from ssms.shown import decode_shown, encode_shown
+from ssms.spread import Spread
 
 T = TypeVar("T")
+
+Reads = Literal["primary", "any"]
+"""Which copies of a store readonly methods run on."""
 
 _PAGE_KEYS = 512
 _CLIENT_BYTES = 16
@@ -43,10 +47,15 @@ class ClusterApp(Application):
     event loop. A call whose host dies is asked again, so that all that callers see is a pause.
     """
 
-    def __init__(self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "") -> None:
+    def __init__(
+        self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "", reads: Reads = "primary"
+    ) -> None:
+        if reads not in get_args(Reads):
+            raise InvalidArgument(f"reads={reads!r}: reads go to the \"primary\" copy of each store, or to \"any\"")
         super().__init__()
         self._dial = dial
         self._token = token
+        self._reads = reads
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
 
@@ -148,6 +157,8 @@ class ClusterApp(Application):
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
         self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
+        if self._reads == "any":
+            self._lanes.spread = Spread(self._lanes)
         self._router = ClusterRouter(self._lanes)
         await self._lanes.routes.refresh()
         OPEN.add(self._router)

@@ -22,6 +22,7 @@ from automata.asking import Told, encode
 from automata.engine import Doors, Engine, Neighbours, run, stop
 from automata.errors import InvalidArgument
 from automata.options import Options
+from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
 from darq.errors import AutomataError, Fenced
 from darq.limits import Limits
@@ -29,7 +30,8 @@ from darq.log import Log
 from darq.replication import Backup, Outside, Primary
 from darq.replication import Options as CopyOptions
 from darq.store import Store
-from ssms import questions
+from ssms import backup_reads, questions
+from ssms.backup_reads import BackupReads
 from ssms.deployed import DeployedType
 from ssms.giving import Giving
 from ssms.lanes import Lanes
@@ -83,6 +85,7 @@ class Server:
         self._routes = Routes(surroundings.peers)
         self._store: Store | None = None
         self._backup: Backup | None = None
+        self._reads: BackupReads | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
         self._changing = asyncio.Lock()
@@ -91,6 +94,7 @@ class Server:
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "submit": self.submit,
             "collect": self.collect,
+            "read": self.read,
             "deliver": self.deliver,
             "ship": self.ship,
             "head": self.head,
@@ -113,6 +117,8 @@ class Server:
         self._over = asyncio.get_running_loop().create_future()
         self._store = around.open_store()
         self._backup = Backup(self._store, around.clock, around.copying, around.limits)
+        reads = ReplicaReads(self._store, around.options, around.limits, self._owner_of, slot_of)
+        self._reads = BackupReads(self._backup, reads)
         self._spawn(self._report())
 
     async def stop(self) -> None:
@@ -150,6 +156,11 @@ class Server:
         """Late answers."""
         leading = self._leading
         return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.collect(client, epoch)
+
+    async def read(self, data: bytes) -> bytes:
+        """A batch of readonly methods, of a copy that follows: see `ssms.backup_reads`."""
+        reads = self._reads
+        return backup_reads.refuse(data) if reads is None or self._leading is not None else await reads.answer(data)
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -270,7 +281,7 @@ class Server:
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
-        placement = Residence(log, lambda partition: self._routes.placement.owner(partition).identity, slot_of)
+        placement = Residence(log, self._owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
         doors = engine.doors
@@ -279,6 +290,10 @@ class Server:
         log.gate.on_failure = self._failed
         giving = Giving(doors, self._routes, around.peers, store.identity())
         self._leading = Leading(epoch, primary, engine, doors, lanes, giving)
+
+    def _owner_of(self, partition: bytes) -> bytes:
+        placement = self._routes.placement
+        return placement.owner(partition).identity if placement.stores else b""
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)

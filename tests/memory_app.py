@@ -14,6 +14,7 @@ from automata import router
 from automata.app import App
 from automata.options import Options
 from automata.testing.death import die
+from automata.testing.loop import VirtualLoop
 from darq.limits import Limits
 from darq.memory import MemoryStore
 
@@ -50,6 +51,17 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     @functools.wraps(test)
     def run(*args: object, **kwargs: object) -> None:
         asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """As `in_loop`, where the clock jumps to the next timer as soon as nothing else is left to do."""
+
+    @functools.wraps(test)
+    def run(*args: object, **kwargs: object) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
 
     return run
 

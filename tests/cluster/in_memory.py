@@ -19,7 +19,7 @@ from darq.limits import Limits
 from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
 from ssms import slots
-from ssms.cluster_app import ClusterApp
+from ssms.cluster_app import ClusterApp, Reads
 from ssms.peers import Unreachable
 from ssms.placement import NodePlace, Placement, StorePlace
 from ssms.server import Server, Surroundings
@@ -27,7 +27,10 @@ from ssms.server import Server, Surroundings
 
 @dataclass
 class Network:
-    """Calls between the processes. Each may be lost on its way there or back, doubled or delayed, by chance."""
+    """Calls between the processes. Each may be lost on its way there or back, doubled or delayed, by chance.
+
+    deaf: calls that never arrive, by name of the copy and of the call.
+    """
 
     random: random.Random = field(default_factory=lambda: random.Random(0))
     lost: float = 0.0
@@ -35,13 +38,14 @@ class Network:
     delay_seconds: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
+    deaf: set[tuple[str, str]] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
     late: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def carry(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         self.calls.append((name, what))
         await self._pause()
-        if self.random.random() < self.lost:
+        if (name, what) in self.deaf or self.random.random() < self.lost:
             raise Unreachable(f"{what} to {name} was lost")
         if self.random.random() < self.doubled:
             again = asyncio.get_running_loop().create_task(self._again(name, what, args))
@@ -195,6 +199,7 @@ class Cluster:
         self.catalog.set_store(place, primary=name, node=name.partition(".")[2], backups=tuple(backups))
         await server.lead(place.epoch, backups, old_is_dead)
         for backup in backups:
+            await self.network.servers[backup].place(self.catalog.placement.encode())
             await self.network.servers[backup].follow(place.epoch, name)
 
     async def kill(self, name: str) -> None:
@@ -224,13 +229,13 @@ class Cluster:
         self.network.paused.clear()
         await asyncio.gather(*(server.stop() for server in self.network.servers.values()))
 
-    def connect(self) -> ClusterApp:
+    def connect(self, reads: Reads = "primary") -> ClusterApp:
         """An app of this cluster."""
 
         async def dial(loop: asyncio.AbstractEventLoop) -> Cluster:
             return self
 
-        return ClusterApp(dial)
+        return ClusterApp(dial, reads=reads)
 
 
 @asynccontextmanager
