@@ -50,7 +50,7 @@ ALIVE_SECONDS = 0.5
 @dataclass(frozen=True)
 class Surroundings:
     """What a copy is given. open_store: opens its directory; clock: seconds that never step back; leave: ends the
-    process, with the reason; pid: of the process, for the coordinator.
+    process, with the reason; pid: of the process, for the coordinator; renewed: a `ssms.renewal` says that it lives.
     """
 
     peers: Peers
@@ -62,6 +62,7 @@ class Surroundings:
     options: Options = field(default_factory=Options)
     copying: CopyOptions = field(default_factory=CopyOptions)
     draw: Callable[[int], bytes] = os.urandom
+    renewed: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,11 @@ class Server:
         leading = self._leading
         return [] if leading is None else leading.primary.in_sync
 
+    @property
+    def placed(self) -> bool:
+        """Whether this copy was told what to be."""
+        return self._leading is not None or self._following is not None
+
     # what the coordinator decides
 
     async def head(self) -> tuple[int, int, bytes]:
@@ -321,12 +327,13 @@ class Server:
         coordinator = self._around.peers.coordinator
         while True:
             try:
-                if self._leading is None and self._following is None:
+                if not self.placed:
                     epoch, group, _ = await self.head()
                     await coordinator.call("hello", self.name, self._around.pid, epoch, group)
                     await asyncio.sleep(HELLO_SECONDS)
                 else:
-                    await coordinator.call("alive", self.name)
+                    if not self._around.renewed:
+                        await coordinator.call("alive", self.name)
                     await asyncio.sleep(ALIVE_SECONDS)
             except (Unreachable, AutomataError):
                 await asyncio.sleep(HELLO_SECONDS)

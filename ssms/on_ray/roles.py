@@ -16,6 +16,7 @@ from ssms.catalog import Catalog
 from ssms.on_ray.homes import CoordinatorHome, CopyHome, Roles
 from ssms.on_ray.machines import RayMachines
 from ssms.on_ray.peers import RayPeers
+from ssms.on_ray.renewing import RenewedServer
 from ssms.on_ray.serving import Served
 from ssms.server import Server, Surroundings
 
@@ -57,7 +58,8 @@ class CoordinatorServer:
 def copy_server(home: CopyHome) -> Served:
     """A copy of a store over its folder."""
     open_store = partial(RocksStore, home.folder, identity=home.store)
-    return Server(home.copy, Surroundings(RayPeers(), open_store, time.monotonic, _leave))
+    server = Server(home.copy, Surroundings(RayPeers(), open_store, time.monotonic, _leave, renewed=True))
+    return RenewedServer(server, time.monotonic)
 
 
 def _leave(why: BaseException) -> None:
