@@ -53,12 +53,12 @@ class _Place:
         return f"{self.made.name}/{self.key}"
 
 
-@dataclass
 class _Steps:
     """What a turn asks of its host. A readonly method asks for nothing else."""
 
-    clock: Callable[[], float]
-    random: random.Random
+    def __init__(self, clock: Callable[[], float], chance: random.Random) -> None:
+        self.clock = clock
+        self.random = chance
 
     def envelope(self, call: Call) -> tuple[Envelope, int]:
         raise _changes()
