@@ -1,8 +1,9 @@
 """Readonly methods over the rows of a copy that follows (LambdaObjects §4.2.1): what of them can run where no host is.
 
-Nothing is kept between two reads: each sees the rows as they are. Whether they may be shown is the caller's to find out
-(`darq.replication.Backup.readable`). What is doubtful is left to whoever leads the store: methods that await others or
-run in workers, automata, objects that have moved, are on their way, or were stored by another version of their type.
+Nothing of an object is kept between two reads: each sees the rows as they are; automata are read where they are warm.
+Whether it may be shown is the caller's to find out (`darq.replication.Backup.readable`). What is doubtful is left to
+whoever leads the store: methods that await others or run in workers, automata that are not in memory, objects that have
+moved, are on their way, or were stored by another version of their type.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from automata import asking
 from automata.asking import Ask
@@ -24,7 +25,8 @@ from automata.options import Options
 from automata.outcomes import encode_outcome
 from automata.partitions import address_of
 from automata.residence import Phase, decode_slot
-from automata.state import READ
+from automata.standby import Standby
+from automata.state import READ, ObjectState
 from automata.turn import Turn, run_to_end
 from automata.types import AutomatonType
 from automata.work import Outcome, ordinary
@@ -45,7 +47,6 @@ class _Place:
 
     made: AutomatonType
     key: str
-    partition: bytes
     group: int = 0
 
     @property
@@ -75,15 +76,15 @@ def _changes() -> StateError:
 
 
 class ReplicaReads:
-    """Reads over one store. owner_of: the identity of the store of an object's slot, by the newest placement known
-    here; slot_of: its slot.
+    """Reads over one store. standby: the automata that are in memory; owner_of: the identity of the store of an
+    object's slot, by the newest placement known here; slot_of: its slot.
     """
 
     def __init__(
         self,
         store: Store,
+        standby: Standby,
         options: Options,
-        limits: Limits,
         owner_of: Callable[[bytes], bytes],
         slot_of: Callable[[bytes], int],
     ) -> None:
@@ -92,7 +93,7 @@ class ReplicaReads:
         self._rows = StoreReader(store)
         self._registry = options.registry
         self._steps = _Steps(options.clock, options.random)
-        self._bytes_max = limits.message_bytes_max
+        self._standby = standby
         self._owner_of = owner_of
         self._slot_of = slot_of
 
@@ -112,15 +113,23 @@ class ReplicaReads:
             packed = method.decode_arguments(ask.arguments)
         except (UnknownType, UnknownMethod, NotPublic, InvalidArgument):
             return None  # it may know less of the types than the one that leads
-        if not method.readonly or not method.direct or made.volatile or not self._is_current(made, ask.partition):
+        if not method.readonly or not method.direct:
             return None
-        outcome = self._run(_Place(made, key, ask.partition), method, packed)
-        return encode_outcome(outcome, method.result, self._bytes_max, "a call")
+        loaded = self._load(made, key, ask.partition)
+        if loaded is None:
+            return None
+        outcome = self._run(Turn(self._steps, cast("Entity", _Place(made, key)), method, loaded[0]), loaded[1], packed)
+        return encode_outcome(outcome, method.result, Limits.message_bytes_max, "a call")
 
-    def _is_current(self, made: AutomatonType, partition: bytes) -> bool:
-        """Whether the object needs no migration."""
+    def _load(self, made: AutomatonType, key: str, partition: bytes) -> tuple[ObjectState, Any] | None:
+        """The object as it is now; None if that cannot be told here."""
+        if made.volatile:
+            warm = self._standby.find(partition)
+            return None if warm is None else (warm.state, warm.instance)
         header = self._store.get(keys.partition_key(keys.DIRECTORY, partition))
-        return header is None or decode_header(header).version == made.options.version
+        if header is not None and decode_header(header).version != made.options.version:
+            return None  # it needs a migration
+        return load(made, key, self._rows, keys.partition_key(keys.STATE, partition))
 
     def _is_here(self, partition: bytes) -> bool:
         """Whether the object lives in this store, beyond doubt."""
@@ -134,10 +143,8 @@ class ReplicaReads:
             return decode_slot(slot).phase is Phase.HERE
         return self._owner_of(partition) == self._own
 
-    def _run(self, place: _Place, method: Method, packed: Packed) -> Outcome:
-        prefix = keys.partition_key(keys.STATE, place.partition)
-        state, instance = load(place.made, place.key, self._rows, prefix)
-        turn = Turn(self._steps, cast("Entity", place), method, state)
+    def _run(self, turn: Turn, instance: object, packed: Packed) -> Outcome:
+        method, state = turn.method, turn.state
         token = CURRENT.set(turn)
         try:
             state.begin(READ)
@@ -150,4 +157,5 @@ class ReplicaReads:
             return Outcome(None, ordinary(error, turn.name), 0)
         finally:
             turn.closed = True
+            state.end_read()
             CURRENT.reset(token)

@@ -24,6 +24,7 @@ from automata.errors import InvalidArgument
 from automata.options import Options
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
+from automata.standby import Standby
 from darq.errors import AutomataError, Fenced
 from darq.limits import Limits
 from darq.log import Log
@@ -87,6 +88,7 @@ class Server:
         self._store: Store | None = None
         self._backup: Backup | None = None
         self._reads: BackupReads | None = None
+        self._standby: Standby | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
         self._changing = asyncio.Lock()
@@ -118,7 +120,8 @@ class Server:
         self._over = asyncio.get_running_loop().create_future()
         self._store = around.open_store()
         self._backup = Backup(self._store, around.clock, around.copying, around.limits)
-        reads = ReplicaReads(self._store, around.options, around.limits, self._owner_of, slot_of)
+        self._standby = self._backup.watcher = Standby(self._store, around.options.registry)
+        reads = ReplicaReads(self._store, self._standby, around.options, self._owner_of, slot_of)
         self._reads = BackupReads(self._backup, reads)
         self._spawn(self._report())
 
@@ -290,6 +293,8 @@ class Server:
         placement = Residence(log, self._owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
+        if self._standby is not None:
+            self._standby.hand_over(engine.host)
         doors = engine.doors
         assert doors is not None, "it has neighbours"
         doors.reception.show = partial(questions.show, engine)
