@@ -20,7 +20,7 @@ from automata.directory import decode_header
 from automata.entity import load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, NotPublic, StateError, UnknownMethod, UnknownType
-from automata.methods import Method, Packed
+from automata.methods import Packed
 from automata.options import Options
 from automata.outcomes import encode_outcome
 from automata.partitions import address_of

@@ -51,7 +51,7 @@ class ClusterApp(Application):
         self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "", reads: Reads = "primary"
     ) -> None:
         if reads not in get_args(Reads):
-            raise InvalidArgument(f"reads={reads!r}: reads go to the \"primary\" copy of each store, or to \"any\"")
+            raise InvalidArgument(f'reads={reads!r}: reads go to the "primary" copy of each store, or to "any"')
         super().__init__()
         self._dial = dial
         self._token = token

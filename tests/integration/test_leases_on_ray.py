@@ -137,7 +137,6 @@ def test_a_paused_primary_is_taken_over_from_answers_nothing_when_it_wakes_and_f
             stopping[0] = True
             await asyncio.gather(*adders)
             assert longest[0] < PAUSE_SECONDS_MAX
-            print(f"longest pause {longest[0]:.2f} s")
             assert {key: await app.ref(Counter, key).look() for key in keys} == acknowledged
 
     asyncio.run(scenario())
