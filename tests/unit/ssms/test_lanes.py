@@ -227,6 +227,18 @@ async def test_another_leader_is_asked_under_its_own_epoch(world: World) -> None
 
 
 @in_world
+async def test_what_the_leader_before_has_not_answered_is_asked_with_the_first_batch_to_the_next(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: None
+    late = world.ask("late")
+    await asyncio.sleep(0.01)
+    world.lead(0, "a2", epoch=2)
+    await world.lanes.routes.refresh()
+    assert await world.ask("1") == VALUE + b"1"
+    assert [ask.arguments for _, ask in world.hosts["a2"].batches[0].asks] == [b"late", b"1"]
+    assert await late == VALUE + b"late"
+
+
+@in_world
 async def test_a_host_that_leads_under_another_epoch_has_not_looked_at_the_batch(world: World) -> None:
     world.hosts["a"].epoch = 2
     waiting = world.ask("1")
