@@ -10,7 +10,7 @@ import pytest
 from automata import ref
 from automata.partitions import partition_of
 from automata.standby import Standby
-from darq.replication import head_of
+from darq.replication import Head, head_of
 from tests.cluster.in_memory import Cluster, cluster
 from tests.cluster.tallies import Tally
 from tests.cluster.test_backup_reads import answered
@@ -146,6 +146,24 @@ async def test_a_deleted_automaton_and_a_wiped_copy_leave_nothing_warm() -> None
         await promote(running)
         assert await ref(Tally, "a").count(1, 1) == 1
         assert await ref(Tally, "b").look() == 11
+
+
+@in_virtual_time
+async def test_a_copy_that_was_wiped_while_warm_is_copied_anew_and_shows_nothing_old() -> None:
+    async with cluster(stores=1, replicas=2) as running, running.connect():
+        await ref(Tally, "a").count(5, 2)
+        await caught_up(running)
+        backup = running.network.servers["s0.n1"]._backup
+        assert backup is not None
+        backup._wipe(Head())
+        assert not check(running, "a")
+        await asyncio.sleep(5)
+        await ref(Tally, "a").count(1, 1)
+        await caught_up(running)
+        assert running.catalog.placement.stores[0].backups == ("s0.n1",)
+        assert check(running, "a")
+        await promote(running)
+        assert await ref(Tally, "a").look() == 11
 
 
 @in_virtual_time
