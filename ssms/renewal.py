@@ -20,6 +20,7 @@ PERIOD_SECONDS = 0.0625
 """A quarter of the time between two heartbeats."""
 ALIVE_SECONDS = 0.5
 STUCK_SECONDS_MAX = 60.0
+STEP_SECONDS_MAX = 0.5
 UNANSWERED_SECONDS_MAX = 1.0
 """After so long without an answer, a backup is sent a heartbeat again."""
 
@@ -66,7 +67,8 @@ class Renewal:
         self._ways = ways
         self._under_way: dict[str, float] = {}
         self._told_at = float("-inf")
-        self._turned_at = ways.clock()
+        self._looked_at = ways.clock()
+        self._stuck_seconds = 0.0  # since the loop has turned
         self._asked_to_turn = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ssms-renewal", daemon=True)
@@ -83,7 +85,10 @@ class Renewal:
     def look(self) -> None:
         """Do what is due now."""
         now = self._ways.clock()
-        if now - self._turned_at > STUCK_SECONDS_MAX:
+        # where the whole process stood still, that is not the loop's doing
+        self._stuck_seconds += min(now - self._looked_at, STEP_SECONDS_MAX)
+        self._looked_at = now
+        if self._stuck_seconds > STUCK_SECONDS_MAX:
             self._ways.stuck()
             return
         if not self._asked_to_turn:
@@ -114,5 +119,5 @@ class Renewal:
             self._server.beaten(copy, sent_at, answer.result())
 
     def _turned(self) -> None:
-        self._turned_at = self._ways.clock()
+        self._stuck_seconds = 0.0
         self._asked_to_turn = False
