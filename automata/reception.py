@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import AGAIN, CALL, CANCEL, DELETE, MOVED, POST, READ, Ask, Told
+from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, MOVED, PART, POST, PREPARE, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError
@@ -25,6 +25,7 @@ from automata.keyed import NO_FINGERPRINT, request_of
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
+from automata.participant import Participant
 from automata.partitions import address_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
@@ -35,6 +36,9 @@ from darq.errors import AutomataError, StoreClosed
 from darq.group import Group
 from darq.lane import durable
 
+_LEASED = frozenset(
+    {READ, PART, PREPARE, ABORT}
+)  # what is answered without a step, so that another may have led by then
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
 
 
@@ -51,7 +55,7 @@ class Leases(Protocol):
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
-    show: gives what is asked about an object from outside of any method.
+    show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
     """
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
@@ -63,6 +67,7 @@ class Reception:
         self._clients = Clients(host.loop)
         self._forgotten: list[tuple[bytes, bytes]] = []
         self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
+        self.participant: Participant
         self._late: set[asyncio.Task[None]] = set()
         host.log.stagers.append(self._forget)
 
@@ -97,10 +102,14 @@ class Reception:
         try:
             if ask.kind == CANCEL:
                 reply: Reply = self._cancel(ask)
+            elif ask.kind >= PREPARE:
+                reply = self.participant.answer(ask)
             elif (store := self._placement.store_of(ask.partition)) is not None:
                 raise Moved(store)
             elif ask.kind == POST:
                 reply = self._post(ask)
+            elif ask.kind == PART:
+                reply = self._take_part(ask)
             elif ask.kind in (CALL, READ):
                 reply, kind = self._start(ask)
             else:
@@ -131,6 +140,12 @@ class Reception:
         work = Work(entity, method, packed, None, request)
         return host.invoke(work, host.log.next_lsn - 1 if ask.behind else 0), method.result
 
+    def _take_part(self, ask: Ask) -> Reply:
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        method = host.options.registry.get(type_name).method(ask.method)
+        return self.participant.call(ask, method, method.decode_arguments(ask.arguments), host.entity(type_name, key))
+
     def _post(self, ask: Ask) -> Outcome:
         host = self._host
         type_name, key = address_of(ask.partition)
@@ -159,7 +174,7 @@ class Reception:
         """Tell the outcome once nothing that it depends on can be lost, nor was overtaken by another host's work."""
         if outcome.refused and isinstance(outcome.error, Moved):
             self._later(self._tell_moved(client, tag, outcome.error.store, ask))
-        elif ask.kind == READ and self._leases is not None and not self._leases.leased():
+        elif ask.kind in _LEASED and self._leases is not None and not self._leases.leased():
             self._later(self._tell_leased(client, tag, kind, outcome))
         elif outcome.group > self._host.log.gate.durable:
             self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))

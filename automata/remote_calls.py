@@ -21,6 +21,7 @@ from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
 from automata.request_ids import is_automatic, nested
+from automata.span import is_about
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Reply
 from darq.committer import Committer
@@ -32,8 +33,11 @@ from darq.step import Message, Step
 class Elsewhere(Protocol):
     """The way to the hosts of other stores."""
 
-    async def ask(self, ask: Ask) -> bytes:
-        """Ask wherever the object lives now, as often as it takes, and give the outcome. May raise AutomataError."""
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
+        """Ask wherever the object lives now, or a store, as often as it takes, and give the outcome.
+
+        May raise AutomataError.
+        """
 
     def forget(self, partition: bytes, request: bytes) -> None:
         """The outcome under a request id is kept here: its host need not keep it any more."""
@@ -52,13 +56,14 @@ class Caring(Protocol):
 
 
 class RemoteCalls:
-    """The calls of one host's methods to objects of other stores."""
+    """The calls of one host's methods to objects of other stores. take: is given messages about transactions."""
 
     def __init__(self, host: Caring, placement: Placement, elsewhere: Elsewhere, outgoing: Outgoing) -> None:
         self._host = host
         self._placement = placement
         self._elsewhere = elsewhere
         self._outgoing = outgoing
+        self.take: Callable[[Message], None] = _nobody
 
     def store_of(self, type_name: str, key: str) -> bytes | None:
         """The other store that an object lives in; None if it lives here."""
@@ -86,8 +91,21 @@ class RemoteCalls:
         reply.add_done_callback(pass_on)
         return answered
 
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
+        """Ask where the object lives, or a store, as often as it takes, and give the outcome."""
+        return await self._elsewhere.ask(ask, store)
+
+    async def let_pass(self, sender: bytes, partition: bytes) -> None:
+        """Wait until the store of an object has taken all that `sender` has sent there."""
+        store = self._placement.store_of(partition)
+        if store is not None:
+            await self._outgoing.passed(sender, store)
+
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""
+        if is_about(message.partition):
+            self.take(message)
+            return True
         store = self._placement.store_of(message.partition)
         if store is None:
             return False
@@ -142,9 +160,8 @@ class RemoteCalls:
     async def _let_pass(self, caller: Caller, partition: bytes) -> None:
         """Wait until the other store has taken all that the caller has sent to it, which the call must not overtake."""
         journal = self._host.open_invocations.find(caller.address[0])
-        store = self._placement.store_of(partition)
-        if journal is not None and store is not None:
-            await self._outgoing.passed(journal.row.partition, store)
+        if journal is not None:
+            await self.let_pass(journal.row.partition, partition)
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:
@@ -152,6 +169,10 @@ class RemoteCalls:
         if caller is None or call.method.readonly:
             return b""
         return nested(self._host.log.store.identity(), *caller.address)
+
+
+def _nobody(message: Message) -> None:
+    """Nobody takes part in transactions of other stores yet."""
 
 
 def _moved(outcome: Outcome) -> bool:

@@ -30,12 +30,15 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 
 class Asked:
-    """One ask, until it is answered."""
+    """One ask, until it is answered. store: whom to ask, where that does not follow from the object."""
 
-    __slots__ = ("answer", "ask", "hops", "since", "tag")
+    __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
 
-    def __init__(self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float) -> None:
+    def __init__(
+        self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
+    ) -> None:
         self.ask = ask
+        self.store = store
         self.answer = answer
         self.tag = tag
         self.since = since
