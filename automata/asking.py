@@ -15,8 +15,8 @@ import msgspec
 
 CALL, READ, POST, CANCEL, LOOK, DELETE = 0, 1, 2, 3, 4, 5
 PART, PREPARE, ABORT, DECISION = 6, 7, 8, 9
-"""Of transactions that span stores: a call that belongs to one; to prepare, or to undo, what it has done in a store; and
-what became of it, asked of the store that began it."""
+"""Of transactions that span stores: a call that belongs to one; to prepare, or to undo, what it has done in a store;
+and what became of it, asked of the store that began it."""
 
 MOVED, AGAIN = b"\x04", b"\x05"
 """In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
@@ -47,14 +47,14 @@ class Ask(msgspec.Struct, array_like=True):
 class Batch(msgspec.Struct, array_like=True):
     """What one client asks at once.
 
-    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: partitions
-    and request ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
+    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: request
+    ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
     """
 
     client: bytes
     epoch: int
     number: int
-    forget: Sequence[tuple[bytes, bytes]]
+    forget: Sequence[bytes]
     asks: Sequence[tuple[int, Ask]]
 
 

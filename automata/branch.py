@@ -116,7 +116,7 @@ class Branch(Transaction):
 
     async def serve(self, entity: Entity, method: Method, packed: Packed, sent_lsn: int) -> Outcome:
         """Make a call that comes from another store. Raises what undoes all of it, and Moved."""
-        touched = await Awaited(self._take(entity, sent_lsn))
+        touched = await Awaited(self._take(entity, method, sent_lsn))
         if touched is None:
             raise Moved(self._way.store_of(entity.made.name, entity.key) or b"")
         try:
@@ -151,7 +151,7 @@ class Branch(Transaction):
         self._check()
         while self._way.store_of(ref.type_name, ref.key) is None:
             entity = self.host.entity(ref.type_name, ref.key)
-            touched = yield from self._take(entity, self.sender.sent_lsn if self.own else 0)
+            touched = yield from self._take(entity, call.method, self.sender.sent_lsn if self.own else 0)
             if touched is not None:
                 return (yield from self._make(touched, call.method, packed))
         return (yield from self._call_there(call, packed))
@@ -191,10 +191,12 @@ class Branch(Transaction):
         self._waiting = waiting
         return (yield from waiting)
 
-    def _take(self, entity: Entity, sent_lsn: int) -> Generator[Any, Any, Touched | None]:
+    def _take(self, entity: Entity, method: Method, sent_lsn: int) -> Generator[Any, Any, Touched | None]:
         """Hold an object until the transaction ends. None if it has moved away meanwhile."""
         if entity.made.volatile:
             raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
+        if method.apart:
+            raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
         name = (entity.made.name, entity.key)
         if name in self.touched:
             return self.touched[name]
@@ -202,7 +204,7 @@ class Branch(Transaction):
             yield from self._own(reply)
         try:
             yield from self._hold(entity)
-            if self._way.store_of(*name) is not None:
+            if entity.moved is not None or self._way.store_of(*name) is not None:
                 self._locks.release(entity)
                 return None
             if self._undone is not None:

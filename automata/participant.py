@@ -32,6 +32,7 @@ from automata.span import (
     Voted,
     decode_span,
     encode,
+    is_about,
     message,
     read_message,
     store_of,
@@ -111,7 +112,20 @@ class Participant:
             return Outcome(self._abort(transaction, count), None, 0)
         raise InvalidArgument(f"no host answers {ask.kind}")
 
-    def take(self, received: Message) -> None:
+    def relay(self, others: Callable[[Message], bool] | None) -> Callable[[Message], bool]:
+        """What takes messages about transactions, and leaves others to others."""
+
+        def take(received: Message) -> bool:
+            if not is_about(received.partition):
+                return others is not None and others(received)
+            self._take(received)
+            return True
+
+        return take
+
+    # inside
+
+    def _take(self, received: Message) -> None:
         """A message about a transaction, which a step consumes."""
         transaction, what, store = read_message(received)
         step = Step(received.partition, b"")
@@ -127,8 +141,6 @@ class Participant:
         self._host.committer.touch()
         if prepared:
             self._prepared.let_go(transaction)
-
-    # inside
 
     async def _run(
         self, branch: Branch, request: bytes, serve: Callable[[], Awaitable[Outcome]], method: Method

@@ -3,7 +3,7 @@
 Until the decision nobody uses or reads these objects, also in a later life. docs/FORMAT.md has the rows:
 
     prepared = msgpack [partition, method, [[subkey, value or nil]...], [[begin, end]...], [[partition, payload]...],
-               [[store, partition, payload]...], [[row, value or nil]...]]
+               [[row, value or nil]...]]
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class _Stored(msgspec.Struct, array_like=True):
     writes: list[_Pair]
     ranges: list[tuple[bytes, bytes]]
     sends: list[tuple[bytes, bytes]]
-    outgoing: list[tuple[bytes, bytes, bytes]]
     rows: list[_Pair]
 
     def step(self) -> Step:
@@ -48,8 +47,6 @@ class _Stored(msgspec.Struct, array_like=True):
             step.overlay.ranges = self.ranges
         if self.sends:
             step.sends = [Message(partition, payload) for partition, payload in self.sends]
-        for store, partition, payload in self.outgoing:
-            step.send_to_store(store, Message(partition, payload))
         for row, value in self.rows:
             step.set_row(row, value)
         return step
@@ -119,7 +116,7 @@ class Prepared:
             self._log.timers.release(row)
         over = [(partition, host.prepared.pop(partition)) for partition in self._held.pop(transaction)]
         for partition, waiting in over:
-            entity = host.entities.find(*address_of(partition))
+            entity = host.entities.find(address_of(partition))
             if entity is not None:
                 release(entity)
             waiting.set_result(None)
@@ -145,19 +142,22 @@ class Prepared:
         host, log = self._host, self._log
         step = stored.step()
         self._arm(step)
-        entity = host.entities.find(*address_of(stored.partition))
+        entity = host.entities.find(address_of(stored.partition))
         if entity is not None and step.overlay is not None:
             for snapshot in entity.snapshots:
                 snapshot.preserve(step.overlay)
         if not log.group.steps:
             log.stamp()
         step.note = (log.opened_ms, stored.partition, stored.method, len(stored.writes), len(stored.sends), "")
+        outgoing = host.stage.outgoing if step.sends else None
+        if outgoing is not None:
+            outgoing.split(step)
         group = log.commit(step)
-        if host.stage.outgoing is not None:
-            host.stage.outgoing.committed(step)
+        if outgoing is not None:
+            outgoing.committed(step)
         if entity is not None:
             _renew(entity, step, group)
-            if step.sends or step.outgoing:
+            if stored.sends:
                 entity.sent_lsn = log.next_lsn - 1
 
     def _arm(self, step: Step) -> None:
@@ -184,7 +184,6 @@ def _stored(method: str, step: Step) -> _Stored:
         [] if overlay is None else list(overlay.writes.items()),
         [] if overlay is None else overlay.ranges,
         [(message.partition, message.payload()) for message in step.sends or ()],
-        [(store, message.partition, message.payload()) for store, message in step.outgoing or ()],
         list((step.rows or {}).items()),
     )
 

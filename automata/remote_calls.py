@@ -20,8 +20,7 @@ from automata.outcomes import decode_outcome
 from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
-from automata.request_ids import is_automatic, nested
-from automata.span import is_about
+from automata.request_ids import is_automatic
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Reply
 from darq.committer import Committer
@@ -56,18 +55,23 @@ class Caring(Protocol):
 
 
 class RemoteCalls:
-    """The calls of one host's methods to objects of other stores. take: is given messages about transactions."""
+    """The calls of one host's methods to objects of other stores."""
 
     def __init__(self, host: Caring, placement: Placement, elsewhere: Elsewhere, outgoing: Outgoing) -> None:
         self._host = host
         self._placement = placement
         self._elsewhere = elsewhere
         self._outgoing = outgoing
-        self.take: Callable[[Message], None] = _nobody
 
     def store_of(self, type_name: str, key: str) -> bytes | None:
         """The other store that an object lives in; None if it lives here."""
         return self._placement.store_of(partition_of(type_name, key))
+
+    def check_here(self, type_name: str, key: str) -> None:
+        """Raise Moved for an object that lives elsewhere: nobody must find an empty one here in its place."""
+        store = self.store_of(type_name, key)
+        if store is not None:
+            raise Moved(store)
 
     def invoke(self, call: Call, packed: Packed, caller: Caller | None) -> asyncio.Future[Outcome]:
         """Make a call of an object that lives elsewhere."""
@@ -97,15 +101,14 @@ class RemoteCalls:
 
     async def let_pass(self, sender: bytes, partition: bytes) -> None:
         """Wait until the store of an object has taken all that `sender` has sent there."""
-        store = self._placement.store_of(partition)
-        if store is not None:
-            await self._outgoing.passed(sender, store)
+        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        if store is not None and route is None:
+            await self.handed_on(partition, store)
+        elif route is not None:
+            await self._outgoing.passed(sender, route)
 
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""
-        if is_about(message.partition):
-            self.take(message)
-            return True
         store = self._placement.store_of(message.partition)
         if store is None:
             return False
@@ -168,11 +171,7 @@ class RemoteCalls:
             return call.request.encode()
         if caller is None or call.method.readonly:
             return b""
-        return nested(self._host.log.store.identity(), *caller.address)
-
-
-def _nobody(message: Message) -> None:
-    """Nobody takes part in transactions of other stores yet."""
+        return self._host.open_invocations.request_of(caller.address)
 
 
 def _moved(outcome: Outcome) -> bool:

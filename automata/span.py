@@ -16,12 +16,11 @@ from enum import IntEnum
 import msgspec
 
 from automata.envelope import Payload, decode_payload, encode_payload
-from automata.partitions import address_of, partition_of
 from darq.step import Message
 
 STORE_BYTES = 16
 _numbers = struct.Struct(">QQ")
-_OWNER = b"\x00"  # no type has an empty name, so these partitions are no objects'
+_ABOUT = b"\x00transaction "  # no type has an empty name, so these partitions are no objects'
 
 COMMIT, DONE = "commit", "done"
 """Messages: what was prepared happens, to each store that has changed something; and that it has, back again."""
@@ -104,15 +103,15 @@ def epoch_of(transaction: bytes) -> int:
 
 def is_about(partition: bytes) -> bool:
     """Whether a message to this partition is one about a transaction."""
-    return partition[:1] == _OWNER
+    return partition.startswith(_ABOUT)
 
 
 def message(transaction: bytes, what: str, store: bytes = b"") -> Message:
     """A message about a transaction. store: whose, where that matters."""
-    return Message(partition_of("", transaction.hex()), encode_payload(Payload(what, store)))
+    return Message(_ABOUT + transaction.hex().encode(), encode_payload(Payload(what, store)))
 
 
 def read_message(received: Message) -> tuple[bytes, str, bytes]:
     """(transaction, what, store) of a message."""
     payload = decode_payload(received.payload())
-    return bytes.fromhex(address_of(received.partition)[1]), payload.method, payload.arguments
+    return bytes.fromhex(received.partition[len(_ABOUT) :].decode()), payload.method, payload.arguments

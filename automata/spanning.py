@@ -23,7 +23,7 @@ from automata.participant import Participant
 from automata.span import Span, Vote, Voted, decode_vote
 from automata.transactions import Body
 from automata.work import Caller, Outcome, Refusal, ordinary
-from darq.errors import AutomataError
+from darq.errors import AutomataError, StoreClosed
 
 if TYPE_CHECKING:
     from automata.entity import Entity
@@ -68,7 +68,7 @@ class Spanning:
             self._host.admit()
             value = ANYTHING.take(await branch.run_through(body))
             votes = await self._prepare(branch)
-            failed = _failed(votes)
+            failed = self._left(caller) or _failed(votes)
             if failed is None:
                 outcome = self._commit(branch, votes, Outcome(value, None, 0), caller)
                 committed = True
@@ -117,6 +117,12 @@ class Spanning:
                 raise Died("a store has lost its part")
             votes[store] = vote
         return votes
+
+    def _left(self, caller: Caller | None) -> Outcome | None:
+        """Why it must not happen if its method goes on elsewhere, or has ended: who resumes it runs it anew."""
+        if caller is None or self._host.open_invocations.find(caller.address[0]) is not None:
+            return None
+        return Refusal(StoreClosed("the method that has begun this transaction does not run here any more"))
 
     def _commit(self, branch: Branch, votes: dict[bytes, Vote], outcome: Outcome, caller: Caller | None) -> Outcome:
         changed = [store for store, vote in votes.items() if vote.voted == Voted.CHANGES]

@@ -84,7 +84,7 @@ class Stage:
                 self._keyed.record(work, outcome, step)
             if work.message is not None:
                 step.consume(work.message)
-        if overlay is not None or step.records or turn.sends or step.consumed or step.rows:
+        if overlay is not None or step.records or turn.sends or step.consumed or step.rows or step.answers:
             self._commit_changes(turn, step, header)
         if work is not None and work.caller is not None:
             work.caller.answer(outcome, work.method.result)
@@ -191,7 +191,7 @@ class Stage:
         step = Step(entity.partition, entity.prefix)
         if work.request is not None:
             self._keyed.record(work, outcome, step)
-        if step.rows:
+        if step.rows or step.answers:
             entity.group = outcome.group = self._log.commit(step)
             self._committer.touch()
         if work.caller is not None:
@@ -214,8 +214,6 @@ class Stage:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
-            if self.outgoing is not None:
-                self.outgoing.split(step)
         if turn.timing is not None:
             turn.timing.stage(step)
         records = step.records = turn.state.records
@@ -235,6 +233,8 @@ class Stage:
                 entity.state.unload()
         if turn.sends is not None:
             sends = len(turn.sends)
+            if self.outgoing is not None:
+                self.outgoing.split(step)
         if not log.group.steps:
             log.stamp()
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")

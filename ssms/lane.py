@@ -81,14 +81,14 @@ class Lane:
     """The way to one store. One batch is under way at a time; forget: what its host need not keep any more."""
 
     def __init__(self, lanes: Hub, store: bytes) -> None:
-        self.forget: list[tuple[bytes, bytes]] = []
+        self.forget: list[bytes] = []
         self._lanes = lanes
         self._store = store
         self._queue: deque[Asked] = deque()
         self._pending: dict[int, Asked] = {}
         self._sending = self._collecting = False
         self._epoch = 0
-        self._number = 0
+        self._number = self._questions = 0
         self._failures = 0
 
     def put(self, asked: Asked) -> None:
@@ -188,7 +188,8 @@ class Lane:
         peer = lanes.peers.copy(place.primary)
         try:
             while self._pending and self._epoch == place.epoch:
-                answer = peer.call("collect", lanes.client, place.epoch)
+                self._questions += 1
+                answer = peer.call("collect", lanes.client, place.epoch, self._questions)
                 data = await self._answered(place.epoch, answer, _LATE_SECONDS)
                 told = asking.decode_told(data)
                 self._hear(told.told)

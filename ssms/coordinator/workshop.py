@@ -15,8 +15,8 @@ from automata import looking
 from automata.context import RunningMethod
 from automata.declare import definition
 from automata.engine import Engine
-from automata.options import Options
 from automata.local import LocalRouter
+from automata.options import Options
 from automata.refs import bound_ref
 from automata.retry import Retry
 from automata.turn import Turn

@@ -11,9 +11,10 @@ from ssms.on_ray.control_store import RayNode, actor_names, find_actor, ray_node
 from ssms.on_ray.homes import CoordinatorHome, Plan, Roles, coordinator_folder
 from ssms.on_ray.machines import end
 from ssms.on_ray.names import COORDINATOR
-from ssms.on_ray.peers import RayPeers
+from ssms.on_ray.peers import RayPeer, RayPeers
 from ssms.on_ray.serving import Served
 from ssms.peers import Unreachable
+from ssms.placement import Placement
 
 ANSWER_SECONDS_MAX = 60.0
 _AGAIN_SECONDS = 0.1
@@ -71,4 +72,15 @@ async def _begun(plan: Plan) -> None:
                 raise NotInstalled(f"the coordinator does not answer: {error}") from error
             await asyncio.sleep(_AGAIN_SECONDS)
         else:
-            return
+            break
+    while not await _led(coordinator):
+        if time.monotonic() > last:
+            raise NotInstalled("the coordinator stands, and some store is not led yet: `ssms status` shows which")
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _led(coordinator: RayPeer) -> bool:
+    """Whether there are stores, and all are led: calls find somebody."""
+    data = await coordinator.call("placement", 0)
+    stores = () if data is None else Placement.decode(data).stores
+    return bool(stores) and all(store.primary for store in stores)

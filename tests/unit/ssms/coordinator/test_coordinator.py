@@ -1,9 +1,6 @@
 """What a coordinator does, over copies that keep real chains, in virtual time."""
 
-import asyncio
 from pathlib import Path
-
-import pytest
 
 from tests.unit.ssms.coordinator.lives import World, play
 
