@@ -81,19 +81,24 @@ class Interrupted:
                     await self.kill(victim)
 
     async def kill(self, name: str) -> None:
-        """A process dies, and another one leads its store a little later."""
-        await self._cluster.kill(name)
-        task = asyncio.get_running_loop().create_task(self._revive(name))
+        """A process dies, and another one leads its store a little later. The caller may die of it, too."""
+        task = asyncio.get_running_loop().create_task(self._kill(name))
         self._reviving.add(task)
-        task.add_done_callback(self._reviving.discard)
+        task.add_done_callback(self._revived)
+        while name in self._cluster.network.servers:
+            await asyncio.sleep(0)
 
-    async def _revive(self, name: str) -> None:
+    def _revived(self, task: asyncio.Task[None]) -> None:
+        self._reviving.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    async def _kill(self, name: str) -> None:
+        await self._cluster.kill(name)
         await asyncio.sleep(0.05)
         cluster = self._cluster
         place = cluster.catalog.placement.stores[int(name[1 : name.index(".")])]
         await cluster.begin(name)
-        if place.primary != name:
-            return
         backups = [backup for backup in place.backups if backup in cluster.network.servers]
         if not backups:
             await cluster.lead(name, [], old_is_dead=True)

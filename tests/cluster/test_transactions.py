@@ -117,8 +117,29 @@ async def test_a_network_that_loses_doubles_and_delays(seed: int) -> None:
 @in_virtual_time
 async def test_a_death_at_each_step(step: str, after: bool, sender: bool, replicas: int) -> None:
     async with cluster(stores=2, replicas=replicas) as running:
-        deaths = [Death(step, nth, after, sender) for nth in (2, 9)]
+        deaths = [Death(step, nth, after, sender) for nth in (2, 5)]
         interrupted = Interrupted(running, deaths)
         await loaded(running, seed=1, moves=4)
         assert all(death.happened for death in deaths)
+        await interrupted.settled()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("seed", range(SEEDS))
+@in_virtual_time
+async def test_deaths_at_any_time_under_a_faulty_network(seed: int, replicas: int) -> None:
+    async with cluster(stores=3, replicas=replicas, seed=seed) as running:
+        network, chance = running.network, random.Random(seed)
+        network.lost, network.doubled, network.delay_seconds = 0.02, 0.05, 0.01
+        interrupted = Interrupted(running, [])
+
+        async def kill() -> None:
+            for _ in range(3):
+                await asyncio.sleep(chance.random() * 0.5)
+                await interrupted.settled()
+                await interrupted.kill(chance.choice([place.primary for place in running.catalog.placement.stores]))
+
+        killing = asyncio.create_task(kill())
+        await loaded(running, seed)
+        await killing
         await interrupted.settled()
