@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from automata import List, gather, object_type, readonly, ref, send, transaction
 
 GATES: dict[str, asyncio.Event] = {}
+BODIES: dict[str, Callable[[], Awaitable[Any]]] = {}
 
 
 class Insufficient(Exception):
@@ -72,6 +75,10 @@ async def read_all(keys: list[str]) -> list[int]:
     return list(await gather(*(ref(Account, key).get() for key in keys)))
 
 
+async def read_lines(key: str) -> list[str]:
+    return await ref(Account, key).lines()
+
+
 @object_type
 class Teller:
     key: str
@@ -84,6 +91,19 @@ class Teller:
 
     async def total(self, keys: list[str]) -> list[int]:
         return await transaction(read_all, keys)
+
+    async def run(self, body: str) -> Any:
+        return await transaction(BODIES[body])
+
+    async def note_and_read(self, key: str, text: str) -> list[str]:
+        send(ref(Account, key).note(text))
+        return await transaction(read_lines, key)
+
+    async def move_and_wait(self, source: str, target: str, cents: int, gate: str) -> int:
+        await transaction(move, source, target, cents)
+        await ref(Account, source).hold(gate)
+        self.moves += 1
+        return self.moves
 
 
 ACCOUNTS = [f"a{n}" for n in range(8)]

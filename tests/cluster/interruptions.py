@@ -85,7 +85,7 @@ class Interrupted:
         task = asyncio.get_running_loop().create_task(self._kill(name))
         self._reviving.add(task)
         task.add_done_callback(self._revived)
-        while name in self._cluster.network.servers:
+        while name in self._cluster.network.servers:  # noqa: ASYNC110 - the cluster takes it out first
             await asyncio.sleep(0)
 
     def _revived(self, task: asyncio.Task[None]) -> None:
@@ -106,6 +106,23 @@ class Interrupted:
         await cluster.lead(backups[0], [], old_is_dead=True)
         place = cluster.catalog.placement.stores[int(name[1 : name.index(".")])]
         await cluster.network.servers[name].follow(place.epoch, backups[0])
+
+
+class Slow:
+    """A cluster in which calls that carry a step come a second late."""
+
+    def __init__(self, cluster: Cluster, step: str) -> None:
+        self.happened = False
+        self._step = step
+        self._serve: Callable[..., Any] = cluster.network._serve
+        cluster.network._serve = self.serve  # type: ignore[method-assign]
+
+    async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
+        """Serve a call, if need be a little later."""
+        if self._step in steps_in(what, args):
+            self.happened = True
+            await asyncio.sleep(1)
+        return await self._serve(name, what, args)
 
 
 async def nothing_left(cluster: Cluster) -> None:

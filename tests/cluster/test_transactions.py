@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import random
@@ -11,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from automata import gather, ref
+from automata import gather, ref, transaction
+from automata.errors import StateError
 from automata.testing.loop import run_virtually
-from tests.cluster.accounts import ACCOUNTS, Account, Insufficient, Teller
+from tests.cluster.accounts import ACCOUNTS, BODIES, GATES, Account, Insufficient, Teller
 from tests.cluster.in_memory import Cluster, cluster
-from tests.cluster.interruptions import STEPS, Death, Interrupted, nothing_left
+from tests.cluster.interruptions import STEPS, Death, Interrupted, Slow, nothing_left
 
 SEEDS = int(os.environ.get("SIM_EXAMPLES", "4"))
 PATIENCE_SECONDS = 120.0  # of virtual time
@@ -76,6 +78,7 @@ class Load:
 
 
 async def loaded(running: Cluster, seed: int, moves: int = 6) -> None:
+    running.network.delay_seconds = running.network.delay_seconds or 0.001  # else no time would ever pass
     async with running.connect() as app:
         load = Load(seed)
         await load.prepare()
@@ -91,6 +94,152 @@ async def test_objects_of_several_stores_change_together() -> None:
         for n, key in enumerate(ACCOUNTS):
             assert await ref(Teller, "t").transfer(key, ACCOUNTS[(n + 3) % 8], 10) == (90 if n < 3 else 100)
         assert await ref(Teller, "t").total(ACCOUNTS) == [100] * 8
+
+
+@in_virtual_time
+async def test_what_leaves_it_as_an_exception_undoes_all_of_it() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        for target in ACCOUNTS[1:]:
+            with pytest.raises(Insufficient):
+                await ref(Teller, "t").transfer("a0", target, 10)
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [0] * 8
+        await nothing_left(running)
+
+
+@in_virtual_time
+async def test_an_exception_that_the_body_catches_undoes_that_call_alone() -> None:
+    async def body() -> int:
+        await ref(Account, "a1").deposit(5)
+        for key in ACCOUNTS:
+            with contextlib.suppress(Insufficient):
+                await ref(Account, key).withdraw(50)
+        return await ref(Account, "a1").deposit(5)
+
+    BODIES["catches"] = body
+    async with cluster(stores=3) as running, running.connect():
+        assert await ref(Teller, "t").run("catches") == 10
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [0, 10] + [0] * 6
+
+
+@in_virtual_time
+async def test_objects_of_a_transaction_call_each_other_through_several_stores_and_come_back() -> None:
+    async def body() -> int:
+        return await ref(Account, "a0").pass_on([*ACCOUNTS[1:], "a1"], 7)
+
+    BODIES["round"] = body
+    async with cluster(stores=3) as running, running.connect():
+        assert await ref(Teller, "t").run("round") == 0
+        await nothing_left(running)
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [0] * 8
+
+
+@in_virtual_time
+async def test_an_inner_transaction_that_fails_undoes_all_even_if_it_is_caught() -> None:
+    async def inner() -> None:
+        await ref(Account, "a2").withdraw(1)
+
+    async def body() -> None:
+        for key in ACCOUNTS:
+            await ref(Account, key).deposit(0 if key == "a2" else 1)
+        with contextlib.suppress(Insufficient):
+            await transaction(inner)
+
+    BODIES["inner"] = body
+    async with cluster(stores=3) as running, running.connect():
+        with pytest.raises(Insufficient):
+            await ref(Teller, "t").run("inner")
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [0] * 8
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@in_virtual_time
+async def test_messages_leave_with_a_transaction_that_happens_and_never_with_another(fails: bool) -> None:
+    async def body() -> None:
+        for n, key in enumerate(ACCOUNTS):
+            await ref(Account, key).tell(ACCOUNTS[(n + 1) % 8], f"from {key}")
+        await ref(Account, "a0").withdraw(1 if fails else 0)
+
+    BODIES["tells"] = body
+    async with cluster(stores=3) as running, running.connect():
+        with contextlib.suppress(Insufficient):
+            await ref(Teller, "t").run("tells")
+        await nothing_left(running)
+        lines = await gather(*(ref(Account, key).lines() for key in ACCOUNTS))
+        assert lines == [[] if fails else [f"from {ACCOUNTS[n - 1]}"] for n in range(8)]
+
+
+@in_virtual_time
+async def test_a_transaction_does_not_overtake_messages_of_its_sender() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        for key in ACCOUNTS:
+            for n in range(3):
+                lines = await ref(Teller, "t").note_and_read(key, f"{n}")
+                assert lines == [f"{i}" for i in range(n + 1)]
+
+
+@in_virtual_time
+async def test_it_waits_for_a_method_that_holds_one_of_its_objects_and_others_wait_for_it() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        await ref(Account, "a0").deposit(100)
+        for n, key in enumerate(ACCOUNTS[1:], 1):
+            gate = GATES["holding"] = asyncio.Event()
+            holding = asyncio.create_task(ref(Account, key).hold("holding"))
+            await asyncio.sleep(1)
+            moving = asyncio.create_task(ref(Teller, "t").transfer("a0", key, 1))
+            await asyncio.sleep(1)
+            assert not moving.done()
+            gate.set()
+            assert await moving == 100 - n
+            await holding
+            assert await ref(Account, key).get() == 2
+
+
+@in_virtual_time
+async def test_readers_wait_for_what_is_decided_and_not_there_yet() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        await ref(Account, "a0").deposit(100)
+        slow = Slow(running, "commit")
+        for n, key in enumerate(ACCOUNTS[1:], 1):
+            await ref(Teller, "t").transfer("a0", key, 1)
+            assert await ref(Account, key).get() == 1
+            assert await ref(Account, "a0").get() == 100 - n
+            assert await ref(Account, key).deposit(1) == 2
+        assert slow.happened
+
+
+@in_virtual_time
+async def test_foreign_awaits_and_automata_are_refused_in_every_store() -> None:
+    async def body() -> None:
+        for key in ACCOUNTS:
+            await ref(Account, key).hold("never")
+
+    BODIES["foreign"] = body
+    GATES["never"] = asyncio.Event()
+    async with cluster(stores=3) as running, running.connect():
+        with pytest.raises(StateError, match="awaits what is no automaton"):
+            await ref(Teller, "t").run("foreign")
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [0] * 8
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@in_virtual_time
+async def test_a_resumed_method_does_not_run_a_decided_transaction_again(replicas: int) -> None:
+    async with cluster(stores=2, replicas=replicas) as running, running.connect():
+        interrupted = Interrupted(running, [])
+        await ref(Account, "a0").deposit(100)
+        gate = GATES["waiting"] = asyncio.Event()
+        waiting = [
+            asyncio.create_task(ref(Teller, f"t{n}").move_and_wait("a0", key, 1, "waiting"))
+            for n, key in enumerate(ACCOUNTS[1:])
+        ]
+        await asyncio.sleep(5)
+        for place in running.catalog.placement.stores:
+            await interrupted.kill(place.primary)
+        await interrupted.settled()
+        gate.set()
+        assert await asyncio.gather(*waiting) == [1] * 7
+        await nothing_left(running)
+        assert await gather(*(ref(Account, key).get() for key in ACCOUNTS[1:])) == [1] * 7
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -117,7 +266,7 @@ async def test_a_network_that_loses_doubles_and_delays(seed: int) -> None:
 @in_virtual_time
 async def test_a_death_at_each_step(step: str, after: bool, sender: bool, replicas: int) -> None:
     async with cluster(stores=2, replicas=replicas) as running:
-        deaths = [Death(step, nth, after, sender) for nth in (2, 5)]
+        deaths = [Death(step, nth, after, sender) for nth in (1, 3)]
         interrupted = Interrupted(running, deaths)
         await loaded(running, seed=1, moves=4)
         assert all(death.happened for death in deaths)
