@@ -14,6 +14,8 @@ from darq.codec import decode_message
 from tests.cluster.in_memory import Cluster
 
 ASKED = {"part": asking.PART, "prepare": asking.PREPARE, "abort": asking.ABORT, "decision": asking.DECISION}
+SLOW_SECONDS = 5.0
+"""Longer than it takes until a store asks what became of a transaction."""
 STEPS = ["part", "prepare", "commit", "done"]
 
 
@@ -109,19 +111,20 @@ class Interrupted:
 
 
 class Slow:
-    """A cluster in which calls that carry a step come a second late."""
+    """A cluster in which calls that carry a step come seconds late, to all processes or to one."""
 
-    def __init__(self, cluster: Cluster, step: str) -> None:
+    def __init__(self, cluster: Cluster, step: str, to: str = "") -> None:
         self.happened = False
         self._step = step
+        self._to = to
         self._serve: Callable[..., Any] = cluster.network._serve
         cluster.network._serve = self.serve  # type: ignore[method-assign]
 
     async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         """Serve a call, if need be a little later."""
-        if self._step in steps_in(what, args):
+        if self._to in ("", name) and (what == self._step or self._step in steps_in(what, args)):
             self.happened = True
-            await asyncio.sleep(1)
+            await asyncio.sleep(SLOW_SECONDS)
         return await self._serve(name, what, args)
 
 

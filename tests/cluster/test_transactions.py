@@ -14,6 +14,7 @@ import pytest
 
 from automata import gather, ref, transaction
 from automata.errors import StateError
+from automata.partitions import partition_of
 from automata.testing.loop import run_virtually
 from tests.cluster.accounts import ACCOUNTS, BODIES, GATES, Account, Insufficient, Teller
 from tests.cluster.in_memory import Cluster, cluster
@@ -171,10 +172,12 @@ async def test_messages_leave_with_a_transaction_that_happens_and_never_with_ano
 @in_virtual_time
 async def test_a_transaction_does_not_overtake_messages_of_its_sender() -> None:
     async with cluster(stores=3) as running, running.connect():
+        slow = Slow(running, "deliver")
         for key in ACCOUNTS:
-            for n in range(3):
+            for n in range(2):
                 lines = await ref(Teller, "t").note_and_read(key, f"{n}")
                 assert lines == [f"{i}" for i in range(n + 1)]
+        assert slow.happened
 
 
 @in_virtual_time
@@ -205,6 +208,53 @@ async def test_readers_wait_for_what_is_decided_and_not_there_yet() -> None:
             assert await ref(Account, "a0").get() == 100 - n
             assert await ref(Account, key).deposit(1) == 2
         assert slow.happened
+
+
+@in_virtual_time
+async def test_a_store_that_is_prepared_waits_for_another_that_is_not_yet() -> None:
+    async def body() -> None:
+        for key in ACCOUNTS:
+            await ref(Account, key).deposit(1)
+
+    BODIES["all"] = body
+    async with cluster(stores=3) as running, running.connect():
+        slow = [Slow(running, "prepare", name) for name in running.network.servers]
+        for n in range(1, 4):
+            slow[n % 3]._to = "nobody"
+            await ref(Teller, f"t{n}").run("all")
+            slow[n % 3]._to = list(running.network.servers)[n % 3]
+            assert await gather(*(ref(Account, key).get() for key in ACCOUNTS)) == [n] * 8
+        await nothing_left(running)
+
+
+@in_virtual_time
+async def test_a_store_that_dies_between_two_calls_has_not_forgotten_the_first_alone() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        here, there, teller = [of_store(running, index) for index in range(3)]
+
+        async def body() -> None:
+            await ref(Account, here[0]).deposit(1)
+            await ref(Account, there[0]).deposit(1)
+            await ref(Account, here[1]).deposit(1)
+
+        BODIES["between"] = body
+        interrupted = Interrupted(running, [])
+        slow = Slow(running, "part", "s1.n1")
+        calling = asyncio.create_task(ref(Teller, teller[0]).run("between"))
+        await asyncio.sleep(1)
+        assert slow.happened
+        await interrupted.kill("s0.n0")
+        await calling
+        await nothing_left(running)
+        assert await gather(*(ref(Account, key).get() for key in (here[0], there[0], here[1]))) == [1, 1, 1]
+
+
+def of_store(running: Cluster, index: int) -> list[str]:
+    """Keys of which a store has the accounts, and the tellers too."""
+    placement = running.catalog.placement
+    identity = placement.stores[index].identity
+    types, keys = ("Account", "Teller"), [f"k{n}" for n in range(100)]
+    return [k for k in keys if all(placement.owner(partition_of(t, k)).identity == identity for t in types)]
 
 
 @in_virtual_time
