@@ -26,7 +26,7 @@ from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
 from automata.participant import Participant
-from automata.partitions import address_of
+from automata.partitions import address_of, partition_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
@@ -175,6 +175,8 @@ class Reception:
         return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
 
     async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
+        while (over := self._host.prepared.get(partition_of(ref.type_name, ref.key))) is not None:
+            await asyncio.wait([over])
         return Outcome(await self.show(what, ref), None, 0)
 
     def _release(self, client: Client, tag: int, kind: Kind, outcome: Outcome, ask: Ask) -> None:

@@ -342,3 +342,25 @@ async def test_deaths_at_any_time_under_a_faulty_network(seed: int, replicas: in
         await loaded(running, seed)
         await killing
         await interrupted.settled()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@in_virtual_time
+async def test_objects_that_move_meanwhile(seed: int) -> None:
+    async with cluster(stores=3, seed=seed) as running:
+        chance = random.Random(seed)
+
+        async def move_some() -> None:
+            stores = running.catalog.placement.stores
+            names = [("Account", key) for key in ACCOUNTS] + [("Teller", f"t{n}") for n in range(4)]
+            while True:
+                await asyncio.sleep(chance.random() * 0.02)
+                partition = partition_of(*chance.choice(names))
+                home = running.catalog.placement.owner(partition)
+                moving = running.network.servers[home.primary]._leading.engine.doors.moving  # type: ignore[union-attr]
+                await moving.give(partition, chance.choice(stores).identity)  # type: ignore[union-attr]
+
+        moving = asyncio.create_task(move_some())
+        await loaded(running, seed)
+        assert not moving.done()
+        moving.cancel()
