@@ -344,6 +344,46 @@ async def test_deaths_at_any_time_under_a_faulty_network(seed: int, replicas: in
         await interrupted.settled()
 
 
+async def give(running: Cluster, type_name: str, key: str, to: int) -> None:
+    """Move an object to a store."""
+    partition, placement = partition_of(type_name, key), running.catalog.placement
+    leading = running.network.servers[placement.owner(partition).primary]._leading
+    assert leading is not None
+    assert leading.doors.moving is not None
+    await leading.doors.moving.give(partition, placement.stores[to].identity)
+
+
+@in_virtual_time
+async def test_a_transaction_whose_method_has_moved_away_happens_once_where_that_goes_on() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        here, there, teller = [of_store(running, index) for index in range(3)]
+        await ref(Account, here[0]).deposit(100)
+        slow = Slow(running, "prepare")
+        calling = asyncio.create_task(ref(Teller, teller[0]).transfer(here[0], there[0], 1))
+        await asyncio.sleep(1)
+        assert slow.happened
+        await give(running, "Teller", teller[0], 0)
+        assert await calling == 99
+        await nothing_left(running)
+        assert await ref(Account, there[0]).get() == 1
+
+
+@in_virtual_time
+async def test_what_is_prepared_does_not_move_in_a_later_life_either() -> None:
+    async with cluster(stores=3) as running, running.connect():
+        interrupted = Interrupted(running, [])
+        here, there, teller = [of_store(running, index) for index in range(3)]
+        await ref(Account, here[0]).deposit(100)
+        slow = Slow(running, "commit", "s0.n0")
+        await ref(Teller, teller[0]).transfer(here[0], there[0], 1)
+        assert slow.happened
+        await interrupted.kill("s0.n0")
+        await interrupted.settled()
+        await give(running, "Account", here[0], 1)
+        assert await ref(Account, here[0]).get() == 99
+        await nothing_left(running)
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 @in_virtual_time
 async def test_objects_that_move_meanwhile(seed: int) -> None:
@@ -351,14 +391,10 @@ async def test_objects_that_move_meanwhile(seed: int) -> None:
         chance = random.Random(seed)
 
         async def move_some() -> None:
-            stores = running.catalog.placement.stores
             names = [("Account", key) for key in ACCOUNTS] + [("Teller", f"t{n}") for n in range(4)]
             while True:
                 await asyncio.sleep(chance.random() * 0.02)
-                partition = partition_of(*chance.choice(names))
-                home = running.catalog.placement.owner(partition)
-                moving = running.network.servers[home.primary]._leading.engine.doors.moving  # type: ignore[union-attr]
-                await moving.give(partition, chance.choice(stores).identity)  # type: ignore[union-attr]
+                await give(running, *chance.choice(names), chance.randrange(3))
 
         moving = asyncio.create_task(move_some())
         await loaded(running, seed)
