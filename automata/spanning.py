@@ -91,6 +91,8 @@ class Spanning:
         """The body has raised: that counts if nobody came between what it saw here and there."""
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            if not self._host.closing:  # its method was cut off, because it moves or waits no longer
+                self._abort(branch)
             raise error
         if self._host.log.refusing:
             self._abort(branch)
