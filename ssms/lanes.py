@@ -41,10 +41,11 @@ class Lanes:
         self._waiting: deque[Asked] = deque()  # for a first placement
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, ask: Ask, store: bytes | None = None) -> asyncio.Future[bytes]:
+    def start(self, ask: Ask, store: bytes | None = None, held: list[Asked] | None = None) -> asyncio.Future[bytes]:
         """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed.
 
-        store: whom to ask, where that does not follow from the object.
+        store: whom to ask, where that does not follow from the object. held: where to put it instead, for whoever
+        routes or fails it later.
         """
         if self.closed:
             raise StoreClosed("the app is closed: what was acknowledged is safe; connect again to go on")
@@ -54,7 +55,9 @@ class Lanes:
         self._tags += 1
         self.asked += 1
         asked = Asked(ask, answer, self._tags, self.loop.time())
-        if store is None:
+        if held is not None:
+            held.append(asked)
+        elif store is None:
             self.route(asked)
         else:
             self.route_to(store, asked)

@@ -80,10 +80,10 @@ class LocalCluster:
         """The nodes that it started with, the head first."""
         return [str(node) for node in self._about["nodes"]]
 
-    def connect(self) -> ClusterApp:
+    def connect(self, *, deploy: bool = True) -> ClusterApp:
         """An app on this cluster, as of `ssms.connect()`."""
         attach(self.address)  # here, as Ray would like to be connected by the main thread
-        return connect(self.address)
+        return connect(self.address, token=self._order.token, deploy=deploy)
 
     def peers(self) -> RayPeers:
         """Connect this process, as a driver; the processes of the cluster, by name."""
