@@ -72,6 +72,10 @@ class ClusterApp(Application):
         """Register types with the cluster: their code, which its hosts will run. Raises what it refuses."""
         await self._here(lambda: self._deploy(classes))
 
+    async def types(self) -> list[str]:
+        """Names of the types that are deployed."""
+        return sorted(await self._here(self._deployed))
+
     # looking
 
     async def objects(self, cls: type | str, *, prefix: str = "", after: str = "") -> AsyncIterator[str]:
@@ -120,6 +124,18 @@ class ClusterApp(Application):
         """The machines of the cluster."""
         for node in await self._here(lambda: self._coordinator("nodes")):
             yield Node(*node)
+
+    async def join_node(self, node_id: str) -> None:
+        """Let a machine take its share: one that was dropped, or any, where they do not join by themselves."""
+        await self._here(lambda: self._coordinator("join_node", node_id))
+
+    async def drop_node(self, node_id: str) -> None:
+        """Empty a machine, in the background, and forget it. InvalidArgument for the last one."""
+        await self._here(lambda: self._coordinator("drop_node", node_id))
+
+    async def drain(self, node_id: str) -> None:
+        """As `drop_node`, and wait until it is empty: for ever, where no other can take what it has."""
+        await self._here(lambda: self._coordinator("drain", node_id))
 
     async def move(self, ref: object, node_id: str) -> None:
         """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile."""

@@ -1,7 +1,7 @@
 """Types that a program declares go to the cluster when it first uses one that the cluster does not know.
 
-So a program that ran over `ssms.open(path)` runs over `ssms.connect()` as it is. What is called meanwhile waits, and goes
-in the order in which it was called.
+So a program that ran over `ssms.open(path)` runs over `ssms.connect()` as it is. What is called meanwhile waits, and
+goes in the order in which it was called.
 """
 
 from __future__ import annotations

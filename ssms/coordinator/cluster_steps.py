@@ -97,10 +97,11 @@ class ClusterSteps:
         """A node is to be emptied; nothing to do if it was. Raises InvalidArgument for an unknown one, and the last."""
         found = await self._world.read(outlook)
         if node in self._roll.present and node not in [row.id for row in found.nodes]:
+            await self._world.write(beginnings.keep_out, node)
             return
         if all(row.id == node or row.state is NodeState.LEAVING for row in found.nodes):
             raise InvalidArgument(f"node {node!r} is the last one: add another before, or stop the cluster")
-        await self._world.write(stores.set_node_state, node, NodeState.LEAVING)
+        await self._world.write(beginnings.shrink, node)
         self._wake()
 
     async def forget(self, node: str) -> bool:

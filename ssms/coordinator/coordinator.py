@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,6 +57,7 @@ class Coordinator:
         self._workshop = Workshop(open_store, types, world.clock, world.random, limits or Limits())
         self._known: Placement | None = None
         self._beside: set[asyncio.Task[None]] = set()
+        self._joining: set[str] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._vigil.suspected = self._vigil.returned = self._copy_changed
         self._vigil.lost_part = self._copy_lost_part
@@ -186,6 +188,8 @@ class Coordinator:
     async def status(self) -> dict[str, Any]:
         """What there is, as plain Python, for people."""
         found = await self._world.read(outlook)
+        owners = Counter(await self._world.read(placements.slot_owners))
+        types: list[DeployedType] = await self._world.read(deployments.newest_types)
         return {
             "state": found.state.value,
             "placement": await self._world.read(versions.placement_version),
@@ -194,11 +198,12 @@ class Coordinator:
                 {**vars(row), "state": row.state.value, "alive": self._roll.alive.get(row.id, False)}
                 for row in found.nodes
             ],
-            "stores": [vars(row) for row in found.stores],
+            "stores": [{**vars(row), "slots": owners[row.identity]} for row in found.stores],
             "copies": [
                 {**vars(row), "state": row.state.value, "suspect": row.name in self._vigil.suspects}
                 for row in found.copies
             ],
+            "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
         }
 
     # inside
@@ -266,6 +271,22 @@ class Coordinator:
                 self._informing.placement_changed()
             if changed or ticks % settings.sweep_ticks == 0:
                 await self._wake()
+                if settings.auto_join:
+                    await self._let_newcomers_join()
+
+    async def _let_newcomers_join(self) -> None:
+        alive = [node.id for node in self._roll.present.values() if node.alive]
+        for node in await self._world.read(beginnings.newcomers, alive):
+            if node not in self._joining:
+                logger.info("node %s is new, and joins", node)
+                self._joining.add(node)
+                self._do_beside(self._let_join(node))
+
+    async def _let_join(self, node: str) -> None:
+        try:
+            await self.join_node(node)
+        finally:
+            self._joining.discard(node)
 
     async def _look_for_nodes(self, ticks: int) -> bool:
         rows = await self._world.read(stores.all_nodes)

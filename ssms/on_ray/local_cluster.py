@@ -91,7 +91,7 @@ class LocalCluster:
         return RayPeers()
 
     def add_node(self) -> str:
-        """One more machine, with an empty disk; its id."""
+        """One more machine, with an empty disk; its id. It takes its share of stores or copies by itself."""
         return str(self._ask("add_node"))
 
     def remove_node(self, node: str) -> None:
@@ -101,6 +101,10 @@ class LocalCluster:
     def kill_host(self, node: str) -> int:
         """SIGKILL to the processes of a node that hold copies of stores; how many there were. Ray restarts them."""
         return int(self._ask("kill_host", node))
+
+    def kill_coordinator(self) -> int:
+        """SIGKILL to the coordinator; how many there were. Ray restarts it."""
+        return int(self._ask("kill_coordinator"))
 
     def pause(self, node: str) -> int:
         """SIGSTOP to the same processes: they live, and do nothing until `resume`."""

@@ -1,4 +1,4 @@
-"""Programs written for `ssms.open(path)`, run unchanged on a cluster: in all their processes, a path names the cluster."""
+"""Programs written for `ssms.open(path)`, run unchanged on a cluster: any path names it, in all their processes."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Killer:
             self.kills += self._cluster.kill_host(next(self._nodes))
 
 
-@pytest.mark.parametrize("program", ["01_objects.py", "03_retwis.py", "04_resume.py", "05_automata.py"])
+@pytest.mark.parametrize("program", ["01_objects.py", "02_crash.py", "03_retwis.py", "04_resume.py", "05_automata.py"])
 def test_a_program_for_one_process_runs_on_a_cluster(program: str, cluster: LocalCluster) -> None:
     if not FOLDER.is_dir():
         pytest.skip(f"no folder {FOLDER} with programs: say ACCEPTANCE=<folder>")

@@ -163,3 +163,30 @@ def test_unknown_calls_copies_and_nodes_are_refused(tmp_path: Path) -> None:
         assert (await world.call("status"))["state"] == "running"
 
     play(scenario, tmp_path, "x")
+
+
+def test_a_machine_that_is_new_joins_by_itself_and_one_that_was_dropped_does_not(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        world.cluster.alive["new"] = True
+        await world.until(lambda: world.settled(2) and len(world.rows().stores) == 3)
+        await world.call("drain", "new")
+        begun = world.cluster.now()
+        await world.until(lambda: world.cluster.now() - begun > 30)
+        assert [node.id for node in world.rows().nodes] == ["x", "y"]
+        await world.call("join_node", "new")
+        await world.until(lambda: world.settled(2) and len(world.rows().nodes) == 3)
+
+    play(scenario, tmp_path, "x", "y", settings=Settings(auto_join=True))
+
+
+def test_a_machine_that_was_dropped_before_it_has_joined_stays_apart(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        world.cluster.alive["new"] = True
+        await world.call("drop_node", "new")
+        begun = world.cluster.now()
+        await world.until(lambda: world.cluster.now() - begun > 30)
+        assert [node.id for node in world.rows().nodes] == ["x", "y"]
+
+    play(scenario, tmp_path, "x", "y", settings=Settings(auto_join=True))
