@@ -125,6 +125,10 @@ class ClusterApp(Application):
         for node in await self._here(lambda: self._coordinator("nodes")):
             yield Node(*node)
 
+    async def status(self) -> dict[str, Any]:
+        """What the coordinator knows, for people: nodes, stores, copies, types. Its form may change."""
+        return cast("dict[str, Any]", await self._here(lambda: self._coordinator("status")))
+
     async def join_node(self, node_id: str) -> None:
         """Let a machine take its share: one that was dropped, or any, where they do not join by themselves."""
         await self._here(lambda: self._coordinator("join_node", node_id))

@@ -9,7 +9,7 @@ from ssms.cluster_app import ClusterApp
 from ssms.peers import Peers
 from ssms.ray_room import ray_room
 
-TOKEN_FROM = "SSMS_TOKEN"
+TOKEN_FROM = "SSMS_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def connect(address: str = "auto", *, token: str | None = None, deploy: bool = True) -> ClusterApp:

@@ -163,7 +163,11 @@ class Coordinator:
         await self._of_cluster().join_node(node, hosts_per_node)
 
     async def drop_node(self, node: str) -> None:
-        """A node gives everything away, if it can, and is forgotten. That goes on in the background."""
+        """A node gives everything away, if it can, and is forgotten. That goes on in the background.
+
+        It joins again when it is asked to, not by itself.
+        """
+        await self._look_for_nodes(0)
         await self._of_cluster().drop_node(node)
 
     async def drain(self, node: str) -> None:
