@@ -64,7 +64,7 @@ def copy_server(home: CopyHome) -> Served:
 
 
 def _collect_seldom() -> None:
-    """A host makes little garbage in cycles, and what it has loaded stays: looking for some took a tenth of the time."""
+    """A host makes little garbage in cycles, and what it loads stays: looking for some took a tenth of its time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS_PER_COLLECTION, 20, 50)
