@@ -20,7 +20,7 @@ from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
 from ssms.catalog.elections import lose_part
 from ssms.catalog.outlook import outlook
-from ssms.coordinator.cluster_steps import ClusterSteps
+from ssms.coordinator.cluster_steps import ClusterSteps, Keepers
 from ssms.coordinator.informing import Informing
 from ssms.coordinator.keeper import Keeper
 from ssms.coordinator.overseer import Mover, Overseer
@@ -49,7 +49,9 @@ class Coordinator:
         self._roll = RollCall(world.machines, world.settings)
         self._informing = Informing(world, self._vigil, self._roll)
         self._steps = StoreSteps(world, self._vigil, self._roll, self._informing)
-        cluster = ClusterSteps(world, self._vigil, self._roll, self._informing, self._wake_soon)
+        cluster = ClusterSteps(
+            world, self._vigil, self._roll, self._informing, Keepers(self._wake_soon, self._hand_soon)
+        )
         self._keeper = workflow(Keeper, steps=self._steps)
         self._overseer = workflow(Overseer, steps=cluster)
         self._mover = workflow(Mover, steps=cluster)
@@ -177,7 +179,7 @@ class Coordinator:
             await asyncio.sleep(self._world.settings.tick_seconds)
 
     async def move(self, partition: bytes, node: str) -> bytes:
-        """Move one object to a node; the store that has it then. Raises InvalidArgument for a node that leads none."""
+        """Move one object to a node; the store that has it then. Raises InvalidArgument for a node without copies."""
         key = hashlib.sha256(partition).hexdigest()
         return await self._workshop.ref(self._mover, Mover, key).move(partition, node)
 
@@ -227,6 +229,12 @@ class Coordinator:
 
     def _wake_soon(self) -> None:
         self._do_beside(self._wake())
+
+    def _hand_soon(self, store: bytes, copy: str) -> None:
+        async def hand() -> None:
+            await send(self._workshop.ref(self._keeper, Keeper, store.hex()).hand_to(copy))
+
+        self._do_beside(hand())
 
     async def _wake(self) -> None:
         """Look at all stores, and let those be mended where something has to be done."""
