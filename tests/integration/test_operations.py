@@ -150,6 +150,14 @@ def test_with_the_catalog_in_postgresql_the_disk_of_the_head_may_be_lost(tmp_pat
         operator.down()
 
 
+def goes_off_and_on(operator: Operator) -> None:
+    """The processes leave a Ray cluster, which goes on, and come back."""
+    assert operator.asks("down")["processes"] == 5
+    assert operator.does("call", "Counter/a", "look", "--app", "app.py", "--address", operator.address).code == 1
+    operator.asks("up", "--replicas", "2", "--path", "data")
+    assert operator.calls("look") == 5
+
+
 def test_commands_that_look_into_a_store_look_into_a_cluster(tmp_path: Path) -> None:
     with operating(tmp_path) as operator:
         operator.up()
@@ -171,4 +179,5 @@ def test_commands_that_look_into_a_store_look_into_a_cluster(tmp_path: Path) -> 
         assert operator.asks("dead", "discard", "--all") == {"discarded": [dead[0]["id"]], "left": {}}
         stores = operator.asks("status")["stores"]
         assert sum(store["slots"] for store in stores) == 4096
+        goes_off_and_on(operator)
         operator.down()
