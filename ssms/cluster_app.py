@@ -15,7 +15,7 @@ from automata.errors import StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
-from automata.outcomes import decode_outcome
+from automata.outcomes import take_outcome
 from automata.partitions import partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.router import OPEN
@@ -182,7 +182,7 @@ class ClusterApp(Application):
         async def look() -> object:
             request = self.router.new_request() if kind == DELETE else b""
             outcome = await self._opened().start(Ask(kind, partition, what, b"", request, behind=True))
-            return decode_outcome(outcome, ANYTHING, 0).take()
+            return take_outcome(outcome, ANYTHING)
 
         return await self._here(look)
 
