@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -43,10 +44,19 @@ class ClusterApp(Application):
     event loop. A call whose host dies is asked again, so that all that callers see is a pause.
     """
 
-    def __init__(self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "") -> None:
+    def __init__(
+        self,
+        dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]],
+        token: str = "",
+        draw: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """dial: finds the cluster; draw: random bytes for the client's id; clock: seconds since the epoch."""
         super().__init__()
         self._dial = dial
         self._token = token
+        self._draw = draw
+        self._clock = clock
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
 
@@ -147,8 +157,8 @@ class ClusterApp(Application):
         if self._lanes is not None:
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
-        self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
-        self._router = ClusterRouter(self._lanes)
+        self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
+        self._router = ClusterRouter(self._lanes, self._clock)
         await self._lanes.routes.refresh()
         OPEN.add(self._router)
 

@@ -29,10 +29,11 @@ _SENT_TO_MAX = 100_000  # objects to which this client has sent: of more, any co
 
 
 class ClusterRouter:
-    """Calls of one client. It has an id of its own, under which its calls are counted."""
+    """Calls of one client. It has an id of its own, under which its calls are counted. clock: as the hosts' clocks."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, clock: Callable[[], float] = time.time) -> None:
         self._lanes = lanes
+        self._clock = clock
         self._sequence = 0
         self._sent_to: set[bytes] = set()
         self._posting: set[asyncio.Task[None]] = set()
@@ -71,7 +72,7 @@ class ClusterRouter:
         arguments = call.method.encode_arguments(call.pack())
         _check_size(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
-        due_ms, rule = (0, b"") if when is None else (when.due_ms(time.time()), when.rule)
+        due_ms, rule = (0, b"") if when is None else (when.due_ms(self._clock()), when.rule)
         request = b"" if call.request is None else call.request.encode()
         ask = Ask(POST, partition, call.method.name, arguments, request, True, due_ms, rule)
         return self._stage(lambda: self._post_here(ask))
