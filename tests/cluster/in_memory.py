@@ -96,6 +96,7 @@ class Cluster:
         self._identities = [self._random.randbytes(16) for _ in range(stores)]
         self.disks: dict[str, MemoryStore] = {}
         self.dead: list[tuple[Process, Server]] = []
+        self.buried: list[Process] = []
         for index, identity in enumerate(self._identities):
             for node in range(replicas):
                 name = f"s{index}.n{(index + node) % max(stores, replicas)}"
@@ -204,6 +205,8 @@ class Cluster:
         network.watch = _no_more
         await asyncio.gather(*(self._stop(name) for name in self.running()))
         network.closed = True
+        for process in self.buried:
+            process.bury()
         for process, server in self.dead:
             process.bury()
             await _stop_dead(server)

@@ -39,6 +39,7 @@ class Network:
     """Calls between the processes. Each may be lost on its way there or back, doubled or delayed, by chance.
 
     silent: how many of the lost ones are not noticed for a long time. watch: is told of each step; it may kill.
+    answered: is told of each answer, and of who gave it to which call.
     """
 
     random: random.Random = field(default_factory=lambda: random.Random(0))
@@ -51,6 +52,7 @@ class Network:
     calls: list[tuple[str, str]] = field(default_factory=list)
     late: set[asyncio.Task[Any]] = field(default_factory=set)
     watch: Callable[[Event], None] = _nobody
+    answered: Callable[[Process, str, Any], None] = lambda process, what, answer: None
     closed: bool = False
 
     async def carry(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
@@ -104,6 +106,9 @@ class Network:
         self.tell(f"takes {what}")
         answer = await server.serve(what, args)
         self.tell(f"answers {what}")
+        process = PROCESS.get()
+        if process is not None and not process.dead:
+            self.answered(process, what, answer)
         return answer
 
     async def _lose(self, why: str) -> None:
