@@ -50,6 +50,10 @@ class AbsentTypes:
             bool(self.waiting) and message.lsn not in self.window and address_of(message.partition)[0] in self.waiting
         )
 
+    def left(self, partition: bytes) -> None:
+        """A parked message has left the store with its object."""
+        self._count_down(address_of(partition)[0])
+
     def back(self, name: str) -> None:
         """The type is usable: `recall` brings its messages back."""
         self._next.setdefault(name, 0)

@@ -42,14 +42,14 @@ class Ask(msgspec.Struct, array_like=True):
 class Batch(msgspec.Struct, array_like=True):
     """What one client asks at once.
 
-    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: partitions
-    and request ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
+    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: request
+    ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
     """
 
     client: bytes
     epoch: int
     number: int
-    forget: Sequence[tuple[bytes, bytes]]
+    forget: Sequence[bytes]
     asks: Sequence[tuple[int, Ask]]
 
 

@@ -40,6 +40,7 @@ from automata.volatile_type import VolatileType
 C = TypeVar("C", bound=type)
 
 _OF_OBJECTS = frozenset({"version", "migrate", "time_to_live"})
+_OF_WORKERS = frozenset({"compute", "num_cpus", "num_gpus"})
 
 _NO_COLLECTION = (
     "List, Map and Set keep their entries in rows, and the fields of an automaton are plain values in memory: use "
@@ -62,6 +63,11 @@ def automaton(cls: C | None = None, /, *, name: str | None = None, **options: ob
     check_names("automaton", options)
     for option in _OF_OBJECTS & options.keys():
         raise DeclarationError(f"@automaton takes no {option}=...: that is for the stored fields of objects. Remove it")
+    for option in _OF_WORKERS & options.keys():
+        raise DeclarationError(
+            f"@automaton takes no {option}=...: the state of an automaton is in the memory of its host. Remove it, and "
+            'send to an @object_type(compute="worker") what takes long'
+        )
     frame = function_frame(sys._getframe(1))  # noqa: SLF001 - how the standard library's own class makers look up names
 
     def define(plain: C) -> C:

@@ -20,6 +20,7 @@ from automata.digests import digest_of, digest_of_argument
 from automata.errors import InvalidArgument
 from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
+from automata.moved import Moved
 from automata.values.classes import class_name
 from automata.work import Caller, Outcome, Refusal, Reply, ordinary
 from darq.log import Log
@@ -135,7 +136,8 @@ class Calls:
         try:
             reply = host.invoke_inside(call, self._packed[index], turn.entity.sent_lsn, caller)
         except Exception as error:  # noqa: BLE001 - whatever refuses the call, its caller has to know
-            return Refusal(error) if full_disk.refused(error, host.log) else Outcome(None, error, 0)
+            refused = isinstance(error, Moved) or full_disk.refused(error, host.log)
+            return Refusal(error) if refused else Outcome(None, error, 0)
         return reply if isinstance(reply, Outcome) else host.follow(reply, call)
 
 

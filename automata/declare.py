@@ -36,7 +36,7 @@ from automata.map import Map
 from automata.methods import READONLY, Readonly
 from automata.refs import ref_class
 from automata.state import STATE, WRITE
-from automata.type_options import GivenOptions, check_names, type_options
+from automata.type_options import WORKER, GivenOptions, check_names, type_options
 from automata.types import REGISTRY, AutomatonType
 from automata.values.key_types import check_key_type
 from automata.values.value_type import value_type
@@ -101,6 +101,9 @@ def definition(
     defaults = {field: _take_default(cls, field, annotation) for field, annotation in annotations.items()}
     _refuse_applies(cls)
     methods = invocable_methods(cls, name)
+    if checked.compute == WORKER:
+        for method in methods.values():
+            method.run_apart()
     made = AutomatonType(name, cls, methods, lambda: _resolve(made, annotations, defaults, frame), checked)
     made.ref_class = ref_class(made)
     _install(cls, made)

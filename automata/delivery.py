@@ -7,6 +7,7 @@ here defines. Then nothing waits behind it, unless its type asks for `strict_ord
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from automata import full_disk
@@ -37,12 +38,14 @@ _CLOCK_EVERY = 16  # messages between looks at the clock
 class Delivery:
     """Takes messages off one host's inbox to their objects.
 
-    letters: those that were given up. strict: which wait behind others.
+    letters: those that were given up. strict: which wait behind others. relay: takes what is for other stores, and what
+    other stores say, if there are any; whether a message was that.
     """
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._log = host.log
+        self.relay: Callable[[Message], bool] | None = None
         self._stopped = False
         self._quarantine = Quarantine(self._log)
         self.parking = Parking(self._log, host.clock)
@@ -119,6 +122,9 @@ class Delivery:
         """Do what is to be done now about the next message."""
         strict = self.strict
         try:
+            if self.relay is not None and self.relay(message):
+                self._passed_on(message)
+                return
             leads = bool(strict) and strict.leads(message)
             if self._absent.waiting and not leads and self._absent.before(message) and self._wait_behind(message):
                 return
@@ -155,6 +161,40 @@ class Delivery:
     def suspended(self, message: Message) -> None:
         """The first part of a message's method has consumed it: what is left has a journal, and takes no place here."""
         self._ended(message.lsn)
+
+    # objects that come and go
+
+    def leave(self, partition: bytes) -> tuple[list[Message], list[Message]]:
+        """An object leaves this store. Returns the messages in memory that were not handed over: they leave with it.
+
+        Those before and those behind what is parked because its type is not defined.
+        """
+        window = self._log.inbox.take(partition)
+        before = self.strict.dissolve(partition)
+        before += [message for message in window if message.lsn in self._absent.window]
+        behind = [message for message in window if message.lsn not in self._absent.window]
+        for message in [*before, *behind]:
+            self._absent.handed_over(message)
+            self._quarantine.survived(message)
+        return before, behind
+
+    def unparked(self, partition: bytes) -> None:
+        """A message of a type that was not defined here leaves with its object."""
+        self._absent.left(partition)
+
+    def adopt(self, retried: Iterable[tuple[bytes, Parked]], waiting: int, partition: bytes) -> None:
+        """An object has come. retried: its failed messages; waiting: how many others come before all later ones."""
+        for key, parked in retried:
+            self._retries.take_over(key, parked)
+        for _ in range(waiting):
+            self._absent.parked(partition)
+        if waiting:
+            self.type_defined(address_of(partition)[0])
+
+    def _passed_on(self, message: Message) -> None:
+        self._absent.handed_over(message)
+        self._quarantine.survived(message)
+        self.strict.ended(message)
 
     # inside
 
@@ -215,10 +255,6 @@ class Delivery:
             self._host.committer.touch()
 
     def _deliver(self, message: Message) -> Reply | None:
-        abroad = self._host.abroad
-        if abroad is not None and abroad.forward(message):
-            self.strict.ended(message)
-            return None
         registry = self._host.options.registry
         type_name, key = message.address if isinstance(message, Envelope) else address_of(message.partition)
         made = registry.find(type_name)

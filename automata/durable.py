@@ -15,6 +15,7 @@ from automata.deadlines import Deadlines
 from automata.detached import Detached
 from automata.errors import CallTimeout, InvalidArgument
 from automata.journal import Answer, Await, Cancellation, Draw, Journal, fingerprint_of
+from automata.moved import Moved
 from automata.open_invocations import OpenInvocations
 from automata.reads import ReadSet, Recorder
 from automata.replay import Replay
@@ -75,6 +76,12 @@ class Durable(Suspending):
         self.detached = Detached()
         self._recorder = recorder
         self._draws: list[Draw] = []
+
+    @property
+    def in_effect(self) -> bool:
+        """Whether it waits for outside work, which would be done again where it is resumed."""
+        journal = self.journal
+        return self.quiet and journal is not None and journal.parts[-1].awaited.kind == "effect"
 
     def resume(self, journal: Journal, group: int) -> None:
         """Begin with what the journal holds. group: the highest that anything in it may depend on."""
@@ -217,10 +224,23 @@ class Durable(Suspending):
         outcomes = []
         for index, reply in enumerate(replies):
             outcome = reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
+            if self._has_moved(outcome, (part, index)):
+                outcome = yield from self._ask_again(point, (journal.number, part, index))
             if self.host.ending and outcome is not None and outcome.refused:
                 yield from self._await_own(self.host.loop.create_future())  # no outcome: it is cut off like this method
             outcomes.append(self._keep(point, (journal.number, part, index), outcome))
         return outcomes
+
+    def _has_moved(self, outcome: Outcome | None, place: tuple[int, int]) -> bool:
+        """Whether what was awaited has gone to another store, where it is asked for under the same id."""
+        assert self.journal is not None, "a part has committed"
+        if outcome is None or outcome is _ANSWERED:
+            return place not in self.journal.answers
+        return outcome.refused and isinstance(outcome.error, Moved)
+
+    def _ask_again(self, point: CommitPoint, address: tuple[int, int, int]) -> Generator[Any, Any, Outcome]:
+        reply = point.start(self, address[2], self.host.open_invocations.caller(address))
+        return reply if isinstance(reply, Outcome) else (yield from self._await_own(reply))
 
     def _reply(self, point: CommitPoint, part: int, index: int) -> Reply | asyncio.Future[None]:
         """The outcome if the journal has it; else what gives it."""

@@ -14,12 +14,16 @@ from automata.host import Host
 from automata.journal import Journal
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
+from automata.moving import Moving
+from automata.moving_slots import MovingSlots
 from automata.options import Options
 from automata.outgoing import Outgoing
 from automata.placement import Placement
 from automata.reception import Leases, Reception
 from automata.remote_calls import Elsewhere, RemoteCalls
+from automata.residence import Residence
 from automata.resuming import Resuming
+from automata.routes import Routes
 from automata.types import AutomatonType
 from automata.work import Outcome, Work
 from darq.lane import Receiver, Sender, Transport
@@ -45,11 +49,13 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Doors:
-    """Where other hosts and clients of other processes come in, and messages go out."""
+    """Where other hosts and clients of other processes come in, messages go out, and objects come and go."""
 
     reception: Reception
     receiver: Receiver
     sender: Sender
+    moving: Moving | None = None
+    slots: MovingSlots | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours:
     lifetimes = Lifetimes(host)
     host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
     host.stage.suspended = delivery.suspended
-    doors = None if neighbours is None else _open_doors(host, neighbours)
+    doors = None if neighbours is None else _open_doors(host, delivery, resuming, neighbours)
     resuming.start()
     delivery.start()
     lifetimes.start()
@@ -108,7 +114,7 @@ def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours:
     return engine
 
 
-def _open_doors(host: Host, neighbours: Neighbours) -> Doors:
+def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighbours) -> Doors:
     """Let messages and calls go to other hosts, and theirs come in."""
     log, placement = host.log, neighbours.placement
     outgoing = Outgoing(log, placement)
@@ -117,7 +123,14 @@ def _open_doors(host: Host, neighbours: Neighbours) -> Doors:
     sender = Sender(log, neighbours.transport, host.committer.touch)
     sender.start()
     reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
-    return Doors(reception, Receiver(log, host.committer.touch), sender)
+    delivery.relay = host.abroad.forward
+    receiver = Receiver(log, host.committer.touch)
+    if not isinstance(placement, Residence):
+        return Doors(reception, receiver, sender)
+    moving = Moving(host, delivery, resuming, placement)
+    outgoing.routes = routes = Routes(log, moving)
+    routes.start()
+    return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))
 
 
 async def stop(engine: Engine) -> None:
@@ -129,6 +142,8 @@ async def stop(engine: Engine) -> None:
     engine.resuming.stop()
     engine.lifetimes.stop()
     engine.host.order.close()
+    if engine.doors is not None and engine.doors.moving is not None:
+        engine.doors.moving.stop()
     try:
         if engine.doors is not None:
             await engine.doors.sender.stop()
@@ -137,6 +152,7 @@ async def stop(engine: Engine) -> None:
         await engine.host.committer.settle()
         await engine.router.drain()
     finally:
+        await engine.host.apart.workers.close()
         engine.host.committer.stop()
         engine.log.close()
 

@@ -25,6 +25,9 @@ class Waiter(Protocol):
     def proceed(self) -> None:
         """The object is free: use it now, or take hold of it by setting its `busy`."""
 
+    def refuse(self, store: bytes) -> None:
+        """The object has moved to another store: it is never free here any more."""
+
 
 class Entity:
     """One object in memory.
@@ -33,7 +36,8 @@ class Entity:
     can suspend holds it; queue: what waits for it. exists: None until looked up. snapshots: open readonly views.
     sent_lsn: the number of the last message that it may have sent. unchanged: what stands for its present
     committed state while a kept result relies on it; a step that changes the state takes it away.
-    pins: methods that have let go of it while they wait for others.
+    pins: methods that have let go of it while they wait for others. moved: the store that it lives in now, if it has
+    left this one: then it is busy for good, and nothing runs on what is left here.
     """
 
     __slots__ = (
@@ -44,6 +48,7 @@ class Entity:
         "key",
         "listed",
         "made",
+        "moved",
         "partition",
         "pins",
         "prefix",
@@ -65,6 +70,7 @@ class Entity:
         self.header = None if data is None else decode_header(data)
         self.listed = self.header == made.header and not made.options.time_to_live
         self.pins = 0
+        self.moved: bytes | None = None
         self.sent_lsn = log.under_way_lsn  # by an earlier life, or before it was forgotten
         self.unchanged: object | None = None
         self.queue: deque[Waiter] = deque()
@@ -122,6 +128,15 @@ class EntityCache:
         for generation in (self._young, self._old):
             for name in [n for n, e in generation.items() if n[0] == made.name and e.idle]:
                 del generation[name]
+
+    def find(self, name: tuple[str, str]) -> Entity | None:
+        """The object of this type and key, if it is in memory."""
+        return self._young.get(name) or self._old.get(name)
+
+    def drop(self, name: tuple[str, str]) -> None:
+        """Forget an object that has left, or come: whoever has it still finds that it has moved."""
+        self._young.pop(name, None)
+        self._old.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

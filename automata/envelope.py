@@ -32,7 +32,8 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     attempts: how often its last part has raised; deaths: how often the process died while it was resumed.
     trouble: why it waits for a person ("" if it does not); error, traceback: what was raised last.
     anew: a person had it begin again, so that it may have no parts. kept_ms: how long the outcome of its request is
-    kept, where its type says so. alone: no other was resumed when the process died last.
+    kept, where its type says so. alone: no other was resumed when the process died last. origin: the store and the
+    number under which it began, if it has moved since: the ids of what it calls go by them.
     """
 
     partition: bytes
@@ -51,6 +52,7 @@ class OpenInvocation(msgspec.Struct, array_like=True):
     anew: bool = False
     kept_ms: int | None = None
     alone: bool = False
+    origin: tuple[bytes, int] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -26,6 +26,7 @@ __all__ = [
     "UnjournaledAwait",
     "UnknownMethod",
     "UnknownType",
+    "WorkerDied",
 ]
 
 
@@ -121,6 +122,14 @@ class Expired(AutomataError):
     """The request is older than the window in which its result is kept, so it was not executed again.
 
     The caller retried too late: read the object's state to learn what happened, and send a new request if needed.
+    """
+
+
+class WorkerDied(AutomataError):
+    """The process that ran a method of a type with `compute="worker"` has ended before the method did.
+
+    Most likely the method ended it (a crash in a library, too little memory) or its machine was lost. Nothing of the
+    method happened, and nothing is recorded of it: call again if it is worth another try. A message is tried again.
     """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from automata.entity import Entity
+from automata.moved import Moved
 from automata.waiting import HoldAgain
 
 
@@ -23,13 +24,15 @@ def take(entity: Entity, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None
 
 
 async def hold(entity: Entity, loop: asyncio.AbstractEventLoop) -> None:
-    """Hold an object, which the caller releases."""
+    """Hold an object, which the caller releases. Raises Moved if it leaves this store first."""
     entity.pins += 1
     turn_up = take(entity, loop)
     if turn_up is None:
         return
     try:
         await turn_up
+        if entity.moved is not None:
+            raise Moved(entity.moved)
     except asyncio.CancelledError:
         if turn_up.cancelled():
             entity.pins -= 1
@@ -40,6 +43,6 @@ async def hold(entity: Entity, loop: asyncio.AbstractEventLoop) -> None:
 
 def release(entity: Entity) -> None:
     """The object is free: give it to who waits longest."""
-    entity.busy = False
+    entity.busy = entity.moved is not None
     while entity.queue and not entity.busy:
         entity.queue.popleft().proceed()

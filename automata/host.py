@@ -18,6 +18,7 @@ from automata.durable import Durable
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument, Overloaded
+from automata.handing_out import HandingOut
 from automata.holding import release, take
 from automata.journal import Await
 from automata.keyed import Keyed
@@ -65,7 +66,8 @@ class Host:
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
-        self.tasks = Tasks(self, self.stage, log)
+        self.tasks: Tasks = Tasks(self, self.stage, log)
+        self.apart = HandingOut(self, self.stage, log, self.tasks, options)
         self.transact = Transactions(self, log, self.stage).transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.abroad: RemoteCalls | None = None
@@ -74,7 +76,9 @@ class Host:
     # entering
 
     def entity(self, type_name: str, key: str) -> Entity:
-        """The object of this address. Raises UnknownType."""
+        """The object of this address. Raises UnknownType, and Moved if it lives in another store."""
+        if self.abroad is not None:
+            self.abroad.check_here(type_name, key)
         made = self._types.get(type_name)
         return self.entities.get(made or self.options.registry.get(type_name), key)
 
@@ -120,6 +124,8 @@ class Host:
             return self.abroad.invoke(call, packed, caller)
         entity = self.entity(call.ref.type_name, call.ref.key)
         request = self.keyed.request(call, packed)
+        if request is None and caller is not None and self.abroad is not None:
+            request = self.keyed.asked_before(entity.partition, caller)
         reply = self.invoke(Work(entity, call.method, packed, None, request, False, caller), sent_lsn)
         if self.abroad is None:
             return reply
@@ -154,7 +160,9 @@ class Host:
         """Run a readonly method, or answer with the result that is kept of it."""
         if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
             return self.read_cache.read(entity, method, packed)
-        return self.read(entity, method, packed) if method.direct else self.tasks.read(entity, method, packed)
+        if method.direct:
+            return self.read(entity, method, packed)
+        return (self.apart if method.apart else self.tasks).read(entity, method, packed)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even amid another method."""
@@ -320,7 +328,9 @@ class Host:
             return self._read_for_message(work)
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
-        return self._erase(work) if work.method is _ERASE else self.tasks.run(work)
+        if work.method is _ERASE:
+            return self._erase(work)
+        return (self.apart if work.method.apart else self.tasks).run(work)
 
     def _erase(self, work: Work) -> Outcome:
         state = work.entity.state

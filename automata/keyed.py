@@ -15,16 +15,10 @@ from automata.journal import ANYTHING
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
-from automata.request_ids import is_automatic
-from automata.work import Outcome, Reply, Request, Work
+from automata.request_ids import NO_FINGERPRINT, is_automatic
+from automata.work import Caller, Outcome, Reply, Request, Work
 from darq.log import Log
-from darq.step import Step
-
-AUTOMATIC_KEPT_MS = 24 * 3600 * 1000
-"""How long outcomes are kept for clients and methods of other stores that never say that they have got them."""
-
-NO_FINGERPRINT = bytes(16)
-"""Of requests whose id stands for one call alone."""
+from darq.step import Answer, Step
 
 
 class Keyed:
@@ -58,15 +52,31 @@ class Keyed:
                 )
             return reply
         log = self._log
+        if is_automatic(request.key):
+            answer = log.answers.find(request.key)
+            if answer is not None:
+                return decode_outcome(answer, work.method.result, work.entity.group)
+            return self._run(work, request)
         recorded = log.requests.find(partition, request.key, int(log.clock() * 1000), log.group)
         if recorded is not None:
             _check(request, recorded.fingerprint)
             return decode_outcome(recorded.outcome, work.method.result, work.entity.group)
+        return self._run(work, request)
+
+    def _run(self, work: Work, request: Request) -> Reply:
+        partition = work.entity.partition
         self._opened.check(partition, request.key)
         started = self._start(work)
         if not isinstance(started, Outcome):
             self.join(partition, request, started)
         return started
+
+    def asked_before(self, partition: bytes, caller: Caller) -> Request | None:
+        """The request under which this call was recorded, or runs, because an object has moved meanwhile."""
+        request = Request(self._opened.request_of(caller.address), NO_FINGERPRINT)
+        log = self._log
+        known = (partition, request.key) in self._running or self._opened.is_open(partition, request.key)
+        return request if known or log.answers.find(request.key) is not None else None
 
     def join(self, partition: bytes, request: Request, reply: asyncio.Future[Outcome]) -> None:
         """Let further calls under the key wait for a reply that is under way."""
@@ -87,9 +97,7 @@ class Keyed:
         method = work.method
         what = f"{method.type_name}.{method.name}"
         data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
-        now_ms = int(self._log.clock() * 1000)
-        kept_ms = AUTOMATIC_KEPT_MS if is_automatic(request.key) else work.entity.made.options.keys_kept_ms
-        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
+        self._record(step, request, data, work.entity.made.options.keys_kept_ms)
 
     def give_up(self, step: Step, request: Request, outcome: Outcome, kept_ms: int | None) -> None:
         """Let `step` record that a person has given the method up, so that the key is not a second run.
@@ -97,8 +105,14 @@ class Keyed:
         kept_ms: for how long, if not for as long as the log's limit says.
         """
         data = encode_outcome(outcome, ANYTHING, self._log.limits.message_bytes_max, "an interrupted method")
+        self._record(step, request, data, kept_ms)
+
+    def _record(self, step: Step, request: Request, outcome: bytes, kept_ms: int | None) -> None:
+        if is_automatic(request.key):
+            step.answers = [Answer(request.key, step.partition, outcome)]
+            return
         now_ms = int(self._log.clock() * 1000)
-        self._log.requests.record(step, request.key, request.fingerprint, data, now_ms, kept_ms)
+        self._log.requests.record(step, request.key, request.fingerprint, outcome, now_ms, kept_ms)
 
 
 def _check(request: Request, fingerprint: bytes) -> None:

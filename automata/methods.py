@@ -92,7 +92,7 @@ class Method:
 
     direct: its code awaits nothing, so that it is stepped without a task. simple: all its
     parameters are immutable values, so that packed arguments are the arguments. sized: they may be large. plain:
-    packed arguments that are equal are the same.
+    packed arguments that are equal are the same. awaiting: its code awaits something. apart: it runs in a worker.
     """
 
     def __init__(self, type_name: str, name: str, fn: Callable[..., Coroutine[object, object, object]]) -> None:
@@ -104,7 +104,9 @@ class Method:
         self.readonly = note is not None
         self.cached = note.cache if note else False
         self.private = name.startswith("_")
-        self.direct = not awaits(fn)
+        self.awaiting = awaits(fn)
+        self.direct = not self.awaiting
+        self.apart = False
         self.signature = _signature(type_name, name, fn)
         self.parameters: list[Parameter] = []
         self.result: Kind = Anything()
@@ -114,6 +116,10 @@ class Method:
         self.result_exact: type | None = None
         self.sized = True
         self.plain = False
+
+    def run_apart(self) -> None:
+        """Its type has `compute="worker"`: no host steps it."""
+        self.apart, self.direct = True, False
 
     def resolve(self, hints: Mapping[str, object]) -> None:
         """Compile the annotations, which `typing.get_type_hints` has made real."""

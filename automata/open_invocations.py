@@ -7,7 +7,7 @@ and costs no encoding either.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from automata.errors import Interrupted
 from automata.journal import ANYTHING, Answer, Cancellation, Journal, Part, decode_part, encode_part
 from automata.methods import Kind
 from automata.partitions import address_of
+from automata.request_ids import NO_FINGERPRINT, nested
 from automata.work import Outcome, Work
 from darq import keys
 from darq.group import Group
@@ -64,6 +65,21 @@ class OpenInvocations:
         """The journal of this number."""
         return self._journals.get(number)
 
+    def of(self, partition: bytes) -> list[Journal]:
+        """Those of one object, in order of their numbers."""
+        return [journal for journal in self.all() if journal.row.partition == partition]
+
+    def called_by(self, number: int) -> list[Journal]:
+        """The unfinished methods that the one of this number has called."""
+        return [journal for caller, journal in self._callees.items() if caller[0] == number]
+
+    def request_of(self, address: Address) -> bytes:
+        """The id under which the method that awaits there asks other stores, wherever it has moved since it began."""
+        number, part, index = address
+        journal = self._journals.get(number)
+        origin = journal.row.origin if journal is not None else None
+        return nested(*(origin or (self._log.store.identity(), number)), part, index)
+
     def callee(self, caller: Address) -> Journal | None:
         """The unfinished method that was called from there."""
         return self._callees.get(caller)
@@ -100,6 +116,10 @@ class OpenInvocations:
             begin = rows[-1][0] + b"\x00"
         journal.saved_parts = len(journal.parts)
         journal.loaded = True
+
+    def is_open(self, partition: bytes, request: bytes) -> bool:
+        """Whether a method with this key is unfinished."""
+        return (partition, request) in self._by_request
 
     def check(self, partition: bytes, request: bytes) -> None:
         """Raise Interrupted for the key of a method that waits for a person: it must not run a second time."""
@@ -146,6 +166,32 @@ class OpenInvocations:
             del self._callees[row.caller]
         if row.request:
             self._by_request.pop((row.partition, row.request), None)
+
+    def detach(self, journal: Journal) -> None:
+        """A method and the one that awaits it part: its outcome is recorded, and asked for from another store."""
+        row = journal.row
+        if row.caller is None:
+            return
+        if not row.request:
+            row.request, row.fingerprint = self.request_of(row.caller), NO_FINGERPRINT
+            self._by_request[row.partition, row.request] = journal
+        del self._callees[row.caller]
+        expected = self._expected.pop(row.caller, None)
+        if expected is not None and not expected.done():
+            expected.set_result(None)
+        row.caller = None
+        self._unsaved[journal.number] = journal
+
+    def adopt(self, row: OpenInvocation, parts: Sequence[bytes], answers: Sequence[tuple[int, int, bytes]]) -> Journal:
+        """A method has come from another store with all that its journal holds: it is saved with the open group."""
+        journal = Journal(self._log.take_lsn(), row, loaded=True)
+        journal.parts = [decode_part(data) for data in parts]
+        journal.size_bytes = sum(map(len, parts))
+        for part, index, data in answers:
+            journal.add_answer(part, index, Answer(None, ANYTHING, data))
+        self._add(journal)
+        self._unsaved[journal.number] = journal
+        return journal
 
     def answer(self, address: Address, answer: Answer) -> None:
         """One of the things that a method awaits has an outcome."""

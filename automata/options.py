@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from automata.inline_workers import InlineWorkers
 from automata.types import REGISTRY, Registry
+from automata.worker import Workers
+from automata.worker_turn import Surroundings
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Options:
     cached_bytes_max: how much of the results of `@readonly(cache=True)` methods is kept. closing_seconds_max: how long
     closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
     closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
+    workers: makes what runs the methods of types with `compute="worker"`; if nothing is given, this process does.
     """
 
     entities_max: int = 20_000
@@ -29,3 +33,8 @@ class Options:
     clock: Callable[[], float] = time.time
     random: random.Random = field(default_factory=random.SystemRandom)
     registry: Registry = REGISTRY
+    workers: Callable[[Surroundings], Workers] | None = None
+
+    def make_workers(self) -> Workers:
+        """The workers of one host."""
+        return (self.workers or InlineWorkers)(Surroundings(self.clock, self.random, self.registry))

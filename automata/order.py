@@ -10,10 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from automata.entity import Entity
+from automata.moved import Moved
 from automata.waiting import answer_with
-from automata.work import Outcome, Refusal, Reply
+from automata.work import Outcome, Refusal, Reply, Work
 from darq.errors import StoreClosed
 from darq.log import Log
 
@@ -27,6 +29,12 @@ class LateCall:
     sent_lsn: int
     make: Callable[[], Reply]
     reply: asyncio.Future[Outcome]
+
+    @property
+    def work(self) -> Work | None:
+        """What it will run, if it is an invocation."""
+        given = self.make.args if isinstance(self.make, partial) else ()
+        return given[0] if given and isinstance(given[0], Work) else None
 
 
 class Order:
@@ -64,6 +72,11 @@ class Order:
             else:
                 self._make(call)
 
+    def called_by(self, number: int) -> list[tuple[Work, asyncio.Future[Outcome]]]:
+        """What waits for the method of this number, with the future of its outcome."""
+        late = [(call.work, call.reply) for call in self._late if call.work is not None]
+        return [(work, reply) for work, reply in late if work.caller is not None and work.caller.address[0] == number]
+
     def close(self) -> None:
         """The app closes: calls that still wait are not made."""
         while self._late:
@@ -76,6 +89,9 @@ class Order:
 
     def _make(self, call: LateCall) -> None:
         call.entity.pins -= 1
+        if call.entity.moved is not None:
+            answer_with(call.reply, Refusal(Moved(call.entity.moved)))
+            return
         try:
             answer_with(call.reply, call.make())
         except Exception as error:  # noqa: BLE001 - a refusal is the call's outcome

@@ -6,14 +6,30 @@ They leave when their group is durable, in the lane to their store, so that none
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from automata.placement import Placement
 from darq.log import Log
 from darq.step import Message, Step
 
 
+class Ways(Protocol):
+    """Lets messages take their ways where slots can move (`automata.routes`)."""
+
+    def begin(self, step: Step) -> None:
+        """A step is about to send."""
+
+    def send(self, step: Step, message: Message, here: list[Message]) -> None:
+        """Let a message of `step` take its way: out of this store, or `here`, into its inbox."""
+
+    def committed(self, step: Step) -> None:
+        """The step is in the log."""
+
+
 class Outgoing:
-    """What the objects of one host send to other stores."""
+    """What the objects of one host send to other stores. routes: where slots can move."""
+
+    routes: Ways | None = None
 
     def __init__(self, log: Log, placement: Placement) -> None:
         self._log = log
@@ -27,8 +43,14 @@ class Outgoing:
     def split(self, step: Step) -> None:
         """Of what a step sends, let what goes to other stores leave through the outbox."""
         here: list[Message] = []
+        if self.routes is not None:
+            self.routes.begin(step)
+            for message in step.sends or ():
+                self.routes.send(step, message, here)
+            step.sends = here or None
+            return
         for message in step.sends or ():
-            store = self._placement.store_of(message.partition)
+            store = self._placement.route_of(message.partition)
             if store is None:
                 here.append(message)
             else:
@@ -37,6 +59,8 @@ class Outgoing:
 
     def committed(self, step: Step) -> None:
         """Its step is in the log: from here on its sender's calls come behind what it sends."""
+        if self.routes is not None:
+            self.routes.committed(step)
         for store, _ in step.outgoing or ():
             self._sent[step.partition, store] = self._log.outbox.last(store)
 

@@ -9,4 +9,7 @@ class Placement(Protocol):
     """What a host asks before it runs or sends anything (SSMS §3.3: slots, stubs and guests)."""
 
     def store_of(self, partition: bytes) -> bytes | None:
-        """The identity of the other store to send to; None if the object lives here."""
+        """The identity of the other store that it lives in; None if the object lives here."""
+
+    def route_of(self, partition: bytes) -> bytes | None:
+        """The other store that messages to it go to, which may pass them on; None if they begin in this one."""

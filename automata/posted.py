@@ -11,8 +11,9 @@ from hashlib import blake2b
 
 from automata.envelope import Envelope
 from automata.errors import InvalidArgument
+from automata.request_ids import is_automatic
 from darq.log import Log
-from darq.step import Step
+from darq.step import Answer, Step
 
 _CLIENT = b""  # the partition of steps that belong to no object
 
@@ -31,6 +32,9 @@ class Posted:
     def find(self, request: bytes, envelope: Envelope) -> str | None:
         """The id of the message that is stored under a request id. InvalidArgument if it is another."""
         log = self._log
+        if is_automatic(request):
+            answer = log.answers.find(request)
+            return None if answer is None else answer.decode()
         found = log.requests.find(envelope.partition, message_request(request), int(log.clock() * 1000), log.group)
         if found is None:
             return None
@@ -40,7 +44,11 @@ class Posted:
 
     def record(self, request: bytes | None, envelope: Envelope, step: Step, message_id: str) -> None:
         """Let the step that stores the message record its id."""
-        if request is not None:
+        if request is None:
+            return
+        if is_automatic(request):
+            step.answers = [Answer(request, envelope.partition, message_id.encode())]
+        else:
             self._record(step, request, _fingerprint(envelope), message_id.encode())
 
     def was_cancelled(self, request: bytes, message_id: str) -> bool:

@@ -21,7 +21,7 @@ from automata.envelope import Envelope
 from automata.errors import StateError
 from automata.host import Host
 from automata.journal import ANYTHING
-from automata.keyed import NO_FINGERPRINT, request_of
+from automata.keyed import request_of
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
@@ -29,10 +29,10 @@ from automata.partitions import address_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
+from automata.request_ids import NO_FINGERPRINT
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
-from darq.group import Group
 from darq.lane import durable
 
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
@@ -61,10 +61,8 @@ class Reception:
         self._leases = leases
         self._posting = Posting(host)
         self._clients = Clients(host.loop)
-        self._forgotten: list[tuple[bytes, bytes]] = []
         self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
         self._late: set[asyncio.Task[None]] = set()
-        host.log.stagers.append(self._forget)
 
     async def submit(self, data: bytes) -> bytes:
         """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
@@ -73,7 +71,8 @@ class Reception:
         if batch.epoch != self._epoch or batch.number <= client.number:
             return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
         client.number = batch.number
-        self._forgotten += batch.forget
+        for request in batch.forget:
+            self._host.log.answers.forget(request)
         client.pending += len(batch.asks)
         gate = self._host.log.gate
         group = gate.durable
@@ -200,13 +199,6 @@ class Reception:
         task = self._host.loop.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-
-    def _forget(self, group: Group) -> None:
-        """Outcomes that clients have got are not kept any longer: dropped with the next group that is written."""
-        forgotten, self._forgotten = self._forgotten, []
-        requests = self._host.log.requests
-        for partition, request in forgotten:
-            requests.forget(partition, request, group)
 
 
 def _closing(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from automata.asking import CALL, READ, Ask
@@ -19,7 +20,7 @@ from automata.outcomes import decode_outcome
 from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
-from automata.request_ids import nested
+from automata.request_ids import is_automatic
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Reply
 from darq.committer import Committer
@@ -33,6 +34,9 @@ class Elsewhere(Protocol):
 
     async def ask(self, ask: Ask) -> bytes:
         """Ask wherever the object lives now, as often as it takes, and give the outcome. May raise AutomataError."""
+
+    def forget(self, partition: bytes, request: bytes) -> None:
+        """The outcome under a request id is kept here: its host need not keep it any more."""
 
 
 class Caring(Protocol):
@@ -59,6 +63,12 @@ class RemoteCalls:
     def store_of(self, type_name: str, key: str) -> bytes | None:
         """The other store that an object lives in; None if it lives here."""
         return self._placement.store_of(partition_of(type_name, key))
+
+    def check_here(self, type_name: str, key: str) -> None:
+        """Raise Moved for an object that lives elsewhere: nobody must find an empty one here in its place."""
+        store = self.store_of(type_name, key)
+        if store is not None:
+            raise Moved(store)
 
     def invoke(self, call: Call, packed: Packed, caller: Caller | None) -> asyncio.Future[Outcome]:
         """Make a call of an object that lives elsewhere."""
@@ -119,8 +129,15 @@ class RemoteCalls:
         outcome = decode_outcome(await self._elsewhere.ask(ask), method.result, 0)
         if caller is not None and not outcome.refused:
             caller.answer(outcome, method.result)
-            self._save_journals()
+            group = self._save_journals()
+            if ask.request and is_automatic(ask.request):
+                host.log.gate.release(group, partial(self._forget, ask))
         return outcome
+
+    def _forget(self, ask: Ask, error: BaseException | None) -> None:
+        """The answer is durable in its caller's journal, which never asks for it again."""
+        if error is None:
+            self._elsewhere.forget(ask.partition, ask.request)
 
     def _save_journals(self) -> int:
         """Have the journals written soon. Returns the group."""
@@ -131,16 +148,18 @@ class RemoteCalls:
     async def _let_pass(self, caller: Caller, partition: bytes) -> None:
         """Wait until the other store has taken all that the caller has sent to it, which the call must not overtake."""
         journal = self._host.open_invocations.find(caller.address[0])
-        store = self._placement.store_of(partition)
-        if journal is not None and store is not None:
-            await self._outgoing.passed(journal.row.partition, store)
+        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        if store is not None and route is None:
+            await self.handed_on(partition, store)
+        elif journal is not None and route is not None:
+            await self._outgoing.passed(journal.row.partition, route)
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:
             return call.request.encode()
         if caller is None or call.method.readonly:
             return b""
-        return nested(self._host.log.store.identity(), *caller.address)
+        return self._host.open_invocations.request_of(caller.address)
 
 
 def _moved(outcome: Outcome) -> bool:

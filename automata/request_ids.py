@@ -13,6 +13,9 @@ import struct
 
 CLIENT, NESTED = b"\x00", b"\x01"
 
+NO_FINGERPRINT = bytes(16)
+"""Of what is asked under an id that no user gave: it stands for one call alone."""
+
 _sequence = struct.Struct(">Q").pack
 _place = struct.Struct(">QII").pack
 

@@ -16,6 +16,7 @@ from automata.errors import DeclarationError
 from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
 from automata.keyed import Keyed
+from automata.moved import Moved
 from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
 from automata.strict_order import StrictOrder
@@ -70,6 +71,24 @@ class Resuming:
             return
         for journal in journals:
             self._resume(journal)
+
+    def adopt(self, journals: list[Journal]) -> None:
+        """Resume what has come from another store with its object."""
+        for journal in [j for j in journals if j.row.trouble in ("", Trouble.UNDEFINED)]:
+            self._hold_line(journal)
+            self._expect(journal)
+            self._resume(journal)
+
+    def left(self, journal: Journal, store: bytes) -> None:
+        """A method has gone to another store with its object."""
+        self._resumed.discard(journal.number)
+        reply = self._replies.pop(journal.number, None)
+        if reply is not None:
+            answer_with(reply, Refusal(Moved(store)))
+
+    def reply_of(self, journal: Journal) -> asyncio.Future[Outcome] | None:
+        """What a method will give that is about to be resumed."""
+        return self._replies.get(journal.number)
 
     def stop(self) -> None:
         """Resume no more: what is left goes on in the next life."""
@@ -262,8 +281,10 @@ class Resuming:
         type_name, key = address_of(row.partition)
         made = host.options.registry.get(type_name)
         method = made.method(row.method)
-        if method.readonly or method.direct:
-            raise DeclarationError(f"{type_name}.{row.method} awaits nothing any more, or is readonly now")
+        if method.readonly or method.direct or method.apart:
+            raise DeclarationError(
+                f"{type_name}.{row.method} awaits nothing any more, or is readonly or a worker's now"
+            )
         packed = method.decode_arguments(row.arguments if journal.pack is None else journal.pack())
         request = Request(row.request, row.fingerprint) if row.request else None
         caller = self._opened.caller(row.caller) if row.caller is not None else None

@@ -45,13 +45,17 @@ class Retries:
         numbers = []
         for key, parked in self._parking.rows(Cause.RETRY):
             numbers.append(keys.number_of(key))
-            name, _ = address_of(parked.partition)
-            made = self._host.options.registry.find(name)
-            if made is None:
-                self._undefined.setdefault(name, []).append((key, parked))
-            else:
-                self._resume(made, key, parked)
+            self.take_over(key, parked)
         return numbers
+
+    def take_over(self, key: bytes, parked: Parked) -> None:
+        """A message that is tried again has come with its object from another store."""
+        name, _ = address_of(parked.partition)
+        made = self._host.options.registry.find(name)
+        if made is None:
+            self._undefined.setdefault(name, []).append((key, parked))
+        else:
+            self._resume(made, key, parked)
 
     def type_defined(self, made: AutomatonType) -> None:
         """A type is there now: its messages go on."""
@@ -168,7 +172,7 @@ class Retries:
         if self.stopped or self._log.gate.failure is not None:
             return
         parked = self._parking.find(key)
-        if parked is None:
+        if parked is None:  # it has left with its object
             return
         inbox, message = self._log.inbox, as_message(key, parked)
         if self._strict and self._strict.leads(message):

@@ -84,7 +84,7 @@ class Stage:
                 self._keyed.record(work, outcome, step)
             if work.message is not None:
                 step.consume(work.message)
-        if overlay is not None or step.records or turn.sends or step.consumed or step.rows:
+        if overlay is not None or step.records or turn.sends or step.consumed or step.rows or step.answers:
             self._commit_changes(turn, step, header)
         if work is not None and work.caller is not None:
             work.caller.answer(outcome, work.method.result)
@@ -184,7 +184,7 @@ class Stage:
         step = Step(entity.partition, entity.prefix)
         if work.request is not None:
             self._keyed.record(work, outcome, step)
-        if step.rows:
+        if step.rows or step.answers:
             entity.group = outcome.group = self._log.commit(step)
             self._committer.touch()
         if work.caller is not None:

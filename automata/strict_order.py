@@ -91,6 +91,17 @@ class StrictOrder:
             line.waits = False
             self._advance(partition, line)
 
+    def dissolve(self, partition: bytes) -> list[Message]:
+        """The object leaves this store. Returns the messages of its line, in order, but for one handed over."""
+        line = self._lines.pop(partition, None)
+        if line is None:
+            return []
+        self.held -= len(line.behind)
+        ready = [message for message in self.ready if message.partition == partition]
+        for message in ready:
+            self.ready.remove(message)
+        return [*ready, *line.behind]
+
     def due(self, message: Message) -> None:
         """The first of a line is to be tried again now."""
         self._lines[message.partition].waits = False

@@ -33,6 +33,7 @@ class Suspending(Turn):
     """A turn in a task. foreign: it has awaited something that is no automaton; held: it holds its object.
 
     cut_off: the app closes, and has cancelled it; whatever its code makes of that, nothing of this part happens.
+    moved: it was cut off because its object has gone to this store, where it goes on.
     """
 
     host: TaskSteps
@@ -40,6 +41,7 @@ class Suspending(Turn):
     expired = False
     foreign = False
     held = True
+    moved: bytes | None = None
     foreign_until = 0.0  # on the loop's clock: until when this part may hold its object for outside work
     waiting: asyncio.Future[Any] | None = None
 
@@ -47,6 +49,10 @@ class Suspending(Turn):
     def quiet(self) -> bool:
         """Whether it waits at a commit point: nothing of it runs."""
         return self.waiting is not None and not self.waiting.done()
+
+    def serves(self, number: int) -> bool:
+        """Whether it runs for the method of this number, which keeps its outcome."""
+        return self.work is not None and self.work.serves(number)
 
     def begin_foreign(self) -> asyncio.TimerHandle:
         """The method awaits something that is no automaton, while it keeps its object."""

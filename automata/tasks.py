@@ -15,6 +15,7 @@ from automata.entity import Entity, load
 from automata.errors import CallTimeout, StateError
 from automata.journal import Journal, JournalMismatch
 from automata.methods import Method, Packed
+from automata.moved import Moved
 from automata.reads import Recorder
 from automata.stage import Stage
 from automata.state import IDLE, READ, WRITE
@@ -53,7 +54,7 @@ class Tasks:
         self._stage = stage
         self._log = log
         self.effects = Effects(host, self._start)
-        self._running: dict[asyncio.Task[Outcome], Suspending | None] = {}
+        self._running: dict[asyncio.Task[Outcome], Suspending | _Apart | None] = {}
         self.closing = self.stopping = False
 
     def run(self, work: Work) -> Reply:
@@ -86,6 +87,26 @@ class Tasks:
         """Whether the code of this method runs, or an effect, which may be its own."""
         turns = [turn for turn in self._running.values() if turn is not None and turn.journal is journal]
         return not self.effects.quiet or not all(turn.quiet for turn in turns)
+
+    def effects_of(self, entity: Entity) -> list[asyncio.Future[Any]]:
+        """What methods of an object wait for that is outside work."""
+        waiting = [turn.waiting for turn in self._turns_of(entity) if isinstance(turn, Durable) and turn.in_effect]
+        return [future for future in waiting if future is not None]
+
+    def cut(self, entity: Entity, store: bytes) -> None:
+        """The object has gone to another store: what waits at a commit point goes on there, and readers read there."""
+        for turn in self._turns_of(entity):
+            turn.moved, turn.cut_off = store, True
+            if turn.task is not None:  # else it has not begun, and ends when it does
+                turn.task.cancel()
+
+    def called_by(self, number: int) -> list[tuple[Work, asyncio.Future[Outcome]]]:
+        """What runs for the method of this number, with the future of its outcome."""
+        found = [(turn.work, task) for task, turn in self._running.items() if turn is not None and turn.serves(number)]
+        return [(work, task) for work, task in found if work is not None]
+
+    def _turns_of(self, entity: Entity) -> list[Suspending]:
+        return [turn for turn in self._running.values() if isinstance(turn, Suspending) and turn.entity is entity]
 
     async def stop(self, seconds: float, effect_seconds: float) -> None:
         """Let what runs end within `seconds`, and effects within `effect_seconds`.
@@ -126,7 +147,7 @@ class Tasks:
                 task.cancel()
 
     def _start(
-        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | None = None
+        self, coroutine: Coroutine[Any, Any, Outcome], turn: Suspending | _Apart | None = None
     ) -> asyncio.Future[Outcome]:
         task = MethodTask(coroutine, loop=self._host.loop)
         self._running[task] = turn
@@ -148,6 +169,10 @@ class Tasks:
         """Run what a method awaits outside of any object."""
         return self._start(work)
 
+    def run_apart(self, waiting: Coroutine[Any, Any, Outcome], work: Work | None = None) -> asyncio.Future[Outcome]:
+        """Run what waits for a worker, whose method is under way for as long. work: of one that changes its object."""
+        return self._start(waiting, _Apart(work))
+
     def _durable(self, work: Work) -> tuple[Durable, object]:
         """A turn with an instance of its own: others may use the object between its parts."""
         entity = work.entity
@@ -168,6 +193,7 @@ class Tasks:
             turn.task.entered = turn.enter_timeout
         CURRENT.set(turn)
         try:
+            turn.check_cut_off()
             refusal = self._refuse_now(turn, work)
             if refusal is None:
                 state.begin(WRITE)
@@ -239,10 +265,12 @@ class Tasks:
         turn.task = asyncio.current_task()
         CURRENT.set(turn)
         try:
+            turn.check_cut_off()
             if entity.made.volatile:  # its snapshot is loaded only now, and has what was recorded since the call
                 turn.group = max(turn.group, entity.group)
             state.begin(READ)
             result = method.take_result(await drive(method.fn(instance, *method.unpack(packed)), turn))
+            turn.check_cut_off()
             state.flush()
             return Outcome(result, None, turn.group)
         except KeyboardInterrupt:
@@ -260,13 +288,16 @@ class Tasks:
 
         Then nothing is recorded: a message stays in the inbox, and a method that had committed a part is interrupted.
         """
-        return self._cut_off(turn) if self.stopping else self._stage.fail(turn, self._why_cancelled(turn))
+        over = self.stopping or turn.moved is not None
+        return self._cut_off(turn) if over else self._stage.fail(turn, self._why_cancelled(turn))
 
     def _cut_off(self, turn: Suspending) -> Outcome:
         error = self._why_cancelled(turn)
-        return Refusal(error) if self.stopping else Outcome(None, error, turn.group)
+        return Refusal(error) if self.stopping or turn.moved is not None else Outcome(None, error, turn.group)
 
     def _why_cancelled(self, turn: Suspending) -> Exception:
+        if turn.moved is not None:
+            return Moved(turn.moved)
         if turn.expired:
             return CallTimeout(
                 f"{turn.name} awaited what is no object for more than {turn.host.foreign_await_seconds_max} s, which "
@@ -275,6 +306,20 @@ class Tasks:
         if self.stopping:
             return StoreClosed(f"{turn.name} was cancelled because the app closed: its last part was rolled back")
         return StateError(f"{turn.name} was cancelled by something that it awaited: its last part was rolled back")
+
+
+class _Apart:
+    """In place of the turn of a method that runs in a worker."""
+
+    quiet = False
+    journal = None
+
+    def __init__(self, work: Work | None) -> None:
+        self.work = work
+
+    def serves(self, number: int) -> bool:
+        """Whether it runs for the method of this number."""
+        return self.work is not None and self.work.serves(number)
 
 
 def _nobody(journal: Journal | None, error: JournalMismatch) -> Outcome:

@@ -160,6 +160,8 @@ class Transaction:
         entity = self.host.entity(call.ref.type_name, call.ref.key)
         if entity.made.volatile:
             raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
+        if call.method.apart:
+            raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
         if self._undone is not None:
             raise self._undone
         try:

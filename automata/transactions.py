@@ -21,6 +21,7 @@ from automata.errors import InvalidArgument, TransactionConflict
 from automata.holding import hold, release
 from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
+from automata.moved import Moved
 from automata.stage import Stage
 from automata.transaction import Conflict, Objects, Transaction
 from automata.values.classes import class_name
@@ -120,6 +121,8 @@ class Transactions:
                     return self._attempt(body, sender, held, caller)
                 except Conflict as another:
                     conflict = another
+                except Moved as moved:
+                    return Refusal(moved)
                 finally:
                     for entity in held:
                         release(entity)

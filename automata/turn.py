@@ -115,6 +115,13 @@ class Turn:
         self.sends.append(envelope)
         return ""
 
+    def take(self, envelope: Envelope, size_bytes: int) -> None:
+        """Take a message into this part's step that somebody else has made."""
+        self.sent_bytes += size_bytes + _ENVELOPE_BYTES
+        if self.sends is None:
+            self.sends = []
+        self.sends.append(envelope)
+
     def cancel(self, message_id: str) -> bool:
         """Take it into this part's step that a message is never delivered; whether that is still possible."""
         self.check_active()

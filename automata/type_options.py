@@ -13,7 +13,7 @@ from automata.errors import DeclarationError
 from automata.retry import Retry
 
 VERSION_MAX = (1 << 32) - 1
-_LATER = frozenset({"compute", "num_cpus", "num_gpus"})
+HOST, WORKER = "host", "worker"
 
 Migrate = Callable[[Any, Mapping[str, Any], int], None]
 """fn(self, old, version): brings one stored object up to its class. See `TypeOptions.migrate`."""
@@ -29,6 +29,9 @@ class GivenOptions(TypedDict, total=False):
     time_to_live: float | None
     calls_waiting_max: int | None
     keys_kept_seconds: float | None
+    compute: str
+    num_cpus: float
+    num_gpus: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class TypeOptions:
     time_to_live: seconds after which an object that no step has changed is deleted. calls_waiting_max: a call from
     outside gets Overloaded if so many wait for its object already. keys_kept_seconds: how long the outcomes of
     idempotency keys are kept, if not as long as `Limits.request_seconds_kept` says.
+    compute: "host", where the state is, or "worker": methods run in a process of their own, and the host of the object
+    stages what they do as one step (SSMS §4.1); results of `@readonly(cache=True)` stay where the state is. num_cpus,
+    num_gpus: what each worker has to itself on a cluster.
     """
 
     version: int = 1
@@ -50,6 +56,9 @@ class TypeOptions:
     time_to_live: float | None = None
     calls_waiting_max: int | None = None
     keys_kept_seconds: float | None = None
+    compute: str = HOST
+    num_cpus: float = 1
+    num_gpus: float = 0
 
     @property
     def life_ms(self) -> int | None:
@@ -70,8 +79,6 @@ def check_names(decorator: str, given: Mapping[str, object]) -> None:
     """Raise DeclarationError for options that there are not."""
     known = {option.name for option in fields(TypeOptions)}
     for option in given:
-        if option in _LATER:
-            raise DeclarationError(f"@{decorator}({option}=...) is not there yet: a later release has it. Remove it")
         if option not in known:
             taken = ", ".join(f"{name}=..." for name in ("name", *sorted(known)))
             raise DeclarationError(f"@{decorator} takes no option {option!r}: it takes {taken}")
@@ -105,4 +112,17 @@ def _fault(options: Mapping[str, Any]) -> str | None:
     waiting = options["calls_waiting_max"]
     if waiting is not None and (type(waiting) is not int or waiting < 1):
         return f"calls_waiting_max={waiting!r} must be an int of at least 1"
-    return retry.fault()
+    return _compute_fault(options) or retry.fault()
+
+
+def _compute_fault(options: Mapping[str, Any]) -> str | None:
+    compute = options["compute"]
+    if compute not in {HOST, WORKER}:
+        return f'compute={compute!r} must be "{HOST}" or "{WORKER}"'
+    for name in ("num_cpus", "num_gpus"):
+        number = options[name]
+        if type(number) not in {int, float} or not 0 <= number < math.inf:
+            return f"{name}={number!r} must be a number of at least 0"
+        if compute == HOST and number != getattr(DEFAULT_OPTIONS, name):
+            return f'{name}={number!r} is for workers: add compute="{WORKER}", or remove it'
+    return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from automata.entity import Entity
+from automata.entity import Entity, Waiter
+from automata.moved import Moved
 from automata.work import Outcome, Refusal, Reply, Work, ordinary
 from darq.errors import StoreClosed
 
@@ -31,6 +33,8 @@ def outcome_of(done: asyncio.Future[Outcome]) -> Outcome:
 class Runner(Protocol):
     """The host, as far as queued work needs it."""
 
+    queued: int
+
     def run_queued(self, work: Work) -> Reply:
         """Run work whose turn has come."""
 
@@ -51,6 +55,28 @@ class QueuedWork:
             reply = Outcome(None, error, 0)
         answer_with(self.reply, reply)
 
+    def serves(self, number: int) -> bool:
+        """Whether the method of this number waits for it."""
+        return self.work.serves(number)
+
+    def refuse(self, store: bytes) -> None:
+        """The object has moved: the work has not run, and its caller asks where it is now."""
+        if not self.work.one_way:
+            self.host.queued -= 1
+        answer_with(self.reply, Refusal(Moved(store)))
+
+
+class Gone(deque[Waiter]):
+    """In place of the queue of an object that has moved: whoever comes too late is told so at once."""
+
+    def __init__(self, store: bytes) -> None:
+        super().__init__()
+        self._store = store
+
+    def append(self, waiter: Waiter, /) -> None:
+        """Refuse it, once the caller has what it waits with."""
+        waiter.refuse(self._store)
+
 
 @dataclass(frozen=True, slots=True)
 class HoldAgain:
@@ -63,5 +89,11 @@ class HoldAgain:
         """Take hold of the object, and let the method go on."""
         if not self.turn_up.done():
             self.entity.busy = True
+            self.entity.pins -= 1
+            self.turn_up.set_result(None)
+
+    def refuse(self, store: bytes) -> None:
+        """The object has moved: the method was cut off, and ends on what is left here."""
+        if not self.turn_up.done():
             self.entity.pins -= 1
             self.turn_up.set_result(None)

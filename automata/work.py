@@ -93,3 +93,7 @@ class Work:
     one_way: bool = False
     caller: Caller | None = None
     orphan: bool = False
+
+    def serves(self, number: int) -> bool:
+        """Whether the method of this number waits for it, and keeps its outcome."""
+        return self.caller is not None and self.caller.address[0] == number

@@ -28,11 +28,12 @@ class Committer:
         self._scheduled = False
         self._in_flight: asyncio.Future[float] | None = None
         self._flush_seconds = 0.0
+        self._room: asyncio.Future[None] | None = None  # somebody waits until the copies lag no more
         self._thread: ThreadPoolExecutor | None = None
         # What asyncio runs next. It is no public name; a loop without it only loses the short cut for lone callers.
         self._ready: Sized | None = getattr(loop, "_ready", None)
         if log.copies is not None:
-            log.copies.bind(self._settle, log.fail, self.touch)
+            log.copies.bind(self._settle, log.fail, self._made_room)
 
     def touch(self) -> None:
         """A step was staged or a message became ready: run and close the group once the loop has had its turn."""
@@ -57,10 +58,13 @@ class Committer:
         while log.gate.failure is None and log.gate.durable < target:
             if self._in_flight is not None:
                 await asyncio.wait([self._in_flight])
-            elif log.group.number <= target and not self._held():
-                self._close_group()
+            elif log.group.number > target:
+                await self._released(target)
+            elif self._held():
+                self._room = self._loop.create_future()
+                await self._released(target, self._room)
             else:
-                await self._released(min(target, log.group.number - 1))
+                self._close_group()
 
     def stop(self) -> None:
         """Let go of the flush thread, after the flush that it is in. `Log.close` releases what that made durable."""
@@ -68,11 +72,17 @@ class Committer:
             self._thread.shutdown(wait=True)
             self._thread = None
 
-    async def _released(self, group: int) -> None:
-        """Wait for the copies: until `group` is released, or the log has failed."""
-        waiting = self._loop.create_future()
-        self._log.gate.release(group, lambda _: None if waiting.done() else waiting.set_result(None))
-        await waiting
+    async def _released(self, group: int, waiting: asyncio.Future[None] | None = None) -> None:
+        """Wait for the copies: until `group` is released, the log has failed, or `waiting` is done by others."""
+        future = waiting or self._loop.create_future()
+        self._log.gate.release(group, lambda _: None if future.done() else future.set_result(None))
+        await future
+
+    def _made_room(self) -> None:
+        """The copies do not lag any more: go on with the open group."""
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self.touch()
 
     def _held(self) -> bool:
         """Whether the open group stays open: one is being flushed, or the copies lag too far behind."""

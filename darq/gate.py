@@ -11,8 +11,8 @@ Action = Callable[[BaseException | None], None] | Future[None]
 
 
 class Gate:
-    """Actions waiting for groups. durable: the highest group whose effects may be seen outside; on_failure: is told when
-    the store has failed.
+    """Actions waiting for groups. durable: the highest group whose effects may be seen outside; on_failure: is told
+    when the store has failed.
     """
 
     def __init__(self, durable: int) -> None:

@@ -109,6 +109,19 @@ class Inbox:
         message.stored = True
         self._recalled[message.lsn] = row
 
+    def take(self, partition: bytes) -> list[Message]:
+        """Those of one partition in the window, in order, which are not delivered: a step consumes them otherwise."""
+        if partition not in self.waiting and not self._recalled and self._watched:
+            return []
+        taken = [message for message in self.ready if message.partition == partition]
+        if taken:
+            left = [message for message in self.ready if message.partition != partition]
+            self.ready.clear()
+            self.ready.extend(left)
+            if self.waiting.get(partition) == taken[-1].lsn:
+                del self.waiting[partition]
+        return taken
+
     def recalled(self, lsn: int) -> bytes | None:
         """The row of a message that was recalled and not consumed."""
         return self._recalled.get(lsn)

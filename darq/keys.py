@@ -28,9 +28,14 @@ OUTBOX = b"\x30"  # receiving store (16 bytes) sequence -> message that leaves
 LANE = b"\x31"  # sending store (16 bytes) -> highest sequence accepted
 LANE_OUT = b"\x32"  # receiving store (16 bytes) -> next sequence, and the first not acknowledged
 REQUEST = b"\x40"  # partition request-key -> recorded outcome
+ANSWERS = b"\x42"  # group -> outcomes of requests whose askers say when they have them
 EXPIRY = b"\x41"  # due in ms since the epoch, key of the request row to drop -> nothing
 INVOCATION = b"\x50"  # lsn -> a method that has committed a part and has not finished
 JOURNAL = b"\x51"  # lsn part:u32 -> what that part has seen; lsn part:u32 index:u32 -> outcome of what it awaited
+MOVED = b"\x60"  # partition -> number of the move, and the store that it has gone to, though its slot is here
+GUEST = b"\x61"  # partition -> number of the move that has brought it here, though its slot is elsewhere
+SLOT = b"\x62"  # slot:u16 -> how far it has come from or to which other store
+ROUTE = b"\x63"  # slot:u16 -> the store that messages to it were sent to last
 LOCAL = b"\x70"  # name -> rows of this one copy of a store, which are never replicated
 
 ALL = 1 << 62  # a limit for scans that take every row

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from darq import keys, lease, overlay, records, recovery
+from darq.answers import Answers
 from darq.codec import PARTITION_BYTES_MAX, Head, encode_message
 from darq.copies import Copies
 from darq.errors import Fenced, OutcomeUnknown, StorageFull, StoreClosed
@@ -56,6 +57,7 @@ class Log:
         self.inbox = Inbox(store, self._head.inbox_cursor, self.next_lsn, self.limits.inbox_window_messages_max)
         self.timers = Timers(store, self.inbox, self._head.timer_cursor_ms)
         self.requests = Requests(store, int(self.limits.request_seconds_kept * 1000), self._head.expiry_cursor_ms)
+        self.answers = Answers(store, int(self.limits.request_seconds_kept * 1000))
         self.outbox = Outbox(store, self.gate)
         self.history = History(
             self._head.history_start, self._head.history_bytes, self.group.number, self.limits.history_bytes_max
@@ -100,6 +102,14 @@ class Log:
         """One row outside of partition state, with all committed steps applied."""
         rows = self.group.rows
         return rows[key] if key in rows else self.store.get(key)
+
+    def rows(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All rows outside of partition state whose keys begin so, in order, with all committed steps applied."""
+        found: dict[bytes, bytes | None] = dict(self.store.scan(prefix, keys.after(prefix), keys.ALL))
+        for begin, end in self.group.drops:
+            found = {key: data for key, data in found.items() if not begin <= key < end}
+        found.update((key, data) for key, data in self.group.rows.items() if key.startswith(prefix))
+        return [(key, data) for key, data in sorted(found.items()) if data is not None]
 
     def replay(self, partition: bytes, after_lsn: int = 0) -> Iterator[tuple[int, bytes]]:
         """(lsn, payload) of the self-messages that a partition has recorded above `after_lsn`, in order.
@@ -171,6 +181,9 @@ class Log:
                 group.rows[prefix + keys.number(lsn)] = payload
                 lsn += 1
         self.next_lsn = lsn
+        if step.answers is not None:
+            for answer in step.answers:
+                self.answers.record(answer, group)
         for destination, data in outgoing:
             self.outbox.add(destination, data, group)
         return group.number
@@ -221,7 +234,9 @@ class Log:
             batch = self.store.batch()
             for stage in self.stagers:
                 stage(group)
-            self.requests.expire(group, int(self.clock() * 1000))
+            now_ms = int(self.clock() * 1000)
+            self.requests.expire(group, now_ms)
+            self.answers.stage(group, now_ms)
             self.outbox.stage(group)
             self.history.added(group.number, group.write_to(batch), batch)
             head = self._next_head(group)

@@ -48,13 +48,14 @@ class Requests:
         step.set_row(row, Recorded(due_ms, fingerprint, outcome).encode())
         step.set_row(expiry, b"")
 
-    def forget(self, partition: bytes, request: bytes, group: Group) -> None:
-        """Drop the outcome recorded under this key with the open group: nobody asks for it any more."""
-        row = keys.partition_key(keys.REQUEST, partition) + request
-        data = group.rows[row] if row in group.rows else self._store.get(row)
-        if data is not None:
-            group.rows[row] = None
-            group.rows[keys.numbered(keys.EXPIRY, Recorded.decode(data).due_ms) + row] = None
+    def adopt(self, step: Step, request: bytes, data: bytes) -> None:
+        """Let `step` keep an outcome that was recorded in another store, as long as it was to be kept there."""
+        row = keys.partition_key(keys.REQUEST, step.partition) + request
+        due_ms = Recorded.decode(data).due_ms
+        self.cursor_ms = min(self.cursor_ms, due_ms)
+        self._first_unwritten_ms = min(self._first_unwritten_ms, due_ms)
+        step.set_row(row, data)
+        step.set_row(keys.numbered(keys.EXPIRY, due_ms) + row, b"")
 
     def expire(self, group: Group, now_ms: int) -> None:
         """Drop outcomes whose time is over with the open group, more of them than a group of this size records."""

@@ -1,9 +1,19 @@
 """One atomic unit of work of one partition: consume messages, change state, record, send (CReSt, SSMS §2 and §3.1)."""
 
+import msgspec
+
 from darq.codec import PARTITION_BYTES_MAX
 from darq.errors import InvalidArgument
 from darq.limits import Limits
 from darq.overlay import Overlay
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """The outcome of one request of one partition."""
+
+    request: bytes
+    partition: bytes
+    outcome: bytes
 
 
 class Message:
@@ -32,10 +42,22 @@ class Step:
     prefix: the state prefix of its partition (`keys.partition_key(STATE, partition)`); overlay: its state changes;
     rows: other rows it sets or drops; drops: ranges of them, dropped before `rows` are set;
     outgoing: (receiving store, message) pairs that leave this store;
-    note: a short record for people, kept in the store's bounded history.
+    note: a short record for people, kept in the store's bounded history. answers: outcomes that it gives.
     """
 
-    __slots__ = ("consumed", "drops", "note", "outgoing", "overlay", "partition", "prefix", "records", "rows", "sends")
+    __slots__ = (
+        "answers",
+        "consumed",
+        "drops",
+        "note",
+        "outgoing",
+        "overlay",
+        "partition",
+        "prefix",
+        "records",
+        "rows",
+        "sends",
+    )
 
     def __init__(self, partition: bytes, prefix: bytes, overlay: Overlay | None = None) -> None:
         self.partition = partition
@@ -48,6 +70,7 @@ class Step:
         self.rows: dict[bytes, bytes | None] | None = None
         self.drops: list[tuple[bytes, bytes]] | None = None
         self.note: tuple[object, ...] | None = None
+        self.answers: list[Answer] | None = None
 
     def put(self, subkey: bytes, value: bytes) -> None:
         """Set one value of the partition's state."""

@@ -1,8 +1,10 @@
-"""ssms: run automata - embedded in this process now, on a Ray cluster later (SSMS)."""
+"""ssms: run automata - embedded in this process, or on a Ray cluster (SSMS)."""
 
 from automata.app import App
 from automata.application import Explanation, Node
 from automata.options import Options
+from ssms.clusters import local_cluster
+from ssms.connecting import connect
 from ssms.opening import open  # noqa: A004 - the API's name
 
-__all__ = ["App", "Explanation", "Node", "Options", "open"]
+__all__ = ["App", "Explanation", "Node", "Options", "connect", "local_cluster", "open"]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import pickle
 from typing import cast
 
-import cloudpickle
 import msgspec
 
 from automata.errors import UnknownType
 from darq.errors import AutomataError
+from ssms.by_value import dump, load
 
 
 class Unloadable(AutomataError):
@@ -52,10 +51,7 @@ class DeployedType(msgspec.Struct, frozen=True, array_like=True):
         Runs the deployer's code: only for what came from the catalog.
         """
         try:
-            if not self.reference:
-                loaded = pickle.loads(self.code)  # noqa: S301 - code that a deployer has registered
-            else:
-                loaded = _find(self.reference)
+            loaded = _find(self.reference) if self.reference else load(self.code)
         except Exception as error:
             where = self.reference or "the pickled class"
             raise Unloadable(f"type {self.name} cannot be loaded from {where}: {error!r}") from error
@@ -73,8 +69,9 @@ def by_reference(cls: type) -> DeployedType:
 
 def by_value(cls: type) -> DeployedType:
     """A type whose code travels: that of its own module, not of what it imports. Raises UnknownType as above."""
-    code = bytes(cloudpickle.dumps(cls))
-    return DeployedType(_name(cls), 0, "", code, _hash("", code))
+    name = _name(cls)
+    code = dump(cls)
+    return DeployedType(name, 0, "", code, _hash("", code))
 
 
 def _name(cls: type) -> str:

@@ -78,7 +78,7 @@ class Lane:
     """The way to one store. One batch is under way at a time; forget: what its host need not keep any more."""
 
     def __init__(self, lanes: Hub, store: bytes) -> None:
-        self.forget: list[tuple[bytes, bytes]] = []
+        self.forget: list[bytes] = []
         self._lanes = lanes
         self._store = store
         self._queue: deque[Asked] = deque()

@@ -72,7 +72,7 @@ class Lanes:
         """Nobody will ask again for the outcome under a request id: let its host drop it."""
         place = self.routes.store_of(partition)
         if place is not None:
-            self._lane(place).forget.append((partition, request))
+            self._lane(place).forget.append(request)
 
     def route(self, asked: Asked) -> None:
         """Put it into the lane to where its object lives."""

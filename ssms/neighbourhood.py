@@ -1,4 +1,4 @@
-"""What the host of one store is told of the others: where objects live, and the way of messages to other stores."""
+"""What the host of one store is told of the others: the way of messages to them, and who is in sync."""
 
 from __future__ import annotations
 
@@ -11,22 +11,6 @@ from ssms.routes import Routes
 
 class NotLeading(AutomataError):
     """Nobody's fault: this copy does not lead its store now. Ask for the newest placement, and whoever leads."""
-
-
-class SlotPlacement:
-    """Where objects live, by slots alone. identity: of the store of this host."""
-
-    def __init__(self, routes: Routes, identity: bytes) -> None:
-        self._routes = routes
-        self._identity = identity
-
-    def store_of(self, partition: bytes) -> bytes | None:
-        """The other store that has the slot; None if it is this one."""
-        placement = self._routes.placement
-        if not placement.stores:
-            return None
-        owner = placement.owner(partition).identity
-        return None if owner == self._identity else owner
 
 
 class StoreTransport:

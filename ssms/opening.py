@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from automata.app import App
 from automata.options import Options
 from darq.limits import Limits
 from darq.rocks import RocksStore
+from ssms.worker_pool import WorkerPool
 
 
 def open(  # noqa: A001 - the API's name
@@ -18,4 +20,7 @@ def open(  # noqa: A001 - the API's name
     Use it as `async with ssms.open(path) as app:` or, from synchronous code, `with ssms.open(path) as app:`.
     limits: bounds of the store (`darq.Limits`); options: how the engine runs (`ssms.Options`).
     """
-    return App(lambda: RocksStore(path), limits or Limits(), options or Options())
+    chosen = options or Options()
+    if chosen.workers is None:
+        chosen = replace(chosen, workers=WorkerPool)
+    return App(lambda: RocksStore(path), limits or Limits(), chosen)

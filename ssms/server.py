@@ -22,6 +22,7 @@ from automata.asking import Told, encode
 from automata.engine import Doors, Engine, Neighbours, run, stop
 from automata.errors import InvalidArgument
 from automata.options import Options
+from automata.residence import Residence
 from darq.errors import AutomataError, Fenced
 from darq.limits import Limits
 from darq.log import Log
@@ -30,12 +31,14 @@ from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import questions
 from ssms.deployed import DeployedType
+from ssms.giving import Giving
 from ssms.lanes import Lanes
-from ssms.neighbourhood import CatalogMembers, NotLeading, SlotPlacement, StoreTransport
+from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
 from ssms.peers import Peers, Unreachable
 from ssms.placement import Placement
 from ssms.routes import Routes
 from ssms.shown import decode_arguments, encode_shown
+from ssms.slots import slot_of
 
 HELLO_SECONDS = 0.2
 """How often a copy says that it is there, until it was told what to be; and that it is alive."""
@@ -68,6 +71,7 @@ class Leading:
     engine: Engine
     doors: Doors
     lanes: Lanes
+    giving: Giving
 
 
 class Server:
@@ -97,6 +101,9 @@ class Server:
             "place": self.place,
             "load": self.load,
             "ask": self.ask,
+            "give": self.give,
+            "give_slots": self.give_slots,
+            "take_slots": self.take_slots,
             "watch": self.watch,
         }
 
@@ -239,6 +246,18 @@ class Server:
         await leading.primary.lease()
         return encode_shown(answered)
 
+    async def give(self, partition: bytes, target: bytes, hops: int = 0) -> None:
+        """Move an object to another store: see `ssms.giving`."""
+        await self._led().giving.give(partition, target, hops)
+
+    async def give_slots(self, numbers: bytes, target: bytes) -> None:
+        """Give whole slots to another store."""
+        await self._led().giving.give_slots(numbers, target)
+
+    async def take_slots(self, numbers: bytes, source: bytes) -> None:
+        """Expect slots of another store."""
+        await self._led().giving.take_slots(numbers, source)
+
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
@@ -251,14 +270,15 @@ class Server:
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
-        placement = SlotPlacement(self._routes, store.identity())
+        placement = Residence(log, lambda partition: self._routes.placement.owner(partition).identity, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
         doors = engine.doors
         assert doors is not None, "it has neighbours"
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
-        self._leading = Leading(epoch, primary, engine, doors, lanes)
+        giving = Giving(doors, self._routes, around.peers, store.identity())
+        self._leading = Leading(epoch, primary, engine, doors, lanes, giving)
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)
@@ -310,4 +330,3 @@ class Server:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-

@@ -19,6 +19,10 @@ async def die(engine: Engine) -> None:
     engine.log.store.close()
     if engine.log.gate.failure is None:
         engine.log.gate.fail(OutcomeUnknown("the process has died"))
+    if engine.doors is not None:
+        if engine.doors.moving is not None:
+            engine.doors.moving.stop()
+        await engine.doors.sender.stop()
     engine.host.order.close()
     await engine.host.tasks.abandon()
     engine.host.committer.stop()

@@ -10,7 +10,7 @@
 
 A backup that fails is dropped through the catalog (Members.drop), and gone on without once its own read lease is over.
 One that comes back gets the groups it lacks, or is copied anew, and counts again from before Members.add is called. To
-change the primary the catalog takes a new epoch and calls `Backup.lead` of a copy in sync: from then on that acknowledges
+change the primary the catalog takes a new epoch and calls `Backup.lead` of a copy in sync: from then on it acknowledges
 nothing older, waits until the lease that it granted is over, and hands its store to a new Primary.
 
     backup = Backup(store, clock);  reply = await backup.receive(data)

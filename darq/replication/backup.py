@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from darq import keys
 from darq.errors import Fenced, OutcomeUnknown, StaleCopy, StoreDamaged
 from darq.limits import Limits
 from darq.replication import copying, messages
 from darq.replication.chain import Head, chain_of, promised_epoch
-from darq.replication.entry import apply
+from darq.replication.entry import apply, drop_loose_generations
 from darq.replication.messages import Reply, Ship
 from darq.replication.options import Options
 from darq.replication.outside import reached
@@ -19,6 +20,13 @@ from darq.store import Store
 
 _WEIGHT_OF_LAST = 0.2  # of the last flush in the moving average
 _EAGER_SECONDS = 1.0  # how long after a read the primary is asked to say at once what is released
+
+
+class ReadPoint(NamedTuple):
+    """What a read at a backup has seen: a group, and which of the chains that this copy has followed it is of."""
+
+    group: int
+    chain: int
 
 
 class Backup:
@@ -35,6 +43,8 @@ class Backup:
         self.clock = clock
         self.options = options or Options()
         self._inline_flush_seconds_max = (limits or Limits()).inline_flush_seconds_max
+        if store.get(keys.COPYING) is None:
+            drop_loose_generations(store)
         store.flush()  # what a former life has written here counts only now
         self.promised = self._promised_durably = promised_epoch(store)
         self.cursor = store.get(keys.COPYING)
@@ -53,6 +63,7 @@ class Backup:
         self._flush_seconds = 0.0
         self._thread: ThreadPoolExecutor | None = None
         self._unrotated_bytes = 0
+        self._chains = 0  # how often this copy was wiped
 
     # what it holds
 
@@ -72,19 +83,25 @@ class Backup:
         """Whether the primary goes on with this copy only: every group released until now is applied here."""
         return self._whole() and self._leads is None and self._read_until > self.clock()
 
-    async def readable(self, applied: int) -> None:
-        """Wait until group `applied` is known to be released, so that what was read at it may be shown.
+    def read_point(self) -> ReadPoint:
+        """What reads see just now, for `readable`. Raises StaleCopy unless that has all that was released until now."""
+        if not self.leased():
+            raise StaleCopy("this copy has not heard from its primary lately: ask the primary")
+        return ReadPoint(self._applied.group, self._chains)
 
-        A linearizable read: note `applied`, read, await this, then check `leased()`. Raises StaleCopy when this copy
-        will not hear of it: it is copied anew, or leads.
+    async def readable(self, point: ReadPoint) -> None:
+        """Wait until all that was read at `point` is known to be released, so that it may be shown.
+
+        A linearizable read: take the point and read, without a pause; await this; answer. Raises StaleCopy when this
+        copy will not hear of it: it was copied anew, or leads.
         """
-        if self.committed >= applied:
+        if point.chain != self._chains or self._leads is not None:
+            raise StaleCopy("this copy does not follow the primary any more that it had when it was read: ask that")
+        if self.committed >= point.group:
             return
-        if self.cursor is not None or self._leads is not None or applied > self.applied:
-            raise StaleCopy("this copy does not follow a primary just now: ask the primary")
         self._eager_until = self.clock() + _EAGER_SECONDS
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((applied, future))
+        self._waiting.append((point.group, future))
         await future
 
     # following
@@ -194,6 +211,7 @@ class Backup:
         self.cursor, self._applied = b"", head
         self.recent = Recent(head, self.options.recent_bytes_max)
         self._read_until = float("-inf")
+        self._chains += 1
         self._give_up_waiting()
 
     def _wrote(self, size: int) -> None:

@@ -24,18 +24,24 @@ _FIRST, _LAST = b"", b"\xff"
 _AFTER_LOCAL = keys.after(keys.LOCAL)
 
 
-def read_chunk(store: Store, begin: bytes, after: int, options: Options) -> Chunk:
-    """The next rows from `begin` on, of a store that is at group `after`."""
+def read_chunk(store: Store, begin: bytes, after: int, options: Options, groups_bytes: int = 0) -> Chunk:
+    """The next rows from `begin` on, of a store that is at group `after`.
+
+    groups_bytes: what goes with them in one call. The more that is, the more rows: else rows that are added behind the
+    cursor could be ahead of it for ever.
+    """
+    times = 1 + 2 * groups_bytes // options.chunk_bytes
+    bytes_max, rows_max = times * options.chunk_bytes, times * options.chunk_rows
     rows: list[tuple[bytes, bytes]] = []
     size = 0
     page_rows = 1  # doubled: rows may be as large as 16 MiB
     cursor: bytes | None = begin
-    while cursor is not None and size < options.chunk_bytes and len(rows) < options.chunk_rows:
+    while cursor is not None and size < bytes_max and len(rows) < rows_max:
         page = store.scan(cursor, _LAST if cursor >= _AFTER_LOCAL else keys.LOCAL, page_rows)
         rows += page
         size += sum(len(key) + len(value) for key, value in page)
         cursor = _next(cursor, page[-1][0] if len(page) == page_rows else None)
-        page_rows = min(2 * page_rows, options.chunk_rows - len(rows) or 1)
+        page_rows = min(2 * page_rows, rows_max - len(rows) or 1)
     return Chunk(after, begin, cursor, rows)
 
 

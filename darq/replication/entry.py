@@ -5,12 +5,15 @@
 
 What the log writes outside of its groups (its lease, the generation of a log file) travels at the front of the next
 group. A copy begins a new log file wherever the primary has: so the rows that prove old log files are true of each.
+A crash between such a row and its group leaves a row that no group knows of: it goes when the copy is opened again, as
+opening has turned the log files into tables.
 """
 
 from collections.abc import Iterable
 
 import msgspec
 
+from darq import codec, keys
 from darq.replication.chain import Head
 from darq.store import Store
 
@@ -42,17 +45,26 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 def apply(store: Store, entry: Entry, extra: Iterable[tuple[bytes, bytes]]) -> int:
     """Write a group, with the rows `extra`, as one batch. Returns its size in bytes.
 
-    What comes before a new log file is a batch of its own. If it is there already, a crash came between it and the
-    group: that log file is then ended already, or goes on until the next time.
+    What comes before a new log file is a batch of its own, as it was at the primary.
     """
     operations = _decode(entry.operations)
     while ROTATE in operations:
         at = operations.index(ROTATE)
-        before, operations = operations[:at], operations[at + 1 :]
-        if not all(len(one) == 1 or (len(one) == 2 and store.get(one[0]) == one[1]) for one in before):
-            _write(store, before)
-            store.rotate()
+        _write(store, operations[:at])
+        store.rotate()
+        operations = operations[at + 1 :]
     return _write(store, [*operations, *extra])
+
+
+def drop_loose_generations(store: Store) -> None:
+    """Drop the row of a log file's end that is not followed by the group it was written for."""
+    data = store.get(keys.HEAD)
+    generation = codec.Head.decode(data).generation if data is not None else 0
+    begin, end = keys.numbered(keys.GENERATION, generation + 1), keys.after(keys.GENERATION)
+    if store.scan(begin, end, 1):
+        batch = store.batch()
+        batch.delete_range(begin, end)
+        store.write(batch)
 
 
 def _write(store: Store, operations: list[Operation]) -> int:

@@ -43,8 +43,8 @@ class Link:
 
     @property
     def lags(self) -> bool:
-        """Whether groups wait for it to answer, or will."""
-        return self.standing is not Standing.AWAY and self.acked >= 0
+        """Whether groups are kept for it, and none is closed while too many are."""
+        return self.counts or (self.standing is Standing.JOINING and self.acked >= 0)
 
     def due(self, recent: Recent, released: int) -> bool:
         """Whether there is something to say."""

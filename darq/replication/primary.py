@@ -1,6 +1,7 @@
 """The copy that runs steps: ships its groups to the others, and releases each once all that are in sync hold it."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from darq.errors import AutomataError, Fenced, OutcomeUnknown
@@ -178,7 +179,7 @@ class Primary:
         """Release what all hold, and let the log go on if it waited for them."""
         enough = len(self._counting) + 1 >= self.options.min_in_sync
         group = min([self._flushed, *(link.acked for link in self._counting)])
-        if enough and self.failure is None and group > self.released:
+        if enough and self.failure is None and group > self.released and group >= self._opened_at:
             self.released = group
             for link in self._links.values():
                 if link.eager:
@@ -235,10 +236,12 @@ class Primary:
         if link.judged is not None:
             ship.wipe = Wipe(link.judged, self.recent.head)
         elif link.acked >= 0:
-            ship.entries = self.recent.after(link.acked, options.call_bytes_max)
-            reached = ship.entries[-1].group if ship.entries else link.acked
-            if link.cursor is not None and reached == self.recent.head.group:
-                ship.chunk = read_chunk(self.store.inner, link.cursor, reached, options)
+            # a chunk is read at the newest group, which has to be in the same call: a busy primary is never at rest
+            bytes_max = options.call_bytes_max if link.cursor is None else sys.maxsize
+            ship.entries = self.recent.after(link.acked, bytes_max)
+            if link.cursor is not None:
+                groups_bytes = sum(len(entry.operations) for entry in ship.entries)
+                ship.chunk = read_chunk(self.store.inner, link.cursor, self.recent.head.group, options, groups_bytes)
         return ship
 
     async def _call(self, link: Link, ship: Ship) -> Reply | None:

@@ -38,8 +38,8 @@ class Machines(Protocol):
     async def start_copy(self, node: str, store: bytes, copy: str) -> None:
         """See to it that a process holds the copy of this name on the node, restarted there whenever it ends.
 
-        Does nothing if there is one. store: the identity of the store, which a new directory gets. Raises MachineFailed.
-        The process reports by `hello` to the coordinator.
+        Does nothing if there is one. store: the identity of the store, which a new directory gets. The process reports
+        by `hello` to the coordinator. Raises MachineFailed.
         """
 
     async def stop_copy(self, copy: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automata import List, gather, object_type, readonly, ref, send
 
 
-@object_type
+@object_type(name="ClusterPurse")  # names of types are those of one process, in which all tests are
 class Purse:
     key: str
     balance: int = 0

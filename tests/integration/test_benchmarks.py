@@ -1,12 +1,18 @@
 """The benchmarks run and say what they promise. No figure is asserted: a benchmark is no test."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from benchmarks.disaggregated.compute import Compute
+from benchmarks.disaggregated.storage import Storage
+from benchmarks.pi_host import pi
 from benchmarks.results import Result, absolute, against_floor, told, verdict
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +41,48 @@ def test_an_unknown_benchmark_is_refused_with_the_names_of_all() -> None:
     run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert run.returncode == 2
     assert "calls" in run.stderr
+
+
+def test_pi_is_computed_to_as_many_digits_as_asked_for() -> None:
+    assert str(pi(50)) == "314159265358979323846264338327950288419716939937510"
+
+
+class Handle:
+    """A storage actor as its handle shows it, without Ray."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        def remote(*args: Any) -> Any:
+            self.calls.append(name)
+            return getattr(self._storage, name)(*args)
+
+        return SimpleNamespace(remote=remote)
+
+
+def test_the_disaggregated_post_is_a_range_and_a_write_and_is_durable(tmp_path: Path) -> None:
+    async def posts(apart: bool) -> tuple[list[str], list[Any]]:
+        storage = Storage(str(tmp_path))
+        handle = Handle(storage)
+        compute = Compute(handle, apart)
+        await asyncio.gather(*(compute.follow("a", follower) for follower in ("b", "c")))
+        handle.calls.clear()
+        assert await compute.create_post("a", "hello") == 2
+        calls = list(handle.calls)
+        await storage.close()
+        again = Storage(str(tmp_path))
+        timelines = [await Compute(Handle(again), apart).get_timeline(user) for user in "abc"]
+        await again.close()
+        return calls, timelines
+
+    together, timelines = asyncio.run(posts(apart=False))
+    assert together == ["scan", "write"]
+    assert [[post[:2] for post in timeline] for timeline in timelines] == [[("a", "hello")]] * 3
+    apart, timelines = asyncio.run(posts(apart=True))
+    assert apart == ["scan", "write", "write", "write"]
+    assert [len(timeline) for timeline in timelines] == [2, 2, 2]
 
 
 def more_is_better(ratio: float) -> Result:

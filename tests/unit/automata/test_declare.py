@@ -256,13 +256,6 @@ def test_what_is_no_class_is_refused() -> None:
         object_type(lambda: None)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"compute": "worker", "num_cpus": 1}, r"compute=\.\.\.\) is not there yet"),
-        ({"nmae": "User"}, r"no option 'nmae'.*name="),
-    ],
-)
-def test_an_option_that_is_not_there_is_refused_with_a_sentence(options: dict[str, object], sentence: str) -> None:
-    with pytest.raises(DeclarationError, match=sentence):
-        object_type(**options)  # type: ignore[call-overload]
+def test_an_option_that_is_not_there_is_refused_with_a_sentence() -> None:
+    with pytest.raises(DeclarationError, match=r"no option 'nmae'.*name="):
+        object_type(nmae="User")  # type: ignore[call-overload]

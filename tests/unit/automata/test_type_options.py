@@ -31,6 +31,9 @@ def test_options_are_kept_with_the_type() -> None:
         "time_to_live": 60,
         "calls_waiting_max": 5,
         "keys_kept_seconds": 1.5,
+        "compute": "worker",
+        "num_cpus": 0.5,
+        "num_gpus": 1,
     }
 
     @object_type(name="Chosen", **given)
@@ -66,6 +69,10 @@ async def _awaits(self: Any, old: Any, version: int) -> None: ...
         ({"time_to_live": math.nan}, "time_to_live=nan"),
         ({"calls_waiting_max": 0}, "calls_waiting_max=0"),
         ({"keys_kept_seconds": -1}, "keys_kept_seconds=-1"),
+        ({"compute": "gpu"}, "compute='gpu'"),
+        ({"compute": "worker", "num_cpus": -1}, "num_cpus=-1"),
+        ({"compute": "worker", "num_gpus": math.inf}, "num_gpus=inf"),
+        ({"num_gpus": 1}, "num_gpus=1 is for workers"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_line_of_the_class(options: dict[str, Any], sentence: str) -> None:

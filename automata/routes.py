@@ -1,0 +1,191 @@
+"""The ways of messages to slots, as one sending store has used them: none overtakes another when a slot has moved.
+
+What was sent to the slot's old store may still be on its way through that to the new one. So the sender marks the end
+of it with a fence, which takes the same way, and until that has come to the slot's store it keeps what it sends to
+the slot in its own inbox. Then that goes out first, in order, and later messages take the new way at once.
+
+    ROUTE  slot -> phase, the store that messages went to last, number of the fence
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection
+from enum import IntEnum
+from typing import NamedTuple
+
+from automata.moving import Moving
+from automata.notices import Fence, Held, Passed, message_of, notice_of
+from darq import keys
+from darq.log import Log
+from darq.step import Message, Step
+
+_route = struct.Struct(">B16sQ")
+
+
+class Way(IntEnum):
+    """What a route is good for."""
+
+    OPEN = 0  # messages take it at once
+    FENCED = 1  # it is the old one: messages wait until the fence has passed
+    SETTLING = 2  # the new one: messages go through the own inbox, behind those that waited there
+
+
+class Route(NamedTuple):
+    """One slot's. number: of the fence, or of the last mark in the own inbox."""
+
+    way: Way
+    store: bytes
+    number: int
+
+    def encode(self) -> bytes:
+        """The row."""
+        return _route.pack(*self)
+
+
+class Routes:
+    """The routes of one store."""
+
+    def __init__(self, log: Log, moving: Moving) -> None:
+        self._log = log
+        self._moving = moving
+        self._residence = moving.residence
+        self._own = moving.residence.own
+        self._routes = {int.from_bytes(key[1:], "big"): _decode(data) for key, data in log.rows(keys.ROUTE)}
+        self._proposed: dict[int, dict[int, Route]] = {}
+        self._held: dict[int, list[Message]] = {}
+        self._sent_since: set[int] = set()  # slots for which something was put into the own inbox since its last mark
+        moving.handlers[Fence] = self._pass_on
+        moving.handlers[Passed] = self._passed
+        moving.handlers[Held] = self._take
+
+    def start(self) -> None:
+        """What an earlier life has put into the own inbox is behind no mark of this one yet."""
+        step = Step(b"", b"")
+        for slot, route in self._routes.items():
+            if route.way is Way.SETTLING:
+                step.send(message_of(Passed(slot, route.number, self._own)))
+        if step.sends:
+            self._moving.commit(step)
+
+    def send(self, step: Step, message: Message, here: list[Message]) -> None:
+        """Let a message of `step` take its way: out of this store, or `here`, into its inbox."""
+        now = self._residence.route_of(message.partition)
+        slot = self._residence.slot_of(message.partition)
+        proposed = self._proposed.get(id(step), {})
+        route = proposed.get(slot) or self._routes.get(slot)
+        if route is None:
+            self._propose(step, slot, Route(Way.OPEN, now or self._own, 0))
+        elif route.way is not Way.OPEN or route.store != (now or self._own):
+            if route.way is Way.OPEN:
+                self._propose(step, slot, self._fence(step, slot, message.partition, route.store))
+            self._sent_since.add(slot)
+            here.append(message_of(Held(message.partition, message.payload())))
+            return
+        if now is None:
+            here.append(message)
+        else:
+            step.send_to_store(now, message)
+
+    def settled(self, slots: Collection[int]) -> bool:
+        """Whether what was sent to these slots so far has gone one way: only then may they move again."""
+        return all(self._routes[slot].way is Way.OPEN for slot in slots if slot in self._routes)
+
+    def begin(self, step: Step) -> None:
+        """A step is about to send."""
+        self._proposed.pop(id(step), None)
+
+    def committed(self, step: Step) -> None:
+        """The step is in the log."""
+        self._routes.update(self._proposed.pop(id(step), {}))
+
+    # inside
+
+    def _propose(self, step: Step, slot: int, route: Route) -> None:
+        """What a step changes counts once it is in the log."""
+        step.set_row(_key(slot), route.encode())
+        self._proposed.setdefault(id(step), {})[slot] = route
+
+    def _fence(self, step: Step, slot: int, partition: bytes, store: bytes) -> Route:
+        """Let `step` mark the end of what was sent to a store. partition: any object of the slot."""
+        number = self._log.take_lsn()
+        fence = message_of(Fence(partition, self._own, number))
+        if store == self._own:
+            step.send(fence)
+        else:
+            step.send_to_store(store, fence)
+        return Route(Way.FENCED, store, number)
+
+    def _pass_on(self, notice: Fence, message: Message) -> None:
+        """A fence goes the way of messages; at the store of the slot its sender is answered."""
+        step = Step(b"", b"")
+        step.consume(message)
+        onward = self._residence.onward(notice.partition)
+        slot = self._residence.slot_of(notice.partition)
+        if onward is not None:
+            step.send_to_store(onward, message_of(notice))
+        elif notice.sender == self._own:
+            step.send(message_of(Passed(slot, notice.number, self._own)))
+        else:
+            step.send_to_store(notice.sender, message_of(Passed(slot, notice.number, self._own)))
+        self._moving.commit(step)
+
+    def _passed(self, notice: Passed, message: Message) -> None:
+        route = self._routes.get(notice.slot)
+        step = Step(b"", b"")
+        step.consume(message)
+        if route is not None and route.number == notice.number and route.way is Way.FENCED:
+            self._reopen(step, notice)
+        elif route is not None and route.number == notice.number and route.way is Way.SETTLING:
+            self._settle(step, notice.slot, route)
+        self._moving.commit(step)
+        self.committed(step)
+
+    def _reopen(self, step: Step, notice: Passed) -> None:
+        """All that was sent before has come to `notice.store`: what has waited follows, or waits for the next fence."""
+        slot, held = notice.slot, self._held.pop(notice.slot, [])
+        for message in held:
+            step.consume(message)
+        number = self._log.take_lsn()
+        self._propose(step, slot, Route(Way.SETTLING, notice.store, number))
+        for message in held:
+            self._let_go(step, notice.store, message)
+        self._sent_since.discard(slot)
+        step.send(message_of(Passed(slot, number, self._own)))
+
+    def _settle(self, step: Step, slot: int, route: Route) -> None:
+        """All that was in the own inbox before the mark has left it."""
+        if slot not in self._sent_since:
+            self._propose(step, slot, Route(Way.OPEN, route.store, 0))
+            return
+        self._sent_since.discard(slot)
+        step.send(message_of(Passed(slot, route.number, self._own)))
+
+    def _take(self, notice: Held, message: Message) -> None:
+        slot = self._residence.slot_of(notice.partition)
+        route = self._routes.get(slot)
+        if route is not None and route.way is Way.FENCED:
+            self._held.setdefault(slot, []).append(message)
+            return
+        step = Step(b"", b"")
+        step.consume(message)
+        self._let_go(step, route.store if route is not None else self._own, message)
+        self._moving.commit(step)
+
+    def _let_go(self, step: Step, store: bytes, message: Message) -> None:
+        notice = notice_of(message)
+        assert isinstance(notice, Held), "only what was kept back is let go"
+        kept = Message(notice.partition, notice.payload)
+        if store == self._own:
+            step.send(kept)
+        else:
+            step.send_to_store(store, kept)
+
+
+def _key(slot: int) -> bytes:
+    return keys.ROUTE + slot.to_bytes(2, "big")
+
+
+def _decode(data: bytes) -> Route:
+    way, store, number = _route.unpack(data)
+    return Route(Way(way), store, number)

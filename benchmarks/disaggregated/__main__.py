@@ -1,0 +1,5 @@
+"""`python -m benchmarks.disaggregated`."""
+
+from benchmarks.disaggregated.measuring import main
+
+main()

@@ -1,0 +1,88 @@
+"""Workers on Ray: actors that run methods of types with `compute="worker"`, ask for rows, and may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+import ssms
+from automata import List, object_type, ref
+from automata.errors import StateError, WorkerDied
+from automata.handing_out import ROWS_BYTES
+from ssms.deployed import by_reference
+from ssms.on_ray.workers import WorkerPlaces
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+ROOT = Path(__file__).parents[2]
+
+
+@object_type(compute="worker", num_cpus=0.5, name="tests.RayHand")
+class Hand:
+    """Something that works in an actor."""
+
+    done: int = 0
+    notes: List[str]
+
+    async def work(self) -> tuple[int, int]:
+        self.done += 1
+        return os.getpid(), self.done
+
+    async def die(self) -> None:
+        self.done += 100
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def note(self, texts: list[str]) -> None:
+        for text in texts:
+            self.notes.append(text)
+
+    async def read(self) -> int:
+        return sum(map(len, self.notes))
+
+    async def fail(self) -> None:
+        raise StateError("as itself")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def opened(folder: Path) -> ssms.App:
+    places = WorkerPlaces(types=lambda: (by_reference(Hand).encode(),))
+    return ssms.open(folder, options=ssms.Options(workers=places.workers))
+
+
+def test_methods_run_in_an_actor_which_is_used_again_and_ends_with_its_host(tmp_path: Path) -> None:
+    with opened(tmp_path) as app:
+        first, second = (app.run(ref(Hand, "a").work()) for _ in range(2))
+        assert first[0] == second[0] != os.getpid()
+        assert (first[1], second[1]) == (1, 2)
+        with pytest.raises(StateError, match="as itself"):
+            app.run(ref(Hand, "a").fail())
+
+
+def test_rows_that_a_worker_wants_are_given_to_it(tmp_path: Path) -> None:
+    with opened(tmp_path) as app:
+        app.run(ref(Hand, "a").note(["x" * 1000] * (2 * ROWS_BYTES // 1000)))
+        assert app.run(ref(Hand, "a").read()) == 2 * ROWS_BYTES // 1000 * 1000
+
+
+def test_a_worker_that_dies_is_a_failed_call_and_another_takes_its_place(tmp_path: Path) -> None:
+    with opened(tmp_path) as app:
+        with pytest.raises(WorkerDied, match="Hand/a die"):
+            app.run(ref(Hand, "a").die())
+        assert app.run(ref(Hand, "a").work())[1] == 1

@@ -1,0 +1,122 @@
+"""Classes that travel with their code, from a script to a process that has never seen it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+SCRIPT = """
+from __future__ import annotations
+import sys
+from dataclasses import dataclass
+from pydantic import BaseModel
+from automata import List, Map, Ref, apply, automaton, object_type, readonly, record, ref
+import neighbour
+from ssms.packing import pack
+
+class Post(BaseModel):
+    text: str
+
+@dataclass
+class Counted:
+    n: int
+
+class Oops(Exception):
+    pass
+
+LIMIT = 3
+
+@object_type(strict_order=True)
+class Page:
+    key: str
+    n: int = 0
+    posts: List[Post]
+    links: Map[str, Ref["Page"]]
+
+    async def write(self, text: str) -> int:
+        self.posts.append(Post(text=text))
+        self.links["other"] = ref(Page, "other")
+        self.n += neighbour.double(LIMIT)
+        return self.n
+
+    @readonly
+    async def read(self) -> list[Post]:
+        return list(self.posts)
+
+    async def fail(self) -> None:
+        raise Oops("as itself")
+
+@automaton
+class Tally:
+    key: str
+    total: int = 0
+
+    async def count(self, n: int) -> None:
+        record(Counted(n))
+
+    @apply
+    def counted(self, event: Counted) -> None:
+        self.total += event.n
+
+    @readonly
+    async def sum(self) -> int:
+        return self.total
+
+for cls in (Page, Tally):
+    with open(f"{cls.__name__}.type", "wb") as file:
+        file.write(pack(cls).encode())
+"""
+
+READER = """
+import asyncio
+from pathlib import Path
+from automata import ref
+from automata.types import REGISTRY
+import ssms
+from ssms.deployed import DeployedType
+
+for turn in range(2):  # again, as when it is deployed anew
+    for name in ("Page", "Tally"):
+        DeployedType.decode(Path(f"{name}.type").read_bytes()).load()
+assert REGISTRY.get("Page").options.strict_order
+
+async def main():
+    async with ssms.open("data"):
+        assert await ref("Page", "a").write("hello") == 6
+        assert [post.text for post in await ref("Page", "a").read()] == ["hello"]
+        await ref("Tally", "t").count(2)
+        assert await ref("Tally", "t").sum() == 2
+        try:
+            await ref("Page", "a").fail()
+        except Exception as error:
+            assert (type(error).__name__, str(error)) == ("Oops", "as itself"), repr(error)
+    print("ok")
+
+asyncio.run(main())
+"""
+
+
+def run(code: str, folder: Path, name: str) -> str:
+    script = folder / name
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script.name],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_script_with_a_module_of_its_own_runs_where_neither_is_known(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("def double(n):\n    return 2 * n\n")
+    run(SCRIPT, tmp_path, "script.py")
+    (tmp_path / "neighbour.py").unlink()
+    assert run(READER, tmp_path, "reader.py") == "ok\n"
