@@ -264,10 +264,15 @@ class Server:
         around, loop = self._around, asyncio.get_running_loop()
         backup, store = self._followed(), self._store
         assert store is not None, "it was started"
+        await self._routes.know(store.identity())  # without a placement, all objects would seem to live here
         recent = await backup.lead(epoch, old_is_dead)
         outside = Outside(around.clock, self._ship, CatalogMembers(around.peers, store.identity(), epoch))
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
-        await primary.ready()
+        try:
+            await primary.ready()
+        except AutomataError as error:
+            self._leave(error)  # it follows nobody any more: only a new process can
+            raise
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
         placement = Residence(log, lambda partition: self._routes.placement.owner(partition).identity, slot_of)

@@ -52,7 +52,7 @@ class World:
         self.cluster = Cluster(plan.stores, plan.replicas, seed, Limits(inline_flush_seconds_max=-1.0))
         self._tasks: list[asyncio.Task[None]] = []
         self._leaders: dict[tuple[str, int], Process] = {}
-        self._over = False
+        self._left: object = "callers"
 
     async def run(self) -> list[str]:
         """Let it all happen, and give what is wrong at the end."""
@@ -71,7 +71,6 @@ class World:
             async with cluster.connect() as app:
                 await self._live(app)
         finally:
-            self._over = True
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,7 +99,6 @@ class World:
         await asyncio.gather(*callers, return_exceptions=True)
 
     async def _settle(self, app: ClusterApp) -> None:
-        self._left: object = "callers"
         while True:
             cells = {key: await app.inspect(ref(Cell, key)) for key in KEYS}
             self._left = unsettled(self.history, cells)
