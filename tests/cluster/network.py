@@ -38,7 +38,8 @@ def _nobody(event: Event) -> None:
 class Network:
     """Calls between the processes. Each may be lost on its way there or back, doubled or delayed, by chance.
 
-    silent: how many of the lost ones are not noticed for a long time. watch: is told of each step; it may kill.
+    silent: how many of the lost ones are not noticed for a long time. cut: pairs of caller and called ("client" are all
+    clients) between which nothing passes. watch: is told of each step; it may kill.
     answered: is told of each answer, and of who gave it to which call.
     """
 
@@ -47,6 +48,7 @@ class Network:
     silent: float = 0.0
     doubled: float = 0.0
     delay_seconds: float = 0.0
+    cut: set[tuple[str, str]] = field(default_factory=set)
     servers: dict[str, Serving] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -62,14 +64,15 @@ class Network:
         self.calls.append((name, what))
         self.tell(f"calls {what}", name)
         await self._pause()
-        if self.random.random() < self.lost:
+        way = ("client" if me is None else me.name, name)
+        if way in self.cut or self.random.random() < self.lost:
             await self._lose(f"{what} to {name} was lost")
         if self.random.random() < self.doubled:
             self.keep(asyncio.get_running_loop().create_task(self._again(name, what, args)))
         answer = await self.serve(name, what, args)
         if me is None or not me.dead:
             await self._pause()
-        if self.random.random() < self.lost:
+        if way in self.cut or self.random.random() < self.lost:
             await self._lose(f"the answer to {what} from {name} was lost")
         self.tell(f"hears {what}", name)
         return answer

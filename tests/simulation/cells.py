@@ -9,7 +9,7 @@ from automata import List, Map, gather, object_type, readonly, ref, send
 class Cell:
     """version: counts the calls that have changed it; done: those, by the names that their callers gave them.
 
-    received: messages with their senders and numbers; for a nested call, minus the number of the last message before it.
+    received: messages with their senders and numbers; of a nested call, minus the number of the message before it.
     """
 
     key: str

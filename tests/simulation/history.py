@@ -94,7 +94,7 @@ def _sums(history: History, cells: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _messages(cells: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What one cell sends to another comes once each, in order, and no nested call comes before what was sent before."""
+    """What one cell sends to another comes once each, in order, and no nested call overtakes what was sent before."""
     for key, cell in cells.items():
         numbers: dict[str, list[int]] = {}
         for sender, number, name in cell["received"]:

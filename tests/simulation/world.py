@@ -14,13 +14,15 @@ from darq.errors import OutcomeUnknown
 from darq.limits import Limits
 from ssms.cluster_app import ClusterApp
 from tests.cluster.in_memory import Cluster
+from tests.cluster.network import Event
 from tests.cluster.processes import Process, ProcessLoop
 from tests.simulation.cells import Cell
 from tests.simulation.elector import Decisions, Elector
 from tests.simulation.history import History, Op, faults, unsettled
 
-KEYS = [f"c{n}" for n in range(6)]
-METHODS = ("add", "pay", "pay_and_wait", "tour", "later", "read", "read_there")
+KEYS = [f"c{n}" for n in range(10)]
+METHODS = ("add", "add", "pay", "pay_and_wait", "tour", "later", "read", "read", "read", "read_there")
+READERS = 2
 HEALED_SECONDS = 200.0
 """How long all may take to settle, in virtual time, once nothing goes wrong any more."""
 
@@ -32,7 +34,7 @@ class Plan:
     stores: int
     replicas: int
     callers: int = 5
-    calls: int = 12
+    calls: int = 25
     seconds: float = 12.0
 
     @staticmethod
@@ -78,14 +80,16 @@ class World:
         return self.wrong
 
     async def _live(self, app: ClusterApp) -> None:
-        callers = [asyncio.ensure_future(self._call(n)) for n in range(self._plan.callers)]
-        chaos = [asyncio.ensure_future(work) for work in (self._strike(), self._storm())]
+        callers = [asyncio.ensure_future(self._call(n)) for n in range(self._plan.callers + READERS)]
+        chaos = [asyncio.ensure_future(work) for work in (self._strike(), self._storm(), self._split())]
         await asyncio.sleep(self._plan.seconds)
         for one in chaos:
             one.cancel()
         await asyncio.gather(*chaos, return_exceptions=True)
         network = self.cluster.network
         network.lost = network.doubled = network.silent = 0.0
+        network.cut.clear()
+        network.watch = _pass_by
         for name in self.cluster.running():
             self.cluster.wake(name)
         try:
@@ -121,20 +125,24 @@ class World:
     # those who call
 
     async def _call(self, n: int) -> None:
+        """One client, with a connection of its own. Some read all the time."""
         draw = self._draw(f"caller {n}")
         loop = asyncio.get_running_loop()
-        for _ in range(self._plan.calls):
-            await asyncio.sleep(draw.expovariate(2.0))
-            method, cell = draw.choice(METHODS), draw.choice(KEYS)
-            op = self.history.begin(method, cell, _arguments(method, cell, draw), loop.time())
-            await self._make(op, draw)
+        async with self.cluster.connect() as app:
+            for _ in range(self._plan.calls if n < self._plan.callers else 3 * self._plan.calls):
+                await asyncio.sleep(draw.expovariate(4.0 if n < self._plan.callers else 10.0))
+                method, cell = draw.choice(METHODS), draw.choice(KEYS)
+                if n >= self._plan.callers:
+                    method = "read"
+                op = self.history.begin(method, cell, _arguments(method, cell, draw), loop.time())
+                await self._make(app, op, draw)
 
-    async def _make(self, op: Op, draw: random.Random) -> None:
+    async def _make(self, app: ClusterApp, op: Op, draw: random.Random) -> None:
         """Make one call: plainly, or with a timeout, or asked again under a key until it is answered."""
         way = draw.choice(("plain", "timeout", "key")) if op.writes else "plain"
         while True:
             named = (op.name, *op.arguments) if op.writes else op.arguments
-            invocation = getattr(ref(Cell, op.cell), op.method)(*named)
+            invocation = getattr(app.ref(Cell, op.cell), op.method)(*named)
             if way == "key":
                 invocation = call(invocation, idempotency_key=op.name, timeout=0.2 + draw.random())
             elif way == "timeout":
@@ -161,11 +169,41 @@ class World:
             process = self.cluster.network.processes.get(name)
             if process is None:
                 continue
-            if draw.random() < 0.5 or name == "coordinator":
+            deed = draw.random()
+            if deed < 0.2 or name == "coordinator":
                 self._kill(name, process)
+            elif deed < 0.6:
+                self._kill_at_step(name, process, draw.randrange(1, 60))
             else:
                 process.pause()
                 asyncio.get_running_loop().call_later(draw.random() * 4, process.wake)
+
+    def _kill_at_step(self, name: str, process: Process, steps: int) -> None:
+        """Kill a process at one of its next steps: a write, a flush, a call, an answer."""
+        left = steps
+
+        def watch(event: Event) -> None:
+            nonlocal left
+            if event.who == name:
+                left -= 1
+                if left == 0:
+                    self.cluster.end(name, process)
+
+        self.cluster.network.watch = watch
+
+    async def _split(self) -> None:
+        """Cut a copy off from others, which clients may still reach; one way or both ways."""
+        draw, cut = self._draw("split"), self.cluster.network.cut
+        while True:
+            await asyncio.sleep(draw.expovariate(0.5))
+            name = draw.choice([*self.cluster.disks])
+            others = [*self.cluster.disks, "coordinator", *(["client"] if draw.random() < 0.3 else [])]
+            far = draw.choice((others, draw.sample(others, len(others) // 2)))
+            ways = draw.choice((("from",), ("to",), ("from", "to"), ("from", "to")))
+            for other in far:
+                cut |= {(name, other) if way == "from" else (other, name) for way in ways}
+            await asyncio.sleep(draw.random() * 6)
+            cut.clear()
 
     async def _storm(self) -> None:
         """Let the network be bad for a while, again and again."""
@@ -221,6 +259,10 @@ class World:
 
     def _draw(self, whose: str) -> random.Random:
         return random.Random(f"{self._seed} {whose}")
+
+
+def _pass_by(event: Event) -> None:
+    """Nothing goes wrong any more."""
 
 
 def _arguments(method: str, cell: str, draw: random.Random) -> tuple[Any, ...]:
