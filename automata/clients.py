@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 
-CLIENTS_MAX = 10_000
 IDLE_SECONDS = 600.0
 
 
@@ -59,8 +58,7 @@ class Clients:
         """The client of this id."""
         client = self._clients.get(name)
         if client is None:
-            if len(self._clients) >= CLIENTS_MAX:
-                self._forget()
+            self._forget()
             client = self._clients[name] = Client()
         client.seen_at = self._loop.time()
         return client

@@ -149,6 +149,8 @@ async def stop(engine: Engine) -> None:
             await engine.doors.sender.stop()
         options = engine.host.options
         await engine.host.tasks.stop(options.closing_seconds_max, options.closing_effect_seconds_max)
+        if engine.log.copies is not None and engine.log.gate.failure is None:
+            engine.log.mark_closed()  # closing itself writes nothing that the copies would lack
         await engine.host.committer.settle()
         await engine.router.drain()
     finally:

@@ -29,7 +29,7 @@ from automata.partitions import address_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
-from automata.request_ids import NO_FINGERPRINT
+from automata.request_ids import NESTED, NO_FINGERPRINT
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
@@ -56,6 +56,7 @@ class Reception:
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
+        self._types = host.options.registry.newest
         self._placement = placement
         self._epoch = epoch
         self._leases = leases
@@ -121,9 +122,10 @@ class Reception:
     def _start(self, ask: Ask) -> tuple[Reply, Kind]:
         host = self._host
         type_name, key = address_of(ask.partition)
-        method = host.options.registry.get(type_name).method(ask.method)
-        entity = host.entity(type_name, key)
-        if entity.queue:
+        made = self._types.get(type_name) or host.options.registry.get(type_name)
+        method = made.method(ask.method)
+        entity = host.entities.get(made, key)
+        if entity.queue and ask.request[:1] != NESTED:  # methods that wait in one another must not be refused
             host.check_load(entity)
         packed = method.decode_arguments(ask.arguments)
         request = request_of(method, ask.request, ask.arguments) if ask.request else None

@@ -1,9 +1,10 @@
 """Retwis (LambdaObjects, Listing 1) on a piece of a real graph: a post and all its fan-out are one step.
 
-python examples/retwis.py ./retwis-data
+python examples/retwis.py ./retwis-data, or on a cluster: ray job submit --working-dir . -- python examples/retwis.py
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 
@@ -43,15 +44,15 @@ async def main(path: str) -> None:
     """Follow, post, and read what has arrived."""
     graph = load_graph(100)
     star, friends = max(graph.followers().items(), key=lambda item: len(item[1]))
-    async with ssms.open(path):
+    async with ssms.connect() if "RAY_ADDRESS" in os.environ else ssms.open(path) as app:
+        await app.deploy(User)
         await asyncio.gather(*(ref(User, a).follow(ref(User, b)) for a, b in graph.follows))
         while (reached := await ref(User, star).create_post("hello")) < len(friends):
             pass  # follows are messages: some were still on their way
-        print(f"User/{star} posts to {reached} followers")
         reader = ref(User, min(friends))
         while not (timeline := await reader.get_timeline(1)):  # noqa: ASYNC110
             await asyncio.sleep(0)  # so are posts
-        print(f"User/{reader.key} reads {timeline}")
+        print(f"User/{star} posts to {reached} followers, User/{reader.key} reads {timeline}")
 
 
 if __name__ == "__main__":

@@ -144,4 +144,6 @@ def _stand_in(module: str) -> types.ModuleType:
 
 def _within(file: Path, folders: tuple[Path, ...]) -> bool:
     resolved = file.resolve()
+    if {"site-packages", "dist-packages"} & set(resolved.parts):  # of whatever environment
+        return True
     return any(resolved.is_relative_to(folder) for folder in folders)

@@ -26,7 +26,7 @@ from automata.residence import Residence
 from darq.errors import AutomataError, Fenced
 from darq.limits import Limits
 from darq.log import Log
-from darq.replication import Backup, Outside, Primary
+from darq.replication import Backup, Outside, Primary, Recent
 from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import questions
@@ -261,18 +261,22 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        around, loop = self._around, asyncio.get_running_loop()
-        backup, store = self._followed(), self._store
-        assert store is not None, "it was started"
-        await self._routes.know(store.identity())  # without a placement, all objects would seem to live here
+        backup = self._followed()
+        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
         recent = await backup.lead(epoch, old_is_dead)
+        try:
+            self._leading = await self._run(epoch, backups, recent)
+        except BaseException as error:
+            self._leave(error)  # the store was handed over: a new process finds out what it holds
+            raise
+
+    async def _run(self, epoch: int, backups: Sequence[str], recent: Recent) -> Leading:
+        """Run the objects of the store, which this copy leads from now on."""
+        around, loop, store = self._around, asyncio.get_running_loop(), self._store
+        assert store is not None, "it was started"
         outside = Outside(around.clock, self._ship, CatalogMembers(around.peers, store.identity(), epoch))
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
-        try:
-            await primary.ready()
-        except AutomataError as error:
-            self._leave(error)  # it follows nobody any more: only a new process can
-            raise
+        await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
         placement = Residence(log, lambda partition: self._routes.placement.owner(partition).identity, slot_of)
@@ -283,7 +287,7 @@ class Server:
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
         giving = Giving(doors, self._routes, around.peers, store.identity())
-        self._leading = Leading(epoch, primary, engine, doors, lanes, giving)
+        return Leading(epoch, primary, engine, doors, lanes, giving)
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)

@@ -9,10 +9,15 @@ from ssms.cli.bench import bench
 from ssms.cli.call import call
 from ssms.cli.dead import app as dead
 from ssms.cli.demo import demo
+from ssms.cli.deploy import deploy
+from ssms.cli.down import down
 from ssms.cli.log import log
+from ssms.cli.move import move
 from ssms.cli.ps import ps
 from ssms.cli.run import run
 from ssms.cli.show import show
+from ssms.cli.status import status
+from ssms.cli.up import up
 
 _DISTRIBUTION = "durable-automata"
 _FOREIGN = {"ignore_unknown_options": True}  # negative numbers, and the options of somebody else's program
@@ -54,6 +59,8 @@ app.command()(show)
 app.command()(log)
 app.add_typer(dead, name="dead")
 app.command()(bench)
+for cluster_command in (up, down, status, deploy, move):
+    app.command()(cluster_command)
 
 
 def main() -> None:

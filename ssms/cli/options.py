@@ -46,15 +46,20 @@ class Common:
 
 def takes(*names: str) -> Callable[[Callable[P, None]], Callable[..., None]]:
     """Give a command the named fields of `Common` as options; it gets them as its argument `common`."""
+    return takes_from(Common, "common", *names)
+
+
+def takes_from(kind: type, argument: str, *names: str) -> Callable[[Callable[P, None]], Callable[..., None]]:
+    """Give a command the named fields of a dataclass as options; it gets them as that argument."""
 
     def decorate(command: Callable[P, None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             given = {name: kwargs.pop(name) for name in names}
-            command(*args, common=Common(**given), **kwargs)  # type: ignore[arg-type]
+            command(*args, **{argument: kind(**given)}, **kwargs)
 
-        declared = inspect.signature(Common).parameters
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "common"]
+        declared = inspect.signature(kind).parameters
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != argument]
         options = [declared[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in names]
         run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in [*own, *options]}

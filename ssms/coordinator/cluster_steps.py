@@ -94,15 +94,17 @@ class ClusterSteps:
         self._wake()
 
     async def leave(self, node: str) -> None:
-        """A node is to be emptied. Raises InvalidArgument for one that is not there, or the last."""
+        """A node is to be emptied; nothing to do if it was. Raises InvalidArgument for an unknown one, and the last."""
         found = await self._world.read(outlook)
+        if node in self._roll.present and node not in [row.id for row in found.nodes]:
+            return
         if all(row.id == node or row.state is NodeState.LEAVING for row in found.nodes):
             raise InvalidArgument(f"node {node!r} is the last one: add another before, or stop the cluster")
         await self._world.write(stores.set_node_state, node, NodeState.LEAVING)
         self._wake()
 
     async def forget(self, node: str) -> bool:
-        """Forget a node that has been emptied; False while it has copies. One that stays after all is not forgotten."""
+        """Forget a node that has been emptied; False while it has copies. One that stays after all is kept."""
         found = await self._world.read(outlook)
         if any(row.id == node and row.state is NodeState.ACTIVE for row in found.nodes):
             return True

@@ -245,7 +245,12 @@ class Coordinator:
     def _do_beside(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        task.add_done_callback(self._done_beside)
+
+    def _done_beside(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a change was not looked at: the next sweep does", exc_info=error)
 
     async def _tick(self) -> None:
         """Count time, and what did not happen in it. A loop that comes late has stood still itself."""

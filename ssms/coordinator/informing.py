@@ -44,6 +44,14 @@ class Informing:
         """Let a copy follow; whether it does. One that does not is suspect."""
         return await self._tell(copy, epoch, self._world.settings.follow_seconds_max, ("follow", epoch, leader))
 
+    async def forget(self, leader: str, copy: str) -> None:
+        """Let a leader know that a copy exists no more. One that does not hear it tries to reach that copy in vain."""
+        if leader and leader not in self._vigil.suspects:
+            try:
+                await self._world.ask(leader, self._world.settings.follow_seconds_max, "forget", copy)
+            except (Unreachable, AutomataError) as error:
+                logger.info("copy %s was not told that %s is gone: %s", leader, copy, error)
+
     async def _tell(self, copy: str, epoch: int, seconds: float, part: tuple[object, ...]) -> bool:
         row = await self._world.read(stores.copy, copy)
         if row is None or row.pid == 0:

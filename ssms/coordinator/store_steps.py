@@ -6,6 +6,7 @@ What changes the catalog is a compare-and-set; what is asked of copies is idempo
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from automata.context import logger
@@ -21,7 +22,6 @@ from ssms.coordinator.surroundings import Surroundings
 from ssms.coordinator.vigil import Vigil
 from ssms.peers import Unreachable
 
-_FOR_EVER = 1 << 62
 _DOUBLINGS_MAX = 6
 
 Heads = dict[str, tuple[int, int]]
@@ -47,7 +47,6 @@ class StoreSteps:
         self._vigil = vigil
         self._roll = roll
         self._informing = informing
-        self._started: dict[str, int] = {}
         self._begun: dict[bytes, int] = {}
         self._failures: dict[bytes, int] = {}
 
@@ -80,7 +79,7 @@ class StoreSteps:
                 frozenset(store.leader for store in found.stores),
             ),
             frozenset(self._vigil.suspects),
-            frozenset(copy for copy, until in self._started.items() if self._vigil.ticks < until),
+            self._vigil.started,
             patient=self._vigil.ticks - begun < self._world.settings.begin_ticks_max,
         )
         return decide(view)
@@ -109,11 +108,10 @@ class StoreSteps:
         row = await self._world.read(stores.copy, copy)
         if row is None:
             return True
-        retry_ticks = self._world.settings.absent_ticks_max
-        self._started[copy] = self._vigil.ticks + retry_ticks
+        self._vigil.starting(copy, self._world.settings.absent_ticks_max)
         done = await self._world.try_machines(lambda machines: machines.start_copy(row.node, identity, copy))
         if done:
-            self._started[copy] = _FOR_EVER
+            self._vigil.starting(copy, math.inf)
         return True
 
     async def _halt(self, copy: str) -> bool:
@@ -202,11 +200,14 @@ class StoreSteps:
         return await self._world.try_machines(lambda machines: machines.wipe_copy(row.node, row.store, copy))
 
     async def forget(self, copy: str) -> bool:
-        """Nothing is left of a copy: its name is free."""
+        """Nothing is left of a copy: its name is free. Its primary need not try to keep it up to date any more."""
+        row = await self._world.read(stores.copy, copy)
         try:
             await self._world.write(stores.remove_copy, copy)
         except Outrun as error:
             logger.info("%s: looking again", error)
-        self._started.pop(copy, None)
         self._vigil.forget(copy)
+        if row is not None:
+            owner = await self._world.read(stores.store, row.store)
+            await self._informing.forget(owner.leader, copy)
         return True

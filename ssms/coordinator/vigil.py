@@ -31,8 +31,18 @@ class Vigil:
         self._peers = peers
         self._settings = settings
         self._heard: dict[str, int] = {}
+        self._started: dict[str, float] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._closed = False
+
+    @property
+    def started(self) -> frozenset[str]:
+        """The copies whose processes were seen to, so that there is nothing to do but to wait for them."""
+        return frozenset(copy for copy, until in self._started.items() if self.ticks < until)
+
+    def starting(self, copy: str, ticks: float) -> None:
+        """A process of a copy is seen to; unless it reports, that is done again after so many ticks."""
+        self._started[copy] = self.ticks + ticks
 
     def watch(self, copy: str) -> None:
         """A copy has a part from now on: it is expected to answer, and to send heartbeats."""
@@ -64,8 +74,9 @@ class Vigil:
             self.suspected(copy)
 
     def forget(self, copy: str) -> None:
-        """There is no such copy any more."""
+        """A copy shall have no process any more."""
         self.reported(copy)
+        self._started.pop(copy, None)
 
     def tick(self, stalled: bool) -> None:
         """Some time has passed. stalled: the coordinator itself stood still, so everybody gets a full period."""

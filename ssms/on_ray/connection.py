@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import ray
+from ray._common.utils import get_ray_address_file
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
 from automata.errors import InvalidArgument
 from ssms.on_ray.failure_detection import notice_deaths_soon
 from ssms.on_ray.names import NAMESPACE
 
 
-def attach(address: str = "auto") -> None:
+def attach(address: str = "auto", working_folder: str = "") -> None:
     """Connect to the Ray cluster at this address; "auto": the one that this job or machine runs in.
 
+    working_folder: Ray lets actors of this process import from the folder it is in; from this one, if it is given.
     Does nothing if this process is connected to it already. Raises InvalidArgument if it is connected to another, or
     if there is none.
     """
@@ -21,6 +27,9 @@ def attach(address: str = "auto") -> None:
             raise InvalidArgument(f"this process is connected to the Ray cluster at {here}, not {address}")
         return
     notice_deaths_soon()
+    if working_folder:
+        os.chdir(working_folder)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # ray.init() does so for "auto" alone
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -31,3 +40,17 @@ def detach(address: str) -> None:
     """Let go of the Ray cluster at this address, if this process is connected to it."""
     if ray.is_initialized() and ray.get_runtime_context().gcs_address == address:
         ray.shutdown()
+
+
+def publish(address: str) -> None:
+    """Note a cluster of this machine where Ray's programs look for "auto", as `ray start` does."""
+    file = Path(get_ray_address_file(None))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(address)
+
+
+def withdraw(address: str) -> None:
+    """Take the note away, unless it names another cluster by now."""
+    file = Path(get_ray_address_file(None))
+    if file.exists() and file.read_text() == address:
+        file.unlink()

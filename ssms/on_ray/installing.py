@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import time
 from functools import partial
 
+from darq.errors import AutomataError
+from ssms.cluster_order import ClusterOrder
 from ssms.on_ray.actors import Coordinator, launch
 from ssms.on_ray.control_store import RayNode, actor_names, find_actor, ray_nodes
+from ssms.on_ray.failure_detection import CALLER_ENVIRONMENT
 from ssms.on_ray.homes import CoordinatorHome, Plan, Roles, coordinator_folder
 from ssms.on_ray.machines import end
 from ssms.on_ray.names import COORDINATOR
@@ -20,7 +24,7 @@ ANSWER_SECONDS_MAX = 60.0
 _AGAIN_SECONDS = 0.1
 
 
-class NotInstalled(ConnectionError):
+class NotInstalled(AutomataError):
     """The coordinator was started and does not answer: read its log in Ray's session folder (`worker-*.err`)."""
 
 
@@ -32,6 +36,15 @@ def install(plan: Plan, roles: Roles) -> None:
     head = next(node for node in ray_nodes() if node.is_head and node.alive)
     launch(Coordinator, COORDINATOR, head.id, _coordinator(plan, roles, head), dict(plan.environment))
     asyncio.run(_begun(plan))
+
+
+def install_order(order: ClusterOrder) -> None:
+    """The same for an order of `ssms up --address`: on a Ray cluster that others have started, with their settings."""
+    environment = tuple(CALLER_ENVIRONMENT.items())
+    plan = Plan(order.root, order.replicas, order.hosts_per_node, order.catalog, order.token, environment)
+    roles = pkgutil.resolve_name(order.roles)
+    assert isinstance(roles, Roles)
+    install(plan, roles)
 
 
 def uninstall() -> int:
@@ -81,6 +94,9 @@ async def _begun(plan: Plan) -> None:
 
 async def _led(coordinator: RayPeer) -> bool:
     """Whether there are stores, and all are led: calls find somebody."""
-    data = await coordinator.call("placement", 0)
+    try:
+        data = await coordinator.call("placement", 0)
+    except Unreachable:
+        return False
     stores = () if data is None else Placement.decode(data).stores
     return bool(stores) and all(store.primary for store in stores)

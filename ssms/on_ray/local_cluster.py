@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import msgspec
 
+from darq.errors import AutomataError
 from ssms.cluster_app import ClusterApp
 from ssms.cluster_order import ClusterOrder
 from ssms.connecting import connect
@@ -22,7 +23,7 @@ from ssms.on_ray.peers import RayPeers
 _LOG_CHARS = 4_000
 
 
-class ClusterFailed(RuntimeError):
+class ClusterFailed(AutomataError):
     """The cluster could not be started, or not do what it was told: the message has what its processes have said."""
 
 
@@ -81,6 +82,7 @@ class LocalCluster:
 
     def connect(self) -> ClusterApp:
         """An app on this cluster, as of `ssms.connect()`."""
+        attach(self.address)  # here, as Ray would like to be connected by the main thread
         return connect(self.address)
 
     def peers(self) -> RayPeers:

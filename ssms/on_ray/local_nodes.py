@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+from ray._private.authentication.authentication_token_setup import (
+    enable_token_auth_by_default,
+    ensure_token_if_auth_enabled,
+)
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
@@ -76,6 +79,7 @@ class LocalNodes:
         if self._nodes:
             node = self._cluster.add_node(**common)
         else:
+            enable_token_auth_by_default()  # as ray.init() does for a cluster of its own
             ensure_token_if_auth_enabled(SYSTEM_CONFIG, create_token_if_missing=True)
             node = self._cluster.add_node(
                 temp_dir=str(self._temporary),

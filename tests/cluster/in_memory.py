@@ -203,6 +203,7 @@ class Cluster:
         for process in network.processes.values():
             process.wake()
         network.watch = _no_more
+        network.cut.clear()
         await asyncio.gather(*(self._stop(name) for name in self.running()))
         network.closed = True
         for process in self.buried:
@@ -215,7 +216,9 @@ class Cluster:
         await asyncio.gather(*network.late, return_exceptions=True)
 
     async def _stop(self, name: str) -> None:
-        await self.network.processes[name].spawn(self.server(name).stop())
+        process = self.network.processes[name]
+        stopping = self.network.keep(process.spawn(self.server(name).stop()))
+        await asyncio.wait([stopping, process.over], return_when=asyncio.FIRST_COMPLETED)  # or it leaves meanwhile
 
     def connect(self) -> ClusterApp:
         """An app of this cluster."""

@@ -25,22 +25,23 @@ class Client:
         self._running = running
         self._name = name
         self._number = 0
+        self._id = name.encode().ljust(16)
 
     async def ask(self, kind: int, name: str, *args: object) -> list[bytes]:
         """The outcomes that come within 10 seconds; none where the copy gives none."""
         self._number += 1
         made = Purse.__automaton__  # type: ignore[attr-defined]
         method: Method = made.method(name)
-        request = b"" if kind == READ else b"\x00" + b"c" * 16 + self._number.to_bytes(8, "big")
+        request = b"" if kind == READ else b"\x00" + self._id + self._number.to_bytes(8, "big")
         ask = Ask(kind, partition_of(made.name, "a"), name, method.encode_arguments(method.pack(args, {})), request)
         epoch = self._epoch()
-        batch = encode(Batch(b"c" * 16, epoch, self._number, (), [(self._number, ask)]))
+        batch = encode(Batch(self._id, epoch, self._number, (), [(self._number, ask)]))
         try:
             async with asyncio.timeout(10):
                 told = decode_told(await self._running.network.serve(self._name, "submit", (batch,)))
                 outcomes = list(told.told)
                 while not outcomes and told.epoch == epoch:
-                    told = decode_told(await self._running.network.serve(self._name, "collect", (b"c" * 16, epoch)))
+                    told = decode_told(await self._running.network.serve(self._name, "collect", (self._id, epoch)))
                     outcomes = list(told.told)
         except (TimeoutError, Unreachable, AutomataError):
             return []

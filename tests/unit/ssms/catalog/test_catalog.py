@@ -13,7 +13,17 @@ from sqlalchemy import Connection
 from automata.partitions import partition_of
 from darq.errors import Fenced, InvalidArgument
 from ssms import slots as slot_numbers
-from ssms.catalog import Catalog, CatalogAway, NewerCatalog, Outrun, deployments, placements, stores, versions
+from ssms.catalog import (
+    Catalog,
+    CatalogAway,
+    NewerCatalog,
+    Outrun,
+    deployments,
+    elections,
+    placements,
+    stores,
+    versions,
+)
 from ssms.catalog.rows import ClusterState, CopyState, NewStore, NodeState
 from ssms.deployed import DeployedType
 
@@ -170,6 +180,31 @@ def test_whoever_saw_the_members_before_a_drop_cannot_promote(catalog: Catalog) 
     catalog.write(stores.member_change, A, epoch, "s0.n1", False)
     with pytest.raises(Outrun):
         catalog.write(stores.change_store, seen, replace(seen, epoch=2, leader="s0.n1", backups=()))
+
+
+def test_an_election_is_won_by_one_of_those_in_sync_and_once(catalog: Catalog, open_catalog: Open) -> None:
+    catalog.write(begin)
+    catalog.write(lead, A, "s0.n0", "s0.n1")
+    seen = catalog.read(stores.store, A)
+    other = open_catalog()
+    won = catalog.write(elections.take_epoch, seen, 2, "s0.n1", ())
+    assert (won.epoch, won.leader, won.backups) == (2, "s0.n1", ())
+    assert catalog.write(elections.take_epoch, seen, 2, "s0.n1", ()) == won
+    for epoch, leader in ((2, "s0.n0"), (3, "s0.n0"), (3, "s0.n1")):
+        with pytest.raises(Outrun):
+            other.write(elections.take_epoch, seen, epoch, leader, ())
+    for epoch, leader in ((2, "s0.n1"), (1, "s0.n1"), (3, "s0.n0")):
+        if (epoch, leader) != (won.epoch, won.leader):
+            with pytest.raises(Outrun):
+                other.write(elections.take_epoch, won, epoch, leader, ())
+
+
+def test_a_process_that_lost_its_part_leads_no_more(catalog: Catalog) -> None:
+    catalog.write(begin)
+    catalog.write(lead, A, "s0.n0", "s0.n1")
+    assert catalog.write(elections.lose_part, "s0.n0") == A
+    assert catalog.write(elections.lose_part, "s0.n0") is None
+    assert placed(catalog).store(A).primary == ""
 
 
 def test_a_copy_that_leaves_is_not_added(catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import random
 from collections.abc import Awaitable, Callable
@@ -101,7 +102,8 @@ class World:
     def _died(self, whose: Coordinator) -> None:
         if whose is self.coordinator and self._reviving is None:
             self.cluster.serve = None
-            self._reviving = asyncio.get_running_loop().create_task(self._revive(whose))
+            outside = contextvars.Context()  # it may have died in the middle of a method, in which its successor is not
+            self._reviving = asyncio.get_running_loop().create_task(self._revive(whose), context=outside)
 
     async def _revive(self, dead: Coordinator) -> None:
         engine = dead._workshop._engine
@@ -152,7 +154,7 @@ class World:
     async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait, in virtual time."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - it looks from outside, where nothing tells
                 await asyncio.sleep(0.05)
 
     def settled(self, copies: int) -> bool:

@@ -1,7 +1,15 @@
 """What a coordinator does, over copies that keep real chains, in virtual time."""
 
+import asyncio
+import random
 from pathlib import Path
 
+import pytest
+
+from automata.testing.disk import Disk
+from darq.errors import InvalidArgument
+from ssms.coordinator import Forbidden, Settings
+from ssms.deployed import DeployedType
 from tests.unit.ssms.coordinator.lives import World, play
 
 
@@ -34,3 +42,124 @@ def test_a_killed_primary_is_succeeded_by_its_backup_and_follows_it(tmp_path: Pa
         assert world.cluster.now() - begun < 2
 
     play(scenario, tmp_path, "x", "y")
+
+
+def test_a_primary_that_stands_still_is_succeeded_and_follows_when_it_wakes(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        await world.until(lambda: world.settled(2))
+        world.cluster.cut_off.add("s0.n0")
+        begun = world.cluster.now()
+        await world.until(lambda: world.rows().stores[0].leader == "s0.n1")
+        assert world.cluster.now() - begun < 4
+        world.cluster.cut_off.clear()
+        await world.until(lambda: world.settled(2))
+        assert world.cluster.processes["s0.n0"].role == "backup"
+
+    play(scenario, tmp_path, "x", "y")
+
+
+def test_a_coordinator_that_stood_still_suspects_nobody(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        await world.until(lambda: world.settled(2))
+        serve, world.cluster.serve = world.cluster.serve, None  # no heartbeat reaches it
+        assert world.coordinator is not None
+        for _ in range(100):
+            world.coordinator._vigil.tick(stalled=True)
+        world.cluster.serve = serve
+        assert world.coordinator._vigil.suspects == set()
+        await asyncio.sleep(10)
+        assert [store.epoch for store in world.rows().stores] == [1, 1]
+
+    play(scenario, tmp_path, "x", "y")
+
+
+def test_a_coordinator_that_begins_gives_everybody_a_full_period(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        await world.until(lambda: world.settled(2))
+        for _ in range(3):
+            await world.crash()
+        await asyncio.sleep(10)
+        assert [store.epoch for store in world.rows().stores] == [1, 1]
+
+    play(scenario, tmp_path, "x", "y")
+
+
+def test_two_coordinators_at_once_never_make_two_primaries_of_an_epoch(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        await world.until(lambda: world.settled(2))
+        first = world.coordinator
+        world.disk = Disk(random.Random(1), 1000)  # another machine believes that it is the head
+        await world.open()
+        assert first is not None
+        for copy in ("s0.n0", "s1.n1", "s0.n1", "s1.n0"):
+            world.cluster.kill(copy)
+            await asyncio.sleep(1.5)
+        await first.close()
+        await world.until(lambda: world.settled(2))
+
+    play(scenario, tmp_path, "x", "y")
+
+
+def test_a_store_whose_copies_all_end_at_once_is_led_again_by_one_that_holds_everything(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 3, 1)
+        await world.until(lambda: world.settled(3))
+        await asyncio.sleep(1)
+        for copy in list(world.cluster.processes):
+            world.cluster.kill(copy)
+        await world.until(lambda: world.settled(3))
+        assert all(len(groups) > 5 for groups in world.cluster.audit.released.values())
+
+    play(scenario, tmp_path, "x", "y", "z")
+
+
+def test_only_who_knows_the_token_deploys(tmp_path: Path) -> None:
+    made = DeployedType("User", 0, "app:User", b"", b"1").encode()
+
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        for wrong in ((), ("",), ("guess",)):
+            with pytest.raises(Forbidden):
+                await world.call("deploy", [made], *wrong)
+        assert await world.call("types") == []
+        [registered] = await world.call("deploy", [made], "secret")
+        assert DeployedType.decode(registered).version == 1
+
+    play(scenario, tmp_path, "x", settings=Settings(token="secret"))
+
+
+def test_a_type_that_no_host_can_load_is_not_deployed(tmp_path: Path) -> None:
+    made = DeployedType("Broken", 0, "app:Broken", b"", b"1").encode()
+
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        with pytest.raises(InvalidArgument, match="cannot be imported"):
+            await world.call("deploy", [made])
+        assert await world.call("types") == []
+
+    play(scenario, tmp_path, "x")
+
+
+def test_unknown_calls_copies_and_nodes_are_refused(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        for what, *args in (
+            ("open",),
+            ("hello", "s9.n9", 1, 0, 0),
+            ("drop_node", "q"),
+            ("drop_node", "x"),
+            ("move", b"User\x00a", "q"),
+            ("start", 0, 1),
+        ):
+            with pytest.raises(InvalidArgument):
+                await world.call(str(what), *args)
+        assert await world.call("placement", (await world.placement()).version) is None
+        assert (await world.call("status"))["state"] == "running"
+
+    play(scenario, tmp_path, "x")

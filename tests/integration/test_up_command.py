@@ -1,0 +1,72 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.command_line import ROOT, Done
+
+pytestmark = pytest.mark.process
+
+EXAMPLES = ROOT / "examples"
+PATIENCE_SECONDS = 240
+
+
+def command(module: str, *words: str | Path, cwd: Path) -> Done:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", "RAY_AUTH_MODE": "token"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[dict[str, Any]]:
+    done = command("ssms", "up", "--nodes", "2", "--replicas", "2", "--path", "data", "--json", cwd=folder)
+    try:
+        assert done.code == 0, done.err + done.out
+        yield done.json
+    finally:
+        ended = command("ssms", "down", "--path", "data", cwd=folder)
+    assert ended.code == 0, ended.err
+    assert list((folder / "data").glob("*/copies/*"))  # its data stays
+
+
+def test_status_shows_nodes_stores_and_copies(running: dict[str, Any], folder: Path) -> None:
+    status = command("ssms", "status", "--address", running["address"], "--json", cwd=folder).json
+    assert sorted(node["id"] for node in status["nodes"]) == running["nodes"] == ["n1", "n2"]
+    assert len(status["stores"]) == 2
+    assert len(status["copies"]) == 4
+
+
+def test_a_second_cluster_is_refused_over_the_same_folder(running: dict[str, Any], folder: Path) -> None:
+    done = command("ssms", "up", "--path", "data", "--json", cwd=folder)
+    assert done.code == 1
+    assert running["address"] in json.loads(done.out)["message"]
+
+
+def test_a_file_is_deployed(running: dict[str, Any], folder: Path) -> None:
+    done = command("ssms", "deploy", EXAMPLES / "bank.py", "--address", running["address"], "--json", cwd=folder)
+    assert done.json == {"deployed": ["Account"]}, done.err
+
+
+def test_a_ray_job_runs_an_example_on_the_cluster(running: dict[str, Any], folder: Path) -> None:
+    job = ("--address", running["dashboard"], "--working-dir", EXAMPLES, "--", sys.executable, "retwis.py")
+    done = command("ray.scripts.scripts", "job", "submit", *job, cwd=folder)
+    assert done.code == 0, done.err + done.out
+    assert "reads ['0: hello']" in done.out
