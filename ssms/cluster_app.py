@@ -23,6 +23,7 @@ from automata.router import OPEN
 from darq.errors import StoreClosed
 from ssms.cluster_router import ClusterRouter
 from ssms.lanes import Lanes
+from ssms.neighbourhood import NotLeading
 from ssms.packing import pack
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
@@ -232,7 +233,7 @@ class ClusterApp(Application):
                 if not here.primary:
                     raise Unreachable(f"nobody leads store {here.name}")
                 return decode_shown(await lanes.peers.copy(here.primary).call("ask", what, encode_shown(args)))
-            except Unreachable:
+            except (Unreachable, NotLeading):
                 if lanes.loop.time() > until:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)

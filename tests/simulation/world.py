@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from automata import call, ref
+from automata import call
 from automata.asking import decode_told
 from automata.errors import CallTimeout, Overloaded
 from darq.errors import OutcomeUnknown
@@ -80,7 +81,13 @@ class World:
         return self.wrong
 
     async def _live(self, app: ClusterApp) -> None:
-        callers = [asyncio.ensure_future(self._call(n)) for n in range(self._plan.callers + READERS)]
+        async with AsyncExitStack() as stack:
+            apps = [
+                await stack.enter_async_context(self.cluster.connect()) for _ in range(self._plan.callers + READERS)
+            ]
+            await self._suffer(app, [asyncio.ensure_future(self._call(n, one)) for n, one in enumerate(apps)])
+
+    async def _suffer(self, app: ClusterApp, callers: list[asyncio.Future[None]]) -> None:
         chaos = [asyncio.ensure_future(work) for work in (self._strike(), self._storm(), self._split())]
         await asyncio.sleep(self._plan.seconds)
         for one in chaos:
@@ -104,14 +111,14 @@ class World:
 
     async def _settle(self, app: ClusterApp) -> None:
         while True:
-            cells = {key: await app.inspect(ref(Cell, key)) for key in KEYS}
+            cells = {key: await app.inspect(app.ref(Cell, key)) for key in KEYS}
             self._left = unsettled(self.history, cells)
             if not self._left:
                 break
             await self._forgive(app)
             await asyncio.sleep(0.25)
         await asyncio.sleep(2)  # nothing more may come
-        cells = {key: await app.inspect(ref(Cell, key)) for key in KEYS}
+        cells = {key: await app.inspect(app.ref(Cell, key)) for key in KEYS}
         self.wrong += faults(self.history, cells)
         letters = [letter async for letter in app.dead_letters()] + [letter async for letter in app.interrupted()]
         self.wrong += [f"{letter.ref!r} {letter.method} is a letter: {letter.error}" for letter in letters]
@@ -124,18 +131,16 @@ class World:
 
     # those who call
 
-    async def _call(self, n: int) -> None:
-        """One client, with a connection of its own. Some read all the time."""
+    async def _call(self, n: int, app: ClusterApp) -> None:
+        """One client. Some read all the time."""
         draw = self._draw(f"caller {n}")
         loop = asyncio.get_running_loop()
-        async with self.cluster.connect() as app:
-            for _ in range(self._plan.calls if n < self._plan.callers else 3 * self._plan.calls):
-                await asyncio.sleep(draw.expovariate(4.0 if n < self._plan.callers else 10.0))
-                method, cell = draw.choice(METHODS), draw.choice(KEYS)
-                if n >= self._plan.callers:
-                    method = "read"
-                op = self.history.begin(method, cell, _arguments(method, cell, draw), loop.time())
-                await self._make(app, op, draw)
+        reads = n >= self._plan.callers
+        for _ in range(self._plan.calls * (3 if reads else 1)):
+            await asyncio.sleep(draw.expovariate(10.0 if reads else 4.0))
+            method, cell = "read" if reads else draw.choice(METHODS), draw.choice(KEYS)
+            op = self.history.begin(method, cell, _arguments(method, cell, draw), loop.time())
+            await self._make(app, op, draw)
 
     async def _make(self, app: ClusterApp, op: Op, draw: random.Random) -> None:
         """Make one call: plainly, or with a timeout, or asked again under a key until it is answered."""
