@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.processes import run_processes
 from tests.simulation.world import Plan, World
 
-SEEDS = 24 if os.environ.get("SIM_EXAMPLES") is None else int(os.environ["SIM_EXAMPLES"]) // 10
+SEEDS = 12 if os.environ.get("SIM_EXAMPLES") is None else int(os.environ["SIM_EXAMPLES"]) // 10
 FIRST = int(os.environ.get("SIM_SEED", "0"))
 
 

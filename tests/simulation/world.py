@@ -35,8 +35,8 @@ class Plan:
     stores: int
     replicas: int
     callers: int = 5
-    calls: int = 25
-    seconds: float = 12.0
+    calls: int = 12
+    seconds: float = 8.0
 
     @staticmethod
     def of(seed: int) -> Plan:
