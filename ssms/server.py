@@ -263,7 +263,9 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        recent = await self._followed().lead(epoch, old_is_dead)
+        backup = self._followed()
+        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
+        recent = await backup.lead(epoch, old_is_dead)
         try:
             self._leading = await self._run(epoch, backups, recent)
         except BaseException as error:
