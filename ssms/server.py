@@ -156,10 +156,12 @@ class Server:
         leading = self._leading
         return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.submit(data)
 
-    async def collect(self, client: bytes, epoch: int) -> bytes:
+    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
-        return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.collect(client, epoch)
+        if leading is None:
+            return encode(Told(0, 0, ()))
+        return await leading.doors.reception.collect(client, epoch, number)
 
     async def read(self, data: bytes) -> bytes:
         """A batch of readonly methods, of a copy that follows: see `ssms.backup_reads`."""
@@ -281,7 +283,9 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        recent = await self._followed().lead(epoch, old_is_dead)
+        backup = self._followed()
+        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
+        recent = await backup.lead(epoch, old_is_dead)
         try:
             self._leading = await self._run(epoch, backups, recent)
         except BaseException as error:

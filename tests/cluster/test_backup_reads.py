@@ -14,8 +14,9 @@ from automata.partitions import partition_of
 from ssms import backup_reads
 from ssms.cluster_app import ClusterApp
 from tests.cluster.in_memory import Cluster, cluster
+from tests.cluster.processes import virtually
 from tests.cluster.purses import KEYS, Purse
-from tests.memory_app import in_virtual_time, settled
+from tests.memory_app import settled
 
 
 @dataclass
@@ -85,7 +86,7 @@ def answered(app: ClusterApp) -> int:
 async def ask(running: Cluster, copy: str, *keys: str, behind: bool = False) -> list[bytes]:
     """What a copy itself answers to reads."""
     asks = [Ask(READ, partition_of("ClusterPurse", key), "look", b"\x90", b"", behind) for key in keys]
-    data = await running.network.servers[copy].serve("read", [backup_reads.encode(asks)])
+    data = await running.network.serve(copy, "read", (backup_reads.encode(asks),))
     return backup_reads.decode_answers(data)
 
 
@@ -99,7 +100,7 @@ async def by_backup(running: Cluster, app: ClusterApp, key: str) -> int:
         await asyncio.sleep(0.01)
 
 
-@in_virtual_time
+@virtually
 async def test_a_backup_answers_a_readonly_method() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect(reads="any") as app, asyncio.timeout(20):
         assert await ref(Purse, "a").add(3) == 3
@@ -107,7 +108,7 @@ async def test_a_backup_answers_a_readonly_method() -> None:
         assert ("s0.n1", "read") in running.network.calls
 
 
-@in_virtual_time
+@virtually
 async def test_reads_go_to_the_primary_unless_asked_otherwise() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         await ref(Purse, "a").add(3)
@@ -116,7 +117,7 @@ async def test_reads_go_to_the_primary_unless_asked_otherwise() -> None:
         assert not [call for call in running.network.calls if call[1] == "read"]
 
 
-@in_virtual_time
+@virtually
 async def test_a_primary_and_a_backup_that_hears_nothing_refuse() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect(), asyncio.timeout(20):
         await ref(Purse, "a").add(1)
@@ -124,13 +125,13 @@ async def test_a_primary_and_a_backup_that_hears_nothing_refuse() -> None:
         assert await ask(running, "s0.n0", "a") == [AGAIN]
         assert await ask(running, "s0.n1", "a") != [AGAIN]
         assert await ask(running, "s0.n1", "a", behind=True) == [AGAIN]
-        running.network.paused |= {"s0.n0"}
-        running.network.lost = 1.0
+        running.network.cut |= {("s0.n0", "s0.n1")}
         await asyncio.sleep(1.1)
         assert await ask(running, "s0.n1", "a") == [AGAIN]
+        running.network.cut.clear()
 
 
-@in_virtual_time
+@virtually
 async def test_a_read_waits_behind_what_its_client_has_sent_or_called() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect(reads="any"), asyncio.timeout(20):
         for n in range(1, 20):
@@ -143,7 +144,7 @@ async def test_a_read_waits_behind_what_its_client_has_sent_or_called() -> None:
             assert await ref(Purse, "b").look() == 1
 
 
-@in_virtual_time
+@virtually
 async def test_a_method_that_awaits_others_is_left_to_the_primary() -> None:
     async with cluster(stores=2, replicas=2) as running, running.connect(reads="any"), asyncio.timeout(20):
         for key in KEYS:
@@ -152,7 +153,7 @@ async def test_a_method_that_awaits_others_is_left_to_the_primary() -> None:
             assert await ref(Purse, "p0").sum_of(KEYS) == 16
 
 
-@in_virtual_time
+@virtually
 async def test_an_object_that_has_moved_is_not_read_where_it_was() -> None:
     async with cluster(stores=2, replicas=2) as running, running.connect(reads="any") as app, asyncio.timeout(20):
         await ref(Purse, "a").add(5)
@@ -160,7 +161,14 @@ async def test_an_object_that_has_moved_is_not_read_where_it_was() -> None:
         partition = partition_of("ClusterPurse", "a")
         home = placement.owner(partition)
         other = next(store for store in placement.stores if store.identity != home.identity)
-        await running.network.servers[home.primary].serve("give", [partition, other.identity])
+        await running.network.serve(
+            home.primary,
+            "give",
+            (
+                partition,
+                other.identity,
+            ),
+        )
         await settled(lambda: app.ref(Purse, "a").add(1), 6)
         await asyncio.sleep(0.6)
         assert await ask(running, home.backups[0], "a") == [AGAIN]
@@ -169,7 +177,7 @@ async def test_an_object_that_has_moved_is_not_read_where_it_was() -> None:
             assert await ref(Purse, "a").look() == 6
 
 
-@in_virtual_time
+@virtually
 @pytest.mark.parametrize("seed", range(3))
 async def test_reads_are_linearizable_on_a_bad_network(seed: int) -> None:
     async with (
@@ -188,7 +196,7 @@ async def test_reads_are_linearizable_on_a_bad_network(seed: int) -> None:
         assert answered(readers) > 20
 
 
-@in_virtual_time
+@virtually
 @pytest.mark.parametrize("seed", range(3))
 async def test_reads_are_linearizable_while_leaders_change_and_a_cut_off_backup_was_dropped(seed: int) -> None:
     async with (
@@ -201,16 +209,19 @@ async def test_reads_are_linearizable_while_leaders_change_and_a_cut_off_backup_
         traffic = Traffic(KEYS[:2], seed)
         traffic.begin(writers, readers)
         await asyncio.sleep(0.5)
-        running.network.deaf |= {("s0.n1", "ship")}  # it answers reads, and hears nothing of its primary
+        running.network.cut |= {
+            ("s0.n0", "s0.n1"),
+            ("s0.n2", "s0.n1"),
+        }  # it answers reads, and hears nothing of its primary
         while "s0.n1" in running.catalog.placement.stores[0].backups:  # noqa: ASYNC110 - a primary sets it
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         await running.kill("s0.n0")
         await running.lead("s0.n2", [], old_is_dead=True)
         await asyncio.sleep(0.5)
-        running.network.deaf.clear()
+        running.network.cut.clear()
         place = running.catalog.placement.stores[0]
-        await running.network.servers["s0.n1"].follow(place.epoch, "s0.n2")
+        await running.network.serve("s0.n1", "follow", (place.epoch, "s0.n2"))
         await asyncio.sleep(1)
         await traffic.end()
         assert answered(readers) > 20

@@ -12,23 +12,23 @@ from automata.partitions import partition_of
 from automata.standby import Standby
 from darq.replication import Head, head_of
 from tests.cluster.in_memory import Cluster, cluster
+from tests.cluster.processes import virtually
 from tests.cluster.tallies import Tally
 from tests.cluster.test_backup_reads import answered
-from tests.memory_app import in_virtual_time
 
 MADE = Tally.__automaton__  # type: ignore[attr-defined]
 FIELDS = ("total", "last", "padding")
 
 
 def standby_of(running: Cluster, copy: str = "s0.n1") -> Standby:
-    standby = running.network.servers[copy]._standby
+    standby = running.server(copy)._standby
     assert standby is not None
     return standby
 
 
 async def caught_up(running: Cluster, copy: str = "s0.n1") -> None:
     """Wait until the backup holds all that its primary does."""
-    leading = running.network.servers["s0.n0"]._leading
+    leading = running.server("s0.n0")._leading
     assert leading is not None
     while head_of(running.disks[copy]) != leading.primary.recent.head:  # noqa: ASYNC110 - messages bring it there
         await asyncio.sleep(0.001)
@@ -44,7 +44,7 @@ def check(running: Cluster, key: str) -> bool:
     warm = standby_of(running).find(partition)
     if warm is None:
         return False
-    fresh = Standby(running.network.servers["s0.n1"]._store, running_registry(running))  # type: ignore[arg-type]
+    fresh = Standby(running.server("s0.n1")._store, running_registry(running))  # type: ignore[arg-type]
     built = fresh._build(MADE, key, partition)
     assert values(warm.instance) == values(built.instance)
     assert (warm.state.records_since, warm.state.saved_lsn) == (built.state.records_since, built.state.saved_lsn)
@@ -52,7 +52,7 @@ def check(running: Cluster, key: str) -> bool:
 
 
 def running_registry(running: Cluster) -> object:
-    return running.network.servers["s0.n1"]._around.options.registry
+    return running.server("s0.n1")._around.options.registry
 
 
 async def promote(running: Cluster) -> None:
@@ -60,7 +60,7 @@ async def promote(running: Cluster) -> None:
     await running.lead("s0.n1", [], old_is_dead=True)
 
 
-@in_virtual_time
+@virtually
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_warm_automaton_is_what_a_replay_gives_after_each_record(seed: int) -> None:
     rng = random.Random(seed)
@@ -82,7 +82,7 @@ async def test_a_warm_automaton_is_what_a_replay_gives_after_each_record(seed: i
         assert warm > 60
 
 
-@in_virtual_time
+@virtually
 async def test_a_promotion_replays_nothing_of_ten_thousand_records() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         await ref(Tally, "a").pad(4_000_000)  # a large state: no checkpoint is worth it for long
@@ -96,7 +96,7 @@ async def test_a_promotion_replays_nothing_of_ten_thousand_records() -> None:
         assert await ref(Tally, "a").look() == 10_001
 
 
-@in_virtual_time
+@virtually
 async def test_without_what_is_warm_the_promoted_copy_replays() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         for _ in range(5):
@@ -109,7 +109,7 @@ async def test_without_what_is_warm_the_promoted_copy_replays() -> None:
         assert Tally.applications == before + 51
 
 
-@in_virtual_time
+@virtually
 async def test_a_record_that_does_not_apply_drops_the_warm_state_and_never_the_copy() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         await ref(Tally, "a").count(5, 2)
@@ -128,7 +128,7 @@ async def test_a_record_that_does_not_apply_drops_the_warm_state_and_never_the_c
         assert await ref(Tally, "a").look() == 9
 
 
-@in_virtual_time
+@virtually
 async def test_a_deleted_automaton_and_a_wiped_copy_leave_nothing_warm() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         await ref(Tally, "a").count(5, 2)
@@ -148,12 +148,12 @@ async def test_a_deleted_automaton_and_a_wiped_copy_leave_nothing_warm() -> None
         assert await ref(Tally, "b").look() == 11
 
 
-@in_virtual_time
+@virtually
 async def test_a_copy_that_was_wiped_while_warm_is_copied_anew_and_shows_nothing_old() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         await ref(Tally, "a").count(5, 2)
         await caught_up(running)
-        backup = running.network.servers["s0.n1"]._backup
+        backup = running.server("s0.n1")._backup
         assert backup is not None
         backup._wipe(Head())
         assert not check(running, "a")
@@ -167,7 +167,7 @@ async def test_a_copy_that_was_wiped_while_warm_is_copied_anew_and_shows_nothing
         assert await ref(Tally, "a").look() == 12
 
 
-@in_virtual_time
+@virtually
 async def test_a_backup_answers_reads_of_a_warm_automaton() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect() as app, running.connect("any") as readers:
         for n in range(1, 20):
@@ -178,7 +178,7 @@ async def test_a_backup_answers_reads_of_a_warm_automaton() -> None:
         assert answered(readers) > 10
 
 
-@in_virtual_time
+@virtually
 async def test_only_so_many_are_kept() -> None:
     async with cluster(stores=1, replicas=2) as running, running.connect():
         standby_of(running)._max = 3
