@@ -182,14 +182,27 @@ class ClusterSteps:
     # one object
 
     async def way(self, partition: bytes, node: str) -> Way:
-        """Where an object has to go, to live on a node. Raises InvalidArgument if no store is led there."""
+        """Where an object has to go, to live on a node. One that leads no store is waited for, as it gets one when it
+        has joined, or is back. Raises InvalidArgument if it is not there, or leads none for long.
+        """
+        settings, loop = self._world.settings, asyncio.get_running_loop()
+        until = loop.time() + settings.waiting_seconds_max
+        while (way := await self._way(partition, node)) is None:
+            rows = await self._world.read(stores.all_nodes)
+            takes = any(row.id == node and row.state is NodeState.ACTIVE for row in rows)
+            if not takes or not self._roll.alive.get(node, False) or loop.time() > until:
+                raise InvalidArgument(f"no store is led by node {node!r} now: `nodes` lists those that there are")
+            await asyncio.sleep(settings.retry_seconds)
+        return way
+
+    async def _way(self, partition: bytes, node: str) -> Way | None:
         placement = await self._informing.placement()
         source = await self._world.read(placements.holder, partition)
         if placement.store(source).node == node:
             return Way(source, source)
         able = [store for store in placement.stores if store.node == node]
         if not able:
-            raise InvalidArgument(f"no store is led by node {node!r} now: `nodes` lists those that there are")
+            return None
         home = placement.owner(partition)
         best = (
             home if home in able else min(able, key=lambda store: (len(placement.slots_of(store.identity)), store.name))

@@ -115,14 +115,22 @@ class Retire:
     wipe: bool
 
 
-Act = Start | Elect | Inform | Add | Mark | Halt | Retire
+@dataclass(frozen=True)
+class Shift:
+    """Let a backup lead in the place of a leader that does well, as machines shall lead evenly. before: as in Elect."""
+
+    copy: str
+    before: StoreRow
+
+
+Act = Start | Elect | Inform | Add | Mark | Halt | Retire | Shift
 
 
 def decide(view: View) -> Act | None:
     """What has to be done next; None if nothing is, or nothing can be before somebody reports."""
     if act := _start(view):
         return act
-    if not _led(view):
+    if not led(view):
         return _elect(view)
     return _first((_inform, _leave_nodes, _return, _add, _thin_out, _hand_over, _retire, _finish), view)
 
@@ -149,7 +157,8 @@ def _start(view: View) -> Act | None:
     return Start(names) if names else None
 
 
-def _led(view: View) -> bool:
+def led(view: View) -> bool:
+    """Whether the leader answers and knows that it leads."""
     return view.leader is not None and view.informed(view.leader)
 
 
@@ -235,6 +244,13 @@ def _retire(view: View) -> Act | None:
         elif _alive(view, copy) or node is None or not node.takes:  # else its node may come back with it
             return Retire(copy.name, _alive(view, copy))
     return None
+
+
+def able(view: View) -> dict[str, str]:
+    """node -> copy of the backups that could lead at once; none unless all copies that there can be are in sync."""
+    ready = _ready(view)
+    whole = len(ready) == len(view.store.in_sync) >= view.wanted
+    return {copy.node: copy.name for copy in ready if copy.name != view.store.leader} if whole else {}
 
 
 def _staying(view: View) -> list[CopyRow]:

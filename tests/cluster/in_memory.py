@@ -135,6 +135,17 @@ class Catalog:
         return new
 
 
+async def end_process(server: Server) -> None:
+    """A server ends as a killed process does."""
+    for task in list(server._tasks):
+        task.cancel()
+    leading, server._leading = server._leading, None
+    if leading is not None:
+        await leading.lanes.close()
+        await leading.primary.stop()
+        await die(leading.engine)
+
+
 class Cluster:
     """Stores s0, s1, ... each with copies s0.n0 (the first leader), s0.n1, ..."""
 
@@ -199,15 +210,7 @@ class Cluster:
 
     async def kill(self, name: str) -> None:
         """A process dies: what it had not flushed is lost."""
-        server = self.network.servers.pop(name)
-        for task in list(server._tasks):
-            task.cancel()
-        server.network = None  # type: ignore[attr-defined]
-        leading, server._leading = server._leading, None
-        if leading is not None:
-            await leading.lanes.close()
-            await leading.primary.stop()
-            await die(leading.engine)
+        await end_process(self.network.servers.pop(name))
         self.disks[name].close()
         self.disks[name].crash()
 
