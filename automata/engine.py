@@ -133,10 +133,10 @@ def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: 
     return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))
 
 
-async def stop(engine: Engine, effect_seconds_max: float | None = None) -> None:
+async def stop(engine: Engine, patience: tuple[float, float] | None = None) -> None:
     """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled.
 
-    effect_seconds_max: how long to wait for effects that have begun, if not as long as the options say.
+    patience: how many seconds to wait for methods, and for effects that have begun, if not as long as the options say.
     """
     engine.unlisten()
     engine.router.closed = True
@@ -151,8 +151,8 @@ async def stop(engine: Engine, effect_seconds_max: float | None = None) -> None:
         if engine.doors is not None:
             await engine.doors.sender.stop()
         options = engine.host.options
-        effect_seconds = options.closing_effect_seconds_max if effect_seconds_max is None else effect_seconds_max
-        await engine.host.tasks.stop(options.closing_seconds_max, effect_seconds)
+        seconds, effect_seconds = patience or (options.closing_seconds_max, options.closing_effect_seconds_max)
+        await engine.host.tasks.stop(seconds, effect_seconds)
         if engine.log.copies is not None and engine.log.gate.failure is None:
             engine.log.mark_closed()  # closing itself writes nothing that the copies would lack
         await engine.host.committer.settle()

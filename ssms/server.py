@@ -46,8 +46,9 @@ HELLO_SECONDS = 0.2
 """How often a copy says that it is there, until it was told what to be; and that it is alive."""
 ALIVE_SECONDS = 0.5
 RESIGNED_SECONDS_MAX = 15.0
-"""How long a copy that has resigned waits to hear who leads, before it begins anew; and for effects that have begun."""
-EFFECT_SECONDS_MAX = 2.0
+"""How long a copy that has resigned waits to hear who leads, before it begins anew."""
+RESIGNING_SECONDS = (0.05, 2.0)
+"""How long one that resigns waits for methods, which go on elsewhere, and for effects that have begun."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ class Server:
             self._following = (epoch, "")
             leading.over.set_result(None)
             try:
-                await stop(leading.engine, EFFECT_SECONDS_MAX)
+                await stop(leading.engine, RESIGNING_SECONDS)
                 await leading.lanes.close()
                 await leading.primary.stop()
                 self._open()

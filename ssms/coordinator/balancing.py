@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Led:
-    """One store, and the node that leads it. able: node -> copy of the in-sync backups that could lead it at once."""
+    """One store, and the node that leads it. able: node -> copy of the backups that could lead it."""
 
     store: bytes
     node: str

@@ -246,11 +246,15 @@ def _retire(view: View) -> Act | None:
     return None
 
 
-def able(view: View) -> dict[str, str]:
-    """node -> copy of the backups that could lead at once; none unless all copies that there can be are in sync."""
-    ready = _ready(view)
-    whole = len(ready) == len(view.store.in_sync) >= view.wanted
-    return {copy.node: copy.name for copy in ready if copy.name != view.store.leader} if whole else {}
+def whole(view: View) -> bool:
+    """Whether all copies that there can be are in sync, and answer."""
+    return len(_ready(view)) == len(view.store.in_sync) >= view.wanted
+
+
+def followers(view: View) -> dict[str, str]:
+    """node -> copy of the backups that stay, and answer: those that could lead, once they are in sync."""
+    others = (copy for copy in _staying(view) if copy.name != view.store.leader)
+    return {copy.node: copy.name for copy in others if view.answers(copy)}
 
 
 def _staying(view: View) -> list[CopyRow]:

@@ -27,10 +27,11 @@ from ssms.coordinator.plan import (
     Shift,
     Start,
     View,
-    able,
     decide,
+    followers,
     led,
     node_views,
+    whole,
 )
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.surroundings import Surroundings
@@ -111,19 +112,20 @@ class StoreSteps:
         return self._vigil.ticks - self._begun.setdefault(identity, self._vigil.ticks)
 
     def _shift(self, views: dict[bytes, View], identity: bytes) -> Shift | None:
-        """Whether this store is the next that shall be led elsewhere: while all are led, one at a time."""
-        calm = {store for store, view in views.items() if self._calm(view)}
-        if identity not in calm or not all(led(view) for view in views.values()):
+        """Whether this store is the next that shall be led elsewhere: while all are led, one at a time.
+
+        A copy that is about to be in sync is waited for, rather than another store handed over in its place.
+        """
+        calm = [self._calm(view) for view in views.values()]  # all are looked at, so that their times are known
+        if not any(calm) or not all(led(view) for view in views.values()):
             return None
-        stores = [
-            Led(store, view.by_name[view.store.leader].node, able(view) if store in calm else {})
-            for store, view in views.items()
-        ]
+        stores = [Led(store, view.by_name[view.store.leader].node, followers(view)) for store, view in views.items()]
         nodes = views[identity].nodes.values()
         found = next_shift(stores, [node.id for node in nodes if node.alive and node.takes and not node.lost])
-        if found is None or found[0] != identity:
+        view = views[identity]
+        if found is None or found[0] != identity or not self._calm(view) or not whole(view):
             return None
-        return Shift(found[1], views[identity].store)
+        return Shift(found[1], view.store)
 
     def _calm(self, view: View) -> bool:
         """Whether nothing has changed about a store, or its processes, for some time."""

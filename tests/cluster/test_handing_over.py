@@ -49,6 +49,12 @@ class Load:
             while self.acknowledged < wanted:  # noqa: ASYNC110 - many callers count
                 await asyncio.sleep(0.01)
 
+    async def fail_over(self) -> None:
+        """The process that leads the second store dies, and is back only when another leads."""
+        await self.running._end("s1.n1")
+        await self.running.until(lambda: self.running.leader(1) == "s1.n2")
+        await self.running._begin("s1.n1")
+
     async def even(self, copies: int = 2) -> None:
         """Wait until each store is whole, and living nodes lead as many as each other, but for one at most."""
         await self.running.until(lambda: self.running.settled(copies) and self._even())
@@ -98,8 +104,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, replicas: int = 2,
 @pytest.mark.parametrize("seed", range(3))
 def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -> None:
     async def scenario(load: Load) -> None:
-        await load.running.kill("s1.n1")
-        await load.running.until(lambda: load.running.leader(1) == "s1.n2")
+        await load.fail_over()
         await load.even()
         assert load.running.leader(1) == "s1.n1"
         await load.more(30)
@@ -109,8 +114,7 @@ def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -
 
 def test_callers_wait_but_shortly_while_a_store_is_handed_over(tmp_path: Path) -> None:
     async def scenario(load: Load) -> None:
-        await load.running.kill("s1.n1")
-        await load.running.until(lambda: load.running.settled(2))
+        await load.fail_over()
         await load.more(30)
         load.slowest = 0.0
         before = load.running.network.servers.copy()
@@ -140,8 +144,7 @@ def test_survivors_of_a_lost_machine_lead_evenly(tmp_path: Path) -> None:
 
 def test_an_object_moves_to_a_node_that_leads_nothing_yet(tmp_path: Path) -> None:
     async def scenario(load: Load) -> None:
-        await load.running.kill("s1.n1")
-        await load.running.until(lambda: load.running.leader(1) == "s1.n2")
+        await load.fail_over()
         key = KEYS[0]
         await load.app.move(ref(Purse, key), "y")
         assert (await load.app.explain(ref(Purse, key))).node == "y"
@@ -152,8 +155,7 @@ def test_an_object_moves_to_a_node_that_leads_nothing_yet(tmp_path: Path) -> Non
 @pytest.mark.parametrize("moment", [0.0, 0.002, 0.005, 0.01, 0.02, 0.05])
 def test_a_hand_over_ends_well_whoever_dies_in_it(tmp_path: Path, moment: float) -> None:
     async def resigning(load: Load) -> None:
-        await load.running.kill("s1.n1")
-        await load.running.until(lambda: load.running.leader(1) == "s1.n2")
+        await load.fail_over()
         while ("s1.n2", "resign") not in load.running.network.calls:  # noqa: ASYNC110 - the coordinator asks
             await asyncio.sleep(0.001)
         await asyncio.sleep(moment)

@@ -53,8 +53,7 @@ async def hand_over(world: World) -> None:
     await world.until(lambda: world.rows().stores[0].leader == "s0.n1")
     world.cluster.cut_off.clear()
     await world.until(lambda: leads_evenly(world))
-    assert world.rows().stores[0].leader == "s0.n0"
-    assert ("s0.n1", "resign") in world.cluster.asked
+    assert any(what == "resign" for _, what in world.cluster.asked)
 
 
 async def restart_alone(world: World) -> None:
