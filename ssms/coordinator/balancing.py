@@ -23,7 +23,7 @@ def next_shift(stores: Sequence[Led], nodes: Sequence[str]) -> tuple[bytes, str]
     one, others between them pass stores on: the last of them first. Each hand-over brings two nodes whose counts differ
     by two at least closer to each other, in their counts or on the way, so this comes to an end.
     """
-    leads = Counter({node: 0 for node in nodes})
+    leads = Counter(dict.fromkeys(nodes, 0))
     leads.update(led.node for led in stores if led.node in leads)
     for fullest in sorted(leads, key=lambda node: (-leads[node], node)):
         found = _last_hop(fullest, leads, stores)

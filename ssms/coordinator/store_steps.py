@@ -15,8 +15,8 @@ from ssms.catalog import Outrun, stores
 from ssms.catalog.elections import lose_part, take_epoch
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.catalog.rows import ClusterState, CopyState, StoreRow
-from ssms.coordinator.informing import Informing
 from ssms.coordinator.balancing import Led, next_shift
+from ssms.coordinator.informing import Informing
 from ssms.coordinator.plan import (
     Act,
     Add,

@@ -86,7 +86,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, replicas: int = 2,
     async def run() -> None:
         async with coordinated(folder, *nodes, replicas=replicas, seed=seed) as running, running.connect() as app:
             load = Load(running, app, seed)
-            callers = [asyncio.create_task(load.caller(n)) for n in range(6)]
+            callers = [asyncio.create_task(load.caller(n)) for n in range(2)]
             try:
                 await load.more(30)
                 await scenario(load)
@@ -101,7 +101,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, replicas: int = 2,
     run_virtually(run())
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -> None:
     async def scenario(load: Load) -> None:
         await load.fail_over()
@@ -115,7 +115,8 @@ def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -
 def test_callers_wait_but_shortly_while_a_store_is_handed_over(tmp_path: Path) -> None:
     async def scenario(load: Load) -> None:
         await load.fail_over()
-        await load.more(30)
+        await load.running.until(lambda: load.running.settled(2))
+        await load.more(60)  # whoever has waited for the failover has his answer
         load.slowest = 0.0
         before = load.running.network.servers.copy()
         await load.even()
@@ -152,8 +153,9 @@ def test_an_object_moves_to_a_node_that_leads_nothing_yet(tmp_path: Path) -> Non
     under_load(scenario, tmp_path, "x", "y", "z")
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.002, 0.005, 0.01, 0.02, 0.05])
-def test_a_hand_over_ends_well_whoever_dies_in_it(tmp_path: Path, moment: float) -> None:
+@pytest.mark.parametrize("victim", ["s1.n2", "s1.n1", "coordinator"])
+@pytest.mark.parametrize("moment", [0.001, 0.006])
+def test_a_hand_over_ends_well_whoever_dies_in_it(tmp_path: Path, victim: str, moment: float) -> None:
     async def resigning(load: Load) -> None:
         await load.fail_over()
         while ("s1.n2", "resign") not in load.running.network.calls:  # noqa: ASYNC110 - the coordinator asks
@@ -161,11 +163,8 @@ def test_a_hand_over_ends_well_whoever_dies_in_it(tmp_path: Path, moment: float)
         await asyncio.sleep(moment)
 
     async def scenario(load: Load) -> None:
-        for victim in ("s1.n2", "s1.n1", "coordinator"):
-            load.running.network.calls.clear()
-            await resigning(load)
-            await (load.running.kill_coordinator() if victim == "coordinator" else load.running.kill(victim))
-            await load.even()
-            await load.more(10)
+        await resigning(load)
+        await (load.running.kill_coordinator() if victim == "coordinator" else load.running.kill(victim))
+        await load.even()
 
     under_load(scenario, tmp_path, "x", "y", "z")

@@ -68,6 +68,7 @@ class FakeCopy:
         self.role = ""
         self.epoch = 0
         self.backups: list[str] = []
+        self.changes = 0
         self.forgotten: set[str] = set()
         self.types: dict[str, int] = {}
         self.placement = NOWHERE
@@ -190,7 +191,7 @@ class FakeCopy:
         while copy not in self.backups and copy not in self.forgotten:
             try:
                 await self.cluster.copy(copy).call("ship", self.epoch, self.disk.groups)
-                self.backups = await self.cluster.coordinator.call("add", self.store, self.epoch, copy)
+                self.backups = await self.cluster.coordinator.call("add", self.store, self.epoch, copy, self.number())
                 return
             except Fenced:
                 self.cluster.restart(self)
@@ -220,9 +221,13 @@ class FakeCopy:
             return False
         return True
 
+    def number(self) -> int:
+        self.changes += 1
+        return self.changes
+
     async def _drop(self, copy: str) -> None:
         try:
-            self.backups = await self.cluster.coordinator.call("drop", self.store, self.epoch, copy)
+            self.backups = await self.cluster.coordinator.call("drop", self.store, self.epoch, copy, self.number())
         except Fenced:
             self.cluster.restart(self)
             await asyncio.sleep(3600)

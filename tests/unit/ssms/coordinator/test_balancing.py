@@ -39,16 +39,14 @@ def test_where_no_copy_is_shared_others_pass_stores_on_the_last_of_them_first() 
 def test_hand_overs_come_to_an_end_with_an_even_spread(copies: list[list[str]]) -> None:
     leaders = [nodes[0] for nodes in copies]
     for _ in range(100):
-        stores = [
-            led(n, leader, *(node for node in copies[n] if node != leader)) for n, leader in enumerate(leaders)
-        ]
+        stores = [led(n, leader, *(node for node in copies[n] if node != leader)) for n, leader in enumerate(leaders)]
         found = next_shift(stores, NODES)
         if found is None:
             break
         leaders[found[0][0]] = found[1].partition(".")[2]
     else:
         raise AssertionError("it never ends")
-    leads = Counter({node: 0 for node in NODES})
+    leads = Counter(dict.fromkeys(NODES, 0))
     leads.update(leaders)
     for n, leader in enumerate(leaders):
         assert all(leads[leader] - leads[node] < 2 for node in copies[n])
