@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from automata.application import Application, Explanation, Node, object_ref
 from automata.asking import DELETE, LOOK, Ask
-from automata.context import RunningMethod
+from automata.context import RunningMethod, logger
 from automata.errors import StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
@@ -21,6 +21,8 @@ from automata.reference import ObjectRef, make_ref
 from automata.router import OPEN
 from darq.errors import StoreClosed
 from ssms.cluster_router import ClusterRouter
+from ssms.deployed import DeployedType
+from ssms.first_use import FirstUse
 from ssms.lanes import Lanes
 from ssms.packing import pack
 from ssms.peers import Peers, Unreachable
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 _PAGE_KEYS = 512
 _CLIENT_BYTES = 16
+_ANSWER_SECONDS = 15.0  # a coordinator that was killed is back by then
+_CLOSING_SECONDS = 30.0  # for messages that nobody has awaited
 _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
 
@@ -43,10 +47,13 @@ class ClusterApp(Application):
     event loop. A call whose host dies is asked again, so that all that callers see is a pause.
     """
 
-    def __init__(self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "") -> None:
+    def __init__(
+        self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "", deploys: bool = False
+    ) -> None:
         super().__init__()
         self._dial = dial
         self._token = token
+        self._deploys = deploys
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
 
@@ -65,8 +72,11 @@ class ClusterApp(Application):
 
     async def deploy(self, *classes: type) -> None:
         """Register types with the cluster: their code, which its hosts will run. Raises what it refuses."""
-        code = [pack(cls).encode() for cls in classes]
-        await self._here(lambda: self._coordinator("deploy", code, self._token))
+        await self._here(lambda: self._deploy(classes))
+
+    async def types(self) -> list[str]:
+        """Names of the types that are deployed."""
+        return sorted(await self._here(self._deployed))
 
     # looking
 
@@ -117,6 +127,22 @@ class ClusterApp(Application):
         for node in await self._here(lambda: self._coordinator("nodes")):
             yield Node(*node)
 
+    async def status(self) -> dict[str, Any]:
+        """What the coordinator knows, for people: nodes, stores, copies, types. Its form may change."""
+        return cast("dict[str, Any]", await self._here(lambda: self._coordinator("status")))
+
+    async def join_node(self, node_id: str) -> None:
+        """Let a machine take its share: one that was dropped, or any, where they do not join by themselves."""
+        await self._here(lambda: self._coordinator("join_node", node_id))
+
+    async def drop_node(self, node_id: str) -> None:
+        """Empty a machine, in the background, and forget it. InvalidArgument for the last one."""
+        await self._here(lambda: self._coordinator("drop_node", node_id))
+
+    async def drain(self, node_id: str) -> None:
+        """As `drop_node`, and wait until it is empty: for ever, where no other can take what it has."""
+        await self._here(lambda: self._coordinator("drain", node_id))
+
     async def move(self, ref: object, node_id: str) -> None:
         """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile."""
         partition = _partition(object_ref(ref))
@@ -148,8 +174,17 @@ class ClusterApp(Application):
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
         self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
-        self._router = ClusterRouter(self._lanes)
-        await self._lanes.routes.refresh()
+        first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
+        self._router = ClusterRouter(self._lanes, first_use)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._lanes.known()
+        except TimeoutError:
+            await self._lanes.close()
+            self._lanes = self._router = None
+            raise StateError(
+                "no cluster answers there: `ssms up` starts one, and `ssms status` shows whether it is well"
+            ) from None
         OPEN.add(self._router)
 
     async def _stop(self) -> None:
@@ -157,7 +192,11 @@ class ClusterApp(Application):
             return
         OPEN.remove(self._router)
         router, self._router = self._router, None
-        await router.drain()
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await router.drain()
+        except TimeoutError:
+            logger.warning("messages that were not awaited may not have been stored: no host answered in time")
         lanes, self._lanes = self._lanes, None
         await lanes.close()
 
@@ -177,14 +216,21 @@ class ClusterApp(Application):
         return await self._on_loop(look)
 
     async def _look(self, what: str, ref: object, kind: int = LOOK) -> object:
-        partition = _partition(object_ref(ref))
+        target = object_ref(ref)
 
         async def look() -> object:
             request = self.router.new_request() if kind == DELETE else b""
-            outcome = await self._opened().start(Ask(kind, partition, what, b"", request, behind=True))
+            ask = Ask(kind, _partition(target), what, b"", request, behind=True)
+            outcome = await self.router.start(target.type_name, ask)
             return decode_outcome(outcome, ANYTHING, 0).take()
 
         return await self._here(look)
+
+    async def _deployed(self) -> set[str]:
+        return {DeployedType.decode(made).name for made in await self._coordinator("types")}
+
+    async def _deploy(self, classes: Iterable[type]) -> None:
+        await self._coordinator("deploy", [pack(cls).encode() for cls in classes], self._token)
 
     async def _coordinator(self, what: str, *args: object) -> Any:
         """Ask the coordinator, for as long as it cannot be reached (it is restarted if it dies)."""

@@ -19,6 +19,7 @@ from automata.timing import kept_by
 from automata.when import When
 from darq.errors import StoreClosed
 from darq.limits import Limits
+from ssms.first_use import FirstUse
 from ssms.lanes import Lanes
 
 T = TypeVar("T")
@@ -29,10 +30,14 @@ _SENT_TO_MAX = 100_000  # objects to which this client has sent: of more, any co
 
 
 class ClusterRouter:
-    """Calls of one client. It has an id of its own, under which its calls are counted."""
+    """Calls of one client. It has an id of its own, under which its calls are counted.
 
-    def __init__(self, lanes: Lanes) -> None:
+    first_use: sends types to the cluster that it does not know; None where the user does so.
+    """
+
+    def __init__(self, lanes: Lanes, first_use: FirstUse | None = None) -> None:
         self._lanes = lanes
+        self._first_use = first_use
         self._sequence = 0
         self._sent_to: set[bytes] = set()
         self._posting: set[asyncio.Task[None]] = set()
@@ -41,6 +46,13 @@ class ClusterRouter:
         """An id that no other call has."""
         self._sequence += 1
         return of_client(self._lanes.client, self._sequence)
+
+    def start(self, type_name: str, ask: Ask) -> asyncio.Future[bytes]:
+        """Ask about an object of this type, which the cluster knows by then if this process can tell it."""
+        first_use = self._first_use
+        if first_use is None or type_name in first_use.known:
+            return self._lanes.start(ask)
+        return first_use.start(type_name, ask)
 
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result once that is durable, whoever dies meanwhile."""
@@ -57,7 +69,7 @@ class ClusterRouter:
         else:
             request = call.request.encode() if call.request is not None else self.new_request()
             ask = Ask(CALL, partition, method.name, arguments, request, behind)
-        answer = self._lanes.start(ask)
+        answer = self.start(call.ref.type_name, ask)
         timer = loop.call_later(call.timeout, _expire, answer, call) if call.timeout else None
         try:
             outcome = yield from answer
@@ -73,7 +85,7 @@ class ClusterRouter:
         partition = partition_of(call.ref.type_name, call.ref.key)
         due_ms, rule = (0, b"") if when is None else (when.due_ms(time.time()), when.rule)
         ask = Ask(POST, partition, call.method.name, arguments, b"", True, due_ms, rule)
-        return self._stage(lambda: self._post_here(ask))
+        return self._stage(lambda: self._post_here(call.ref.type_name, ask))
 
     def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
         """Cancel a message that is due later. Whether it will never be delivered is known when this is awaited."""
@@ -96,11 +108,11 @@ class ClusterRouter:
     async def _call_here(self, call: Call) -> Any:
         return await Awaited(self.call(call))
 
-    def _post_here(self, ask: Ask) -> Sent:
+    def _post_here(self, type_name: str, ask: Ask) -> Sent:
         ask.request = self.new_request()
         if not ask.due_ms and not ask.rule and len(self._sent_to) < _SENT_TO_MAX:
             self._sent_to.add(ask.partition)
-        answer = self._lanes.start(ask)  # at once: what is called after it comes behind it
+        answer = self.start(type_name, ask)  # at once: what is called after it comes behind it
         sent = Sent("", None)
 
         async def stored() -> None:

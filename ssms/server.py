@@ -157,12 +157,12 @@ class Server:
         leading = self._leading
         return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.submit(data)
 
-    async def collect(self, client: bytes, epoch: int) -> bytes:
+    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
         if leading is None:
             return encode(Told(0, 0, ()))
-        return await self._while_leading(leading, leading.doors.reception.collect(client, epoch))
+        return await self._while_leading(leading, leading.doors.reception.collect(client, epoch, number))
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -241,8 +241,7 @@ class Server:
     async def resign(self, epoch: int) -> None:
         """Lead no more: finish what runs, let the backups have all of it, and become one, in this same process.
 
-        When this is answered, another copy may lead at once, without waiting for a lease. No error for a copy that
-        does not lead. Raises Fenced if it leads under another epoch.
+        Then another copy may lead without waiting for a lease. No error where it does not lead. Raises Fenced.
         """
         async with self._changing:
             leading = self._leading

@@ -16,10 +16,10 @@ class Settings:
     lead; each failure of a store doubles the last, since a store may take long to recover. load_seconds_max and
     give_seconds_max: how long it may take to load types, and to give objects away before it is asked again.
     calm_ticks: a store is handed over to another copy only so long after its last change. resign_seconds_max: how long
-    its leader may take to finish what it does. waiting_seconds_max: how long an object that is to be moved to a node
-    waits for that node to lead a store.
+    its leader may take to finish what it does.
     retry_seconds: between tries of what has to succeed in the end. slots_at_once: so many slots at most move in one go.
-    token: what a deployer has to show, if anything.
+    token: what a deployer has to show, if anything. auto_join: machines that Ray has and the catalog has not take their
+    share by themselves, unless they were dropped.
     """
 
     tick_seconds: float = 0.25
@@ -35,7 +35,7 @@ class Settings:
     give_seconds_max: float = 30.0
     calm_ticks: int = 8
     resign_seconds_max: float = 10.0
-    waiting_seconds_max: float = 30.0
     retry_seconds: float = 0.25
     slots_at_once: int = 128
     token: str | None = None
+    auto_join: bool = False

@@ -29,6 +29,7 @@ from ssms.coordinator.plan import (
     View,
     decide,
     followers,
+    hand_over_to,
     led,
     node_views,
     whole,
@@ -78,6 +79,13 @@ class StoreSteps:
         """What has to be done next for a store."""
         found = await self._world.read(outlook)
         return self.next_act(found, identity)
+
+    async def hand_over(self, identity: bytes, heir: str) -> Shift | None:
+        """How a store that is well gets this copy as its leader; None if it is not to be."""
+        found = await self._world.read(outlook)
+        if found.state is not ClusterState.RUNNING:
+            return None
+        return hand_over_to(heir, self._views(found)[identity])
 
     def next_act(self, found: Outlook, identity: bytes) -> Act | None:
         """What has to be done next for a store, in this state of the catalog."""

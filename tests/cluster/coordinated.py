@@ -195,7 +195,7 @@ class Coordinated:
     async def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait, in virtual time."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - it looks from outside
                 await asyncio.sleep(0.05)
 
     # inside

@@ -1,4 +1,4 @@
-"""Machines lead evenly again after failovers: stores are handed over under load, and nothing is lost, doubled or late."""
+"""Machines lead evenly again after failovers: stores are handed over under load; nothing is lost, doubled or late."""
 
 from __future__ import annotations
 
