@@ -124,8 +124,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leading, self._leading = self._leading, None
         if leading is not None:
+            await stop(leading.engine)  # before its lanes: what it still awaits from other stores is no outcome yet
             await leading.lanes.close()
-            await stop(leading.engine)
             await leading.primary.stop()
         if self._backup is not None:
             self._backup.stop()
