@@ -25,7 +25,7 @@ from ssms.coordinator import Surroundings as World
 from ssms.peers import Unreachable
 from ssms.placement import Placement
 from ssms.server import Server, Surroundings
-from tests.cluster.in_memory import Network, Wire, end_process
+from tests.cluster.coordinated_network import Network, Wire, end_process
 
 RESTART_SECONDS = 0.2
 BEGINNING = 1_900_000_000.0
