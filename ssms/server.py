@@ -46,9 +46,8 @@ HELLO_SECONDS = 0.2
 """How often a copy says that it is there, until it was told what to be; and that it is alive."""
 ALIVE_SECONDS = 0.5
 RESIGNED_SECONDS_MAX = 15.0
-"""How long a copy that has resigned waits to hear who leads, before it begins anew."""
 RESIGNING_SECONDS = (0.05, 2.0)
-"""How long one that resigns waits for methods, which go on elsewhere, and for effects that have begun."""
+"""How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +247,7 @@ class Server:
             if leading is None:
                 return
             if leading.epoch != epoch:
-                raise Fenced(f"copy {self.name} leads under epoch {leading.epoch}, not under {epoch}")
+                raise Fenced(f"copy {self.name} leads under epoch {leading.epoch}")
             self._leading = self._backup = None  # from here on nobody is served
             self._following = (epoch, "")
             leading.over.set_result(None)
@@ -346,7 +345,7 @@ class Server:
         self._around.leave(why)
 
     async def _hear_of_successor(self, epoch: int) -> None:
-        """A copy that has resigned is told of the next leader; if not, it begins anew, and reports."""
+        """Begin anew if nobody tells this copy of one."""
         await asyncio.sleep(RESIGNED_SECONDS_MAX)
         if self._leading is None and self._following == (epoch, ""):
             self._leave(Unreachable(f"copy {self.name} has resigned, and nobody leads"))
