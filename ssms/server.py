@@ -159,9 +159,9 @@ class Server:
     async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
-        if leading is None:
-            return encode(Told(0, 0, ()))
-        return await self._while_leading(leading, leading.doors.reception.collect(client, epoch, number))
+        if leading is not None:
+            return await self._while_leading(leading, leading.doors.reception.collect(client, epoch, number))
+        return encode(Told(0, 0, ()))
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -240,8 +240,7 @@ class Server:
     async def resign(self, epoch: int) -> None:
         """Lead no more: finish what runs, let the backups have all of it, and become one, in this same process.
 
-        Then another copy may lead without waiting for a lease. No error where it does not lead. Raises Fenced.
-        """
+        Then another may lead without waiting for a lease. No error where it does not lead. Raises Fenced."""
         async with self._changing:
             leading = self._leading
             if leading is None:
