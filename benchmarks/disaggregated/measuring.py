@@ -15,7 +15,8 @@ from benchmarks.clusters import IS_THERE, Shape, opened
 from benchmarks.disaggregated.accounts import ACCOUNTS, Accounts, facebook, paper
 from benchmarks.disaggregated.clients import Run, run
 from benchmarks.disaggregated.figures import draw
-from benchmarks.disaggregated.variants import WORKLOADS, Account, Aggregated, Disaggregated, Variant
+from benchmarks.disaggregated.retwis import Account
+from benchmarks.disaggregated.variants import WORKLOADS, Aggregated, Disaggregated, Variant
 from benchmarks.results import Result, against_floor, told, verdict
 
 OUT = ROOT / "benchmarks" / "results"

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import ray
 
-from automata import List, Ref, Set, now, object_type, readonly, ref, send
+from automata import ref
 from benchmarks.disaggregated.accounts import Accounts
-from benchmarks.disaggregated.compute import Compute, Post, follower_row
+from benchmarks.disaggregated.compute import Compute, follower_row
+from benchmarks.disaggregated.retwis import Account
 from benchmarks.disaggregated.storage import Storage
 
 WORKLOADS = ("Post", "GetTimeline", "Follow")
@@ -78,40 +79,6 @@ class Disaggregated:
         await self._storage.close.remote()
         for actor in (self._compute, self._storage):
             ray.kill(actor)
-
-
-@object_type(name="benchmarks.Account")
-class Account:
-    """An account of Retwis (LambdaObjects, Listing 1)."""
-
-    key: str
-    followers: Set[Ref["Account"]]
-    timeline: List[Post]
-
-    async def set_up(self, followers: list[Ref["Account"]]) -> None:
-        """Take all followers at once."""
-        for follower in followers:
-            self.followers.add(follower)
-
-    async def create_post(self, text: str) -> int:
-        """Post to one's own timeline and to those of all followers. Returns how many these are."""
-        post = (self.key, text, now())
-        self.timeline.append(post)
-        for follower in self.followers:
-            send(follower._store_post(post))  # noqa: SLF001 - of this application
-        return len(self.followers)
-
-    async def add_follower(self, follower: Ref["Account"]) -> None:
-        """Be followed."""
-        self.followers.add(follower)
-
-    async def _store_post(self, post: Post) -> None:
-        self.timeline.append(post)
-
-    @readonly
-    async def get_timeline(self, limit: int = 10) -> list[Post]:
-        """The last posts, oldest first."""
-        return self.timeline.last(limit)
 
 
 class Aggregated:
