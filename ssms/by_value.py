@@ -59,8 +59,8 @@ def dump(cls: type) -> bytes:
             return _pickled((cls, companions))
         except _CANNOT as error:
             raise DeclarationError(
-                f"{cls.__qualname__} cannot travel with its code: {error}. Its methods, or classes that its annotations "
-                f"name, use something that exists in this process alone; install {cls.__module__} on all machines, or "
+                f"{cls.__qualname__} cannot travel with its code: {error}. Its methods, or what its annotations name, "
+                f"use something that exists in this process alone; install {cls.__module__} on all machines, or "
                 "make that thing where it is used"
             ) from error
 

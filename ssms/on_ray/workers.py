@@ -144,7 +144,7 @@ class RayWorkers:
 def _no_room(task: Task, seconds: float) -> str:
     """Why a worker could not be started, as far as Ray says."""
     wanted = {"CPU": task.num_cpus, "GPU": task.num_gpus}
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     fits = any(all(has.get(name, 0) >= amount for name, amount in wanted.items()) for has in alive)
     there = "; ".join(", ".join(f"{has.get(name, 0):g} {name}s" for name in wanted) for has in alive)
     return (

@@ -107,7 +107,7 @@ def test_a_worker_that_dies_is_a_failed_call_and_another_takes_its_place(tmp_pat
 
 def test_a_worker_that_fits_nowhere_is_an_error_which_says_so(tmp_path: Path) -> None:
     with opened(tmp_path, starting_seconds_max=0.5) as app:
-        with pytest.raises(Overloaded, match="1 GPUs, and in 0.5 s no machine had them: none is large enough"):
+        with pytest.raises(Overloaded, match=r"1 GPUs, and in 0\.5 s no machine had them: none is large enough"):
             app.run(ref(Giant, "a").work())
         with pytest.raises(Overloaded):
             app.run(ref(Giant, "a").work())  # its object was let go
