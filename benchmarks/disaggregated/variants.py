@@ -10,7 +10,7 @@ import ray
 from automata import ref
 from benchmarks.disaggregated.accounts import Accounts
 from benchmarks.disaggregated.compute import Compute, follower_row
-from benchmarks.disaggregated.retwis import Account
+from benchmarks.disaggregated.retwis import Account, Post
 from benchmarks.disaggregated.storage import Storage
 
 WORKLOADS = ("Post", "GetTimeline", "Follow")
@@ -31,8 +31,8 @@ class Variant(Protocol):
     async def create_post(self, author: str, text: str) -> None:
         """Post to the author's followers."""
 
-    async def get_timeline(self, user: str) -> None:
-        """Read the last ten posts."""
+    async def get_timeline(self, user: str) -> list[Post]:
+        """The last ten posts, oldest first."""
 
     async def follow(self, followed: str, follower: str) -> None:
         """Add a follower."""
@@ -63,9 +63,10 @@ class Disaggregated:
         """One call, which makes two or more."""
         await self._compute.create_post.remote(author, text)
 
-    async def get_timeline(self, user: str) -> None:
+    async def get_timeline(self, user: str) -> list[Post]:
         """One call, which makes one."""
-        await self._compute.get_timeline.remote(user)
+        posts: list[Post] = await self._compute.get_timeline.remote(user)
+        return posts
 
     async def follow(self, followed: str, follower: str) -> None:
         """One call, which makes one."""
@@ -104,9 +105,9 @@ class Aggregated:
         """One call; what it sends is on its way with it."""
         await ref(Account, author).create_post(text)
 
-    async def get_timeline(self, user: str) -> None:
+    async def get_timeline(self, user: str) -> list[Post]:
         """One call."""
-        await ref(Account, user).get_timeline()
+        return await ref(Account, user).get_timeline()
 
     async def follow(self, followed: str, follower: str) -> None:
         """One call."""
