@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 
-CLIENTS_MAX = 10_000
 IDLE_SECONDS = 600.0
 
 
 class Client:
-    """One asking process. number: of its last batch; pending: asks that are not answered; told: answers to collect."""
+    """One asking process. number: of its last batch; question: of its last one for late answers; pending: asks that
+    are not answered; told: answers to collect.
+    """
 
-    __slots__ = ("_collector", "number", "pending", "seen_at", "told")
+    __slots__ = ("_collector", "number", "pending", "question", "seen_at", "told")
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = self.question = 0
         self.pending = 0
         self.seen_at = 0.0
         self.told: list[tuple[int, bytes]] = []
@@ -59,8 +60,7 @@ class Clients:
         """The client of this id."""
         client = self._clients.get(name)
         if client is None:
-            if len(self._clients) >= CLIENTS_MAX:
-                self._forget()
+            self._forget()
             client = self._clients[name] = Client()
         client.seen_at = self._loop.time()
         return client

@@ -81,7 +81,7 @@ def call(
     """
     checked = as_invocation(invocation, "call")
     if idempotency_key is not None:
-        _check_request_key(idempotency_key)
+        _check_request_key(idempotency_key, checked)
         if checked.method.readonly:
             raise InvalidArgument("a readonly method changes nothing and takes no idempotency key")
         checked.request = idempotency_key
@@ -93,12 +93,13 @@ def call(
     return cast("Awaitable[T]", checked)
 
 
-def _check_request_key(key: object) -> None:
+def _check_request_key(key: object, checked: Invocation) -> None:
     try:
         size = len(key.encode()) if type(key) is str else 0
     except UnicodeEncodeError:
         size = 0
     if not 0 < size <= REQUEST_KEY_BYTES_MAX or not str(key)[0].isprintable():
+        checked.close()
         raise InvalidArgument(
             f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8, the first of them printable"
         )

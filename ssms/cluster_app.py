@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from automata.application import Application, Explanation, Node, object_ref
 from automata.asking import DELETE, LOOK, Ask
-from automata.context import RunningMethod
+from automata.context import RunningMethod, logger
 from automata.errors import StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _PAGE_KEYS = 512
 _CLIENT_BYTES = 16
+_ANSWER_SECONDS = 15.0  # a coordinator that was killed is back by then
+_CLOSING_SECONDS = 30.0  # for messages that nobody has awaited
 _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
 
@@ -149,7 +151,15 @@ class ClusterApp(Application):
         peers = await self._dial(loop)
         self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
         self._router = ClusterRouter(self._lanes)
-        await self._lanes.routes.refresh()
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._lanes.known()
+        except TimeoutError:
+            await self._lanes.close()
+            self._lanes = self._router = None
+            raise StateError(
+                "no cluster answers there: `ssms up` starts one, and `ssms status` shows whether it is well"
+            ) from None
         OPEN.add(self._router)
 
     async def _stop(self) -> None:
@@ -157,7 +167,11 @@ class ClusterApp(Application):
             return
         OPEN.remove(self._router)
         router, self._router = self._router, None
-        await router.drain()
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await router.drain()
+        except TimeoutError:
+            logger.warning("messages that were not awaited may not have been stored: no host answered in time")
         lanes, self._lanes = self._lanes, None
         await lanes.close()
 

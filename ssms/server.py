@@ -26,7 +26,7 @@ from automata.residence import Residence
 from darq.errors import AutomataError, Fenced
 from darq.limits import Limits
 from darq.log import Log
-from darq.replication import Backup, Outside, Primary
+from darq.replication import Backup, Outside, Primary, Recent
 from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import questions
@@ -147,10 +147,12 @@ class Server:
         leading = self._leading
         return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.submit(data)
 
-    async def collect(self, client: bytes, epoch: int) -> bytes:
+    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
-        return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.collect(client, epoch)
+        if leading is None:
+            return encode(Told(0, 0, ()))
+        return await leading.doors.reception.collect(client, epoch, number)
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -262,10 +264,17 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        around, loop = self._around, asyncio.get_running_loop()
-        backup, store = self._followed(), self._store
+        recent = await self._followed().lead(epoch, old_is_dead)
+        try:
+            self._leading = await self._run(epoch, backups, recent)
+        except BaseException as error:
+            self._leave(error)  # the store was handed over: a new process finds out what it holds
+            raise
+
+    async def _run(self, epoch: int, backups: Sequence[str], recent: Recent) -> Leading:
+        """Run the objects of the store, which this copy leads from now on."""
+        around, loop, store = self._around, asyncio.get_running_loop(), self._store
         assert store is not None, "it was started"
-        recent = await backup.lead(epoch, old_is_dead)
         outside = Outside(around.clock, self._ship, CatalogMembers(around.peers, store.identity(), epoch))
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
         await primary.ready()
@@ -279,7 +288,7 @@ class Server:
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
         giving = Giving(doors, self._routes, around.peers, store.identity())
-        self._leading = Leading(epoch, primary, engine, doors, lanes, giving)
+        return Leading(epoch, primary, engine, doors, lanes, giving)
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)

@@ -25,5 +25,17 @@ from darq.replication.messages import epoch_of
 from darq.replication.options import Options
 from darq.replication.outside import Members, Outside
 from darq.replication.primary import Primary
+from darq.replication.recent import Recent
 
-__all__ = ["Backup", "Head", "Members", "Options", "Outside", "Primary", "epoch_of", "head_of", "promised_epoch"]
+__all__ = [
+    "Backup",
+    "Head",
+    "Members",
+    "Options",
+    "Outside",
+    "Primary",
+    "Recent",
+    "epoch_of",
+    "head_of",
+    "promised_epoch",
+]

@@ -1,0 +1,331 @@
+"""The lanes of one process: what gathers, what is asked again, where it goes, and what nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from automata import asking
+from automata.asking import AGAIN, CALL, MOVED, READ, Ask, Batch, Told
+from automata.errors import Overloaded
+from automata.request_ids import of_client
+from automata.testing.loop import run_virtually
+from darq.errors import OutcomeUnknown, StoreClosed
+from ssms import lane, lanes, slots
+from ssms.lanes import Lanes
+from ssms.peers import Unreachable
+from ssms.placement import Placement, StorePlace
+from ssms.routes import Routes
+
+A, B, CLIENT = b"a" * 16, b"b" * 16, b"c" * 16
+VALUE = b"\x00"
+
+
+class Host:
+    """A store's host as a client sees it: what it was asked, and what it will say."""
+
+    def __init__(self, epoch: int = 1) -> None:
+        self.epoch = epoch
+        self.batches: list[Batch] = []
+        self.answer: Callable[[Ask], bytes | None] = lambda ask: VALUE + ask.arguments
+        self.late: list[tuple[int, bytes]] = []
+        self.pending: dict[int, Ask] = {}
+        self.seconds = 0.001
+        self.lose_answers = 0
+        self.deaf = False
+        self.collecting = asyncio.Event()
+
+    async def call(self, what: str, *args: Any) -> Any:
+        if self.deaf:
+            await asyncio.get_running_loop().create_future()
+        return await getattr(self, what)(*args)
+
+    async def submit(self, data: bytes) -> bytes:
+        batch = asking.decode_batch(data)
+        if batch.epoch != self.epoch:
+            return asking.encode(Told(self.epoch, 0, ()))
+        self.batches.append(batch)
+        await asyncio.sleep(self.seconds)
+        told = []
+        for tag, ask in batch.asks:
+            outcome = self.answer(ask)
+            if outcome is None:
+                self.pending[tag] = ask
+            else:
+                told.append((tag, outcome))
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise Unreachable("the answer was lost")
+        return asking.encode(Told(self.epoch, len(self.pending), told))
+
+    async def collect(self, client: bytes, epoch: int) -> bytes:
+        if not self.late:
+            self.collecting.clear()
+            await self.collecting.wait()
+        told, self.late = self.late, []
+        return asking.encode(Told(self.epoch, len(self.pending), told))
+
+    def finish(self, tag: int) -> None:
+        self.late.append((tag, VALUE + self.pending.pop(tag).arguments))
+        self.collecting.set()
+
+
+class Coordinator:
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
+        self.asked = 0
+
+    async def call(self, what: str, known: int) -> bytes | None:
+        self.asked += 1
+        await asyncio.sleep(0.001)
+        return self.placement.encode() if self.placement.version > known else None
+
+
+class World:
+    """Two stores, led by copies a and b. Slots of even number belong to A."""
+
+    def __init__(self) -> None:
+        self.hosts = {"a": Host(), "b": Host()}
+        self.owners = tuple(slot % 2 for slot in range(slots.SLOTS))
+        places = (StorePlace(A, 1, "a", "n1"), StorePlace(B, 1, "b", "n2"))
+        self.coordinator = Coordinator(Placement(1, slots.encode(self.owners), places))
+        self.lanes = Lanes(self, Routes(self), CLIENT, asyncio.get_running_loop())
+        self._sequence = 0
+
+    def copy(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def lead(self, store: int, copy: str, epoch: int) -> None:
+        """Another copy leads a store."""
+        old = self.coordinator.placement
+        places = list(old.stores)
+        places[store] = StorePlace(places[store].identity, epoch, copy, "n3")
+        self.hosts[copy] = Host(epoch)
+        self.coordinator.placement = Placement(old.version + 1, old.slots, tuple(places))
+
+    def ask(self, text: str, of: int = 0, kind: int = CALL) -> asyncio.Future[bytes]:
+        """Ask an object of store A (0) or B (1)."""
+        name = next(n for n in range(100) if slots.slot_of(b"T\x00%d" % n) % 2 == of)
+        self._sequence += 1
+        request = of_client(CLIENT, self._sequence) if kind == CALL else b""
+        return self.lanes.start(Ask(kind, b"T\x00%d" % name, "m", text.encode(), request))
+
+
+def in_world(test: Callable[[World], Any]) -> Callable[[], None]:
+    async def scenario() -> None:
+        world = World()
+        try:
+            async with asyncio.timeout(3600):
+                await test(world)
+        finally:
+            await world.lanes.close()
+
+    def run() -> None:
+        run_virtually(scenario())
+
+    run.__name__ = test.__name__
+    return run
+
+
+@in_world
+async def test_calls_gather_while_a_batch_is_under_way(world: World) -> None:
+    first = world.ask("0")
+    await asyncio.sleep(0.003)
+    await first
+    world.hosts["a"].batches.clear()
+    several = [world.ask(str(n)) for n in range(3)]
+    await asyncio.sleep(0.0005)
+    more = [world.ask(str(n)) for n in range(3, 40)]
+    assert await asyncio.gather(*several, *more) == [VALUE + str(n).encode() for n in range(40)]
+    assert [len(batch.asks) for batch in world.hosts["a"].batches] == [3, 37]
+
+
+@in_world
+async def test_each_store_has_a_lane_of_its_own(world: World) -> None:
+    world.hosts["a"].seconds = 5.0
+    slow, quick = world.ask("slow", of=0), world.ask("quick", of=1)
+    await quick
+    assert not slow.done()
+    await slow
+
+
+@in_world
+async def test_a_late_answer_keeps_no_other_call_waiting(world: World) -> None:
+    host = world.hosts["a"]
+    host.answer = lambda ask: None if ask.arguments == b"late" else VALUE + ask.arguments
+    late = world.ask("late")
+    await asyncio.sleep(0.01)
+    for n in range(3):
+        assert await world.ask(str(n)) == VALUE + str(n).encode()
+    assert not late.done()
+    host.finish(next(iter(host.pending)))
+    assert await late == VALUE + b"late"
+
+
+@in_world
+async def test_after_a_lost_answer_all_that_was_not_answered_is_asked_again_in_order(world: World) -> None:
+    host = world.hosts["a"]
+    host.answer = lambda ask: None if ask.arguments == b"late" else VALUE
+    late = world.ask("late")
+    await asyncio.sleep(0.01)
+    host.lose_answers = 1
+    await asyncio.gather(world.ask("1"), world.ask("2"))
+    again = host.batches[-1].asks
+    assert [ask.arguments for _, ask in again] == [b"late", b"1", b"2"]
+    assert {tag for tag, _ in again} == {tag for batch in host.batches[:-1] for tag, _ in batch.asks}
+    requests = [ask.request for batch in host.batches for _, ask in batch.asks if ask.arguments == b"1"]
+    assert len(requests) == 2
+    assert len(set(requests)) == 1
+    late.cancel()
+
+
+@in_world
+async def test_numbers_of_batches_grow_so_that_an_old_one_can_be_told(world: World) -> None:
+    for n in range(3):
+        await world.ask(str(n))
+    numbers = [batch.number for batch in world.hosts["a"].batches]
+    assert numbers == sorted(set(numbers))
+
+
+@in_world
+async def test_what_a_host_said_that_it_has_moved_is_asked_there(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: MOVED + B
+    assert await world.ask("x") == VALUE + b"x"
+    assert await world.ask("y") == VALUE + b"y"
+    assert len(world.hosts["a"].batches) == 1, "the second call knows the way"
+    assert len(world.hosts["b"].batches) == 2
+
+
+@in_world
+async def test_hosts_that_send_a_call_to_and_fro_are_asked_with_pauses(world: World) -> None:
+    said = []
+
+    def moved(to: bytes) -> Callable[[Ask], bytes]:
+        def answer(ask: Ask) -> bytes:
+            said.append(asyncio.get_running_loop().time())
+            return MOVED + to if len(said) < 12 else VALUE
+
+        return answer
+
+    world.hosts["a"].answer, world.hosts["b"].answer = moved(B), moved(A)
+    assert await world.ask("x") == VALUE
+    assert said[-1] - said[0] > 0.5
+
+
+@in_world
+async def test_another_leader_is_asked_under_its_own_epoch(world: World) -> None:
+    await world.ask("0")
+    world.hosts["a"].deaf = True
+    waiting = [world.ask("1"), world.ask("2", kind=READ)]
+    await asyncio.sleep(0.1)
+    world.lead(0, "a2", epoch=2)
+    assert await asyncio.gather(*waiting) == [VALUE + b"1", VALUE + b"2"]
+    assert {batch.epoch for batch in world.hosts["a2"].batches} == {2}
+
+
+@in_world
+async def test_what_the_leader_before_has_not_answered_is_asked_with_the_first_batch_to_the_next(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: None
+    late = world.ask("late")
+    await asyncio.sleep(0.01)
+    world.lead(0, "a2", epoch=2)
+    await world.lanes.routes.refresh()
+    assert await world.ask("1") == VALUE + b"1"
+    assert [ask.arguments for _, ask in world.hosts["a2"].batches[0].asks] == [b"late", b"1"]
+    assert await late == VALUE + b"late"
+
+
+@in_world
+async def test_a_host_that_leads_under_another_epoch_has_not_looked_at_the_batch(world: World) -> None:
+    world.hosts["a"].epoch = 2
+    waiting = world.ask("1")
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    assert not world.hosts["a"].batches
+    world.hosts["a3"] = world.hosts["a"]
+    world.lead(0, "a3", epoch=2)
+    assert await waiting == VALUE + b"1"
+
+
+@in_world
+async def test_what_a_host_cannot_tell_is_asked_again_later(world: World) -> None:
+    answers = [AGAIN, AGAIN, VALUE]
+    world.hosts["a"].answer = lambda ask: answers.pop(0)
+    assert await world.ask("x") == VALUE
+
+
+@in_world
+async def test_an_answer_that_never_comes_is_taken_for_lost(world: World) -> None:
+    host = world.hosts["a"]
+    host.seconds = 1e9
+    waiting = world.ask("x")
+    await asyncio.sleep(1.0)
+    host.seconds = 0.001
+    assert await waiting == VALUE + b"x"
+
+
+@in_world
+async def test_hosts_are_told_what_they_need_not_keep(world: World) -> None:
+    for n in range(3):
+        await world.ask(str(n))
+    batches = world.hosts["a"].batches
+    assert batches[1].forget == [batches[0].asks[0][1].request]
+    assert batches[2].forget == [batches[1].asks[0][1].request]
+
+
+@in_world
+async def test_a_call_that_nobody_waits_for_any_more_is_not_asked(world: World) -> None:
+    world.hosts["a"].seconds = 1.0
+    first = world.ask("first")
+    await asyncio.sleep(0.1)
+    given_up = world.ask("given up")
+    given_up.cancel()
+    await first
+    await world.ask("last")
+    asked = [ask.arguments for batch in world.hosts["a"].batches for _, ask in batch.asks]
+    assert asked == [b"first", b"last"]
+
+
+@in_world
+async def test_batches_have_a_bound(world: World) -> None:
+    size = lane.BATCH_BYTES_MAX // 3
+    first = world.ask("first")
+    await asyncio.sleep(0.0005)
+    await asyncio.gather(first, *(world.ask("x" * size) for _ in range(7)))
+    assert all(sum(len(ask.arguments) for _, ask in b.asks) <= lane.BATCH_BYTES_MAX for b in world.hosts["a"].batches)
+    assert sum(len(batch.asks) for batch in world.hosts["a"].batches) == 8
+
+
+@in_world
+async def test_beyond_a_bound_callers_are_refused_early(world: World) -> None:
+    world.hosts["a"].deaf = True
+    waiting = [world.ask("x") for _ in range(lanes.ASKS_MAX)]
+    with pytest.raises(Overloaded, match="await some"):
+        world.ask("one more")
+    for answer in waiting:
+        answer.cancel()
+
+
+@in_world
+async def test_after_long_it_is_unknown_what_became_of_a_call(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: AGAIN
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(OutcomeUnknown, match="no host answered"):
+        await world.ask("x")
+    assert asyncio.get_running_loop().time() - begun >= lanes.GIVE_UP_SECONDS
+
+
+@in_world
+async def test_closing_leaves_nobody_waiting(world: World) -> None:
+    world.hosts["a"].deaf = True
+    waiting = [world.ask("under way"), world.ask("waits")]
+    await asyncio.sleep(0.1)
+    await world.lanes.close()
+    for answer in waiting:
+        with pytest.raises(StoreClosed, match="may have happened"):
+            await answer
+    with pytest.raises(StoreClosed, match="connect again"):
+        world.ask("late")
