@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from automata.application import Application, Explanation, Node, object_ref
@@ -15,13 +16,16 @@ from automata.errors import StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
-from automata.outcomes import decode_outcome
+from automata.outcomes import take_outcome
 from automata.partitions import partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.router import OPEN
 from darq.errors import StoreClosed
 from ssms.cluster_router import ClusterRouter
+from ssms.deployed import DeployedType
+from ssms.first_use import FirstUse
 from ssms.lanes import Lanes
+from ssms.neighbourhood import NotLeading
 from ssms.packing import pack
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
@@ -45,10 +49,23 @@ class ClusterApp(Application):
     event loop. A call whose host dies is asked again, so that all that callers see is a pause.
     """
 
-    def __init__(self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "") -> None:
+    def __init__(
+        self,
+        dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]],
+        token: str = "",
+        deploys: bool = False,
+        draw: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """dial: finds the cluster; token: of deployers; deploys: sends types on first use; draw: random bytes for the
+        client's id; clock: seconds since the epoch.
+        """
         super().__init__()
         self._dial = dial
         self._token = token
+        self._deploys = deploys
+        self._draw = draw
+        self._clock = clock
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
 
@@ -67,8 +84,11 @@ class ClusterApp(Application):
 
     async def deploy(self, *classes: type) -> None:
         """Register types with the cluster: their code, which its hosts will run. Raises what it refuses."""
-        code = [pack(cls).encode() for cls in classes]
-        await self._here(lambda: self._coordinator("deploy", code, self._token))
+        await self._here(lambda: self._deploy(classes))
+
+    async def types(self) -> list[str]:
+        """Names of the types that are deployed."""
+        return sorted(await self._here(self._deployed))
 
     # looking
 
@@ -119,6 +139,22 @@ class ClusterApp(Application):
         for node in await self._here(lambda: self._coordinator("nodes")):
             yield Node(*node)
 
+    async def status(self) -> dict[str, Any]:
+        """What the coordinator knows, for people: nodes, stores, copies, types. Its form may change."""
+        return cast("dict[str, Any]", await self._here(lambda: self._coordinator("status")))
+
+    async def join_node(self, node_id: str) -> None:
+        """Let a machine take its share: one that was dropped, or any, where they do not join by themselves."""
+        await self._here(lambda: self._coordinator("join_node", node_id))
+
+    async def drop_node(self, node_id: str) -> None:
+        """Empty a machine, in the background, and forget it. InvalidArgument for the last one."""
+        await self._here(lambda: self._coordinator("drop_node", node_id))
+
+    async def drain(self, node_id: str) -> None:
+        """As `drop_node`, and wait until it is empty: for ever, where no other can take what it has."""
+        await self._here(lambda: self._coordinator("drain", node_id))
+
     async def move(self, ref: object, node_id: str) -> None:
         """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile."""
         partition = _partition(object_ref(ref))
@@ -149,8 +185,9 @@ class ClusterApp(Application):
         if self._lanes is not None:
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
-        self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
-        self._router = ClusterRouter(self._lanes)
+        self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
+        first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
+        self._router = ClusterRouter(self._lanes, self._clock, first_use)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._lanes.known()
@@ -191,14 +228,21 @@ class ClusterApp(Application):
         return await self._on_loop(look)
 
     async def _look(self, what: str, ref: object, kind: int = LOOK) -> object:
-        partition = _partition(object_ref(ref))
+        target = object_ref(ref)
 
         async def look() -> object:
             request = self.router.new_request() if kind == DELETE else b""
-            outcome = await self._opened().start(Ask(kind, partition, what, b"", request, behind=True))
-            return decode_outcome(outcome, ANYTHING, 0).take()
+            ask = Ask(kind, _partition(target), what, b"", request, behind=True)
+            outcome = await self.router.start(target.type_name, ask)
+            return take_outcome(outcome, ANYTHING)
 
         return await self._here(look)
+
+    async def _deployed(self) -> set[str]:
+        return {DeployedType.decode(made).name for made in await self._coordinator("types")}
+
+    async def _deploy(self, classes: Iterable[type]) -> None:
+        await self._coordinator("deploy", [pack(cls).encode() for cls in classes], self._token)
 
     async def _coordinator(self, what: str, *args: object) -> Any:
         """Ask the coordinator, for as long as it cannot be reached (it is restarted if it dies)."""
@@ -222,7 +266,7 @@ class ClusterApp(Application):
                 if not here.primary:
                     raise Unreachable(f"nobody leads store {here.name}")
                 return decode_shown(await lanes.peers.copy(here.primary).call("ask", what, encode_shown(args)))
-            except Unreachable:
+            except (Unreachable, NotLeading):
                 if lanes.loop.time() > until:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -10,7 +10,8 @@ REAL_ROLES = "ssms.on_ray.roles:ROLES"
 
 class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A cluster on this machine. root: folder of its data, "" for one that is deleted in the end; stays: it does not
-    end with whoever started it; cpus: of each node, for its users' tasks and actors; token: deployers have to show it.
+    end with whoever started it; cpus: of each node, for its users' tasks and actors; token: deployers have to show it;
+    auto_join: machines that join its Ray cluster later take their share by themselves.
     """
 
     nodes: int = 3
@@ -23,3 +24,4 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True):
     dashboard: bool = False
     stays: bool = False
     token: str = ""
+    auto_join: bool = True

@@ -41,10 +41,11 @@ class Lanes:
         self._waiting: deque[Asked] = deque()  # for a first placement
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, ask: Ask, store: bytes | None = None) -> asyncio.Future[bytes]:
+    def start(self, ask: Ask, store: bytes | None = None, held: list[Asked] | None = None) -> asyncio.Future[bytes]:
         """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed.
 
-        store: whom to ask, where that does not follow from the object.
+        store: whom to ask, where that does not follow from the object. held: where to put it instead, for whoever
+        routes or fails it later.
         """
         if self.closed:
             raise StoreClosed("the app is closed: what was acknowledged is safe; connect again to go on")
@@ -53,7 +54,11 @@ class Lanes:
         answer: asyncio.Future[bytes] = self.loop.create_future()
         self._tags += 1
         self.asked += 1
-        self.route(Asked(ask, answer, self._tags, self.loop.time(), store))
+        asked = Asked(ask, answer, self._tags, self.loop.time(), store)
+        if held is not None:
+            held.append(asked)
+        else:
+            self.route(asked)
         return answer
 
     async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:

@@ -125,8 +125,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leading, self._leading = self._leading, None
         if leading is not None:
+            await stop(leading.engine)  # before its lanes: what it still awaits from other stores is no outcome yet
             await leading.lanes.close()
-            await stop(leading.engine)
             await leading.primary.stop()
         if self._backup is not None:
             self._backup.stop()
@@ -264,7 +264,9 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        recent = await self._followed().lead(epoch, old_is_dead)
+        backup = self._followed()
+        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
+        recent = await backup.lead(epoch, old_is_dead)
         try:
             self._leading = await self._run(epoch, backups, recent)
         except BaseException as error:

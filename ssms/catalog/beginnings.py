@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, update
@@ -13,6 +14,7 @@ from ssms.catalog.tables import copies
 
 REPLICAS = "replicas"
 HOSTS_PER_NODE = "hosts_per_node"
+APART = "apart"
 
 
 def begin(connection: Connection, new: Sequence[NewStore], nodes: Sequence[str], sizes: tuple[int, int]) -> None:
@@ -44,6 +46,7 @@ def grow(connection: Connection, node: str, identities: Sequence[bytes]) -> int:
     identities: of new stores, as many as a node can need.
     """
     stores.add_node(connection, node)
+    _set_apart(connection, apart(connection) - {node})
     replicas, hosts_per_node = sizes(connection)
     active = [row.id for row in stores.all_nodes(connection) if row.state is NodeState.ACTIVE]
     known = {row.identity for row in stores.all_stores(connection)}
@@ -60,6 +63,35 @@ def grow(connection: Connection, node: str, identities: Sequence[bytes]) -> int:
         stores.add_stores(connection, new, replicas)
     versions.raise_version(connection)
     return len(known) + len(new)
+
+
+def shrink(connection: Connection, node: str) -> None:
+    """A node is to be emptied, and joins by itself no more."""
+    stores.set_node_state(connection, node, NodeState.LEAVING)
+    keep_out(connection, node)
+
+
+def keep_out(connection: Connection, node: str) -> None:
+    """A node does not join by itself."""
+    _set_apart(connection, apart(connection) | {node})
+
+
+def newcomers(connection: Connection, alive: Sequence[str]) -> list[str]:
+    """Of the nodes that are there, those that a running cluster has never had, nor dropped."""
+    if versions.state(connection) is not ClusterState.RUNNING:
+        return []
+    known = {row.id for row in stores.all_nodes(connection)} | apart(connection)
+    return [node for node in alive if node not in known]
+
+
+def apart(connection: Connection) -> frozenset[str]:
+    """The nodes that were dropped, and have not been asked to join since."""
+    return frozenset(json.loads(versions.value(connection, APART) or "[]"))
+
+
+def _set_apart(connection: Connection, nodes: frozenset[str]) -> None:
+    if nodes != apart(connection):
+        versions.set_value(connection, APART, json.dumps(sorted(nodes)))
 
 
 def sizes(connection: Connection) -> tuple[int, int]:

@@ -1,12 +1,13 @@
 """`ssms call TYPE/KEY METHOD ARGS...`: invoke one method."""
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Annotated
 
 import typer
 from rich.pretty import pretty_repr
 
 import ssms
+from automata.application import Application
 from automata.errors import AutomataError
 from automata.invocation import Invocation, send
 from automata.invocation import call as with_options
@@ -14,6 +15,7 @@ from automata.types import REGISTRY
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.arguments import arguments_for
+from ssms.cli.on_cluster import cluster_app
 from ssms.cli.options import AddressArgument, Common, takes
 from ssms.cli.output import fail, out, print_json, reported
 from ssms.cli.signals import interruptible
@@ -29,7 +31,7 @@ KeyOption = Annotated[
 ]
 
 
-@takes("store", "app", "json")
+@takes("store", "app", "cluster", "token", "json")
 def call(
     address: AddressArgument,
     method: MethodArgument,
@@ -39,7 +41,7 @@ def call(
     no_wait: NoWaitOption = False,
     key: KeyOption = None,
 ) -> None:
-    """Invoke a method of an object and print its result. It needs --app, and the store for itself.
+    """Invoke a method of an object and print its result. It needs --app, and the store for itself, or a cluster.
 
     Example: ssms call Account/alice pay Account/bob 30 --app examples/bank.py --key payment-17
     """
@@ -48,7 +50,10 @@ def call(
     with reported(common.json, common.app):
         load_types(common.app)
         invocation = invocation_of(address, method, args or [])
-        with closing(invocation), interruptible(ssms.open(common.store)) as opened:
+        app: AbstractContextManager[Application] = (
+            cluster_app(common) if common.cluster else interruptible(ssms.open(common.store))
+        )
+        with closing(invocation), app as opened:
             result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
     if common.json:
         print_json({"message": result} if no_wait else {"result": result})
@@ -67,7 +72,7 @@ def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invoc
     return invocation
 
 
-def _call(opened: ssms.App, invocation: Invocation, key: str | None, as_json: bool) -> object:
+def _call(opened: Application, invocation: Invocation, key: str | None, as_json: bool) -> object:
     try:
         return opened.run(with_options(invocation, idempotency_key=key))
     except AutomataError:
@@ -76,5 +81,5 @@ def _call(opened: ssms.App, invocation: Invocation, key: str | None, as_json: bo
         return fail(type(error).__name__, str(error), as_json)
 
 
-def _post(opened: ssms.App, invocation: Invocation) -> str:
+def _post(opened: Application, invocation: Invocation) -> str:
     return opened.run(send(invocation))

@@ -12,7 +12,3 @@ AddressOption = Annotated[
 ClusterOption = Annotated[
     str, typer.Option("--address", metavar="ADDR", help="The Ray cluster: auto (this machine's), or HOST:PORT.")
 ]
-TokenOption = Annotated[
-    str,
-    typer.Option("--token", envvar="SSMS_TOKEN", metavar="TEXT", help="What deployers have to show, if anything."),
-]

@@ -11,8 +11,10 @@ from ssms.cli.dead import app as dead
 from ssms.cli.demo import demo
 from ssms.cli.deploy import deploy
 from ssms.cli.down import down
+from ssms.cli.explain import explain
 from ssms.cli.log import log
 from ssms.cli.move import move
+from ssms.cli.nodes import drain, drop, join
 from ssms.cli.ps import ps
 from ssms.cli.run import run
 from ssms.cli.show import show
@@ -59,7 +61,7 @@ app.command()(show)
 app.command()(log)
 app.add_typer(dead, name="dead")
 app.command()(bench)
-for cluster_command in (up, down, status, deploy, move):
+for cluster_command in (up, down, status, deploy, move, explain, join, drain, drop):
     app.command()(cluster_command)
 
 

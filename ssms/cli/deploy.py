@@ -8,8 +8,8 @@ import typer
 from automata.errors import InvalidArgument
 from automata.types import REGISTRY
 from ssms.cli.app_file import load_types
-from ssms.cli.cluster_options import ClusterOption, TokenOption
-from ssms.cli.options import JsonOption
+from ssms.cli.cluster_options import ClusterOption
+from ssms.cli.options import JsonOption, TokenOption
 from ssms.cli.output import out, print_json, reported
 from ssms.connecting import connect
 

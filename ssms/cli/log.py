@@ -10,6 +10,7 @@ import typer
 from automata.partitions import partition_of
 from automata.types import REGISTRY
 from darq import history
+from ssms.cli import on_cluster
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.options import AddressArgument, Common, takes
@@ -41,17 +42,21 @@ class StepTaken:
     recorded: tuple[Recorded, ...] = ()
 
 
-@takes("store", "app", "json")
+@takes("store", "app", "cluster", "token", "json")
 def log(address: AddressArgument, *, common: Common, last: LastOption = 50, limit: LimitOption = 3) -> None:
     """Show the last steps of an object: method, rows written, messages sent, records made, errors of messages.
 
     The store keeps a bounded history of all its steps, so old ones are gone. What an automaton has recorded is shown
-    until a checkpoint takes its place; with --app, as its classes. The store may be held by another process.
+    until a checkpoint takes its place; with --app, as its classes. The store may be held by another process. With
+    --address it says where on a cluster the history is.
 
     Example: ssms log User/alice --last 10
     """
     with reported(common.json, common.app):
         load_types(common.app)
+        if common.cluster:
+            with on_cluster.cluster_app(common) as app:
+                on_cluster.no_history(app, address)
         made = None if common.app is None else REGISTRY.get(address.type_name)
         with reading(common.store) as reader:
             steps = with_records(steps_of(reader, address, last), Records(reader.store, address, made), limit)

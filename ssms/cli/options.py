@@ -32,16 +32,35 @@ AppOption = Annotated[
     ),
 ]
 
+TokenOption = Annotated[
+    str,
+    typer.Option("--token", envvar="SSMS_TOKEN", metavar="TEXT", help="What deployers have to show, if anything."),
+]
+InClusterOption = Annotated[
+    str,
+    typer.Option("--address", metavar="ADDR", help="On a cluster instead of a store: auto, or HOST:PORT of its head."),
+]
+
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
 class Common:
-    """What most commands are told. store: the store's folder; app: defines the types; json: print JSON alone."""
+    """What most commands are told. store: the store's folder; app: defines the types; json: print JSON alone.
+
+    cluster: the address of a cluster, which is meant then instead of a store; token: what its deployers have to show.
+    """
 
     store: StoreOption = Path("data")
     app: AppOption = None
     json: JsonOption = False
+    cluster: InClusterOption = ""
+    token: TokenOption = ""
+
+    @property
+    def place(self) -> str:
+        """What is looked into, for people."""
+        return f"the cluster at {self.cluster}" if self.cluster else str(self.store)
 
 
 def takes(*names: str) -> Callable[[Callable[P, None]], Callable[..., None]]:

@@ -1,9 +1,9 @@
 """`ssms ps`: the types in a store, how many objects each has, and what waits."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 
 from automata.types import REGISTRY
+from ssms.cli import on_cluster
 from ssms.cli.app_file import load_types
 from ssms.cli.census import Counts, census
 from ssms.cli.options import Common, takes
@@ -14,7 +14,7 @@ _TITLES = {"undefined": "type undefined", "dead": "dead letters"}
 _ALWAYS = ("objects", "inbox")
 
 
-@takes("store", "app", "json")
+@takes("store", "app", "cluster", "token", "json")
 def ps(*, common: Common) -> None:
     """List the types in a store, with their objects and with the messages and methods that wait.
 
@@ -23,15 +23,14 @@ def ps(*, common: Common) -> None:
     often; running: methods that have committed a part and not finished, which go on while the store is open;
     interrupted: those that cannot go on by themselves (ssms dead says why). Columns without an entry are left out.
     With --app, types that FILE defines are listed too, and those it lacks are marked.
-    The store may be held by another process.
+    The store may be held by another process. With --address, the deployed types of a cluster: objects, dead letters
+    and interrupted methods alone; objects are counted one by one.
 
     Example: ssms ps --store ./data
     """
     with reported(common.json, common.app):
         load_types(common.app)
-        with reading(common.store) as reader:
-            counts = census(reader)
-            holder = reader.holder
+        counts, holder = _counted(common)
     defined = None if common.app is None else set(REGISTRY.names())
     for name in sorted((defined or set()) - set(counts)):
         counts[name] = Counts()
@@ -41,14 +40,22 @@ def ps(*, common: Common) -> None:
             for name, here in counts.items()
         }
         held = None if holder is None else {"pid": holder.pid, "command": holder.command}
-        print_json({"store": str(common.store), "holder": held, "types": types})
+        print_json({"store": common.place, "holder": held, "types": types})
     else:
-        _print(common.store, counts, holder, defined)
+        _print(common.place, counts, holder, defined)
 
 
-def _print(store: Path, counts: dict[str, Counts], holder: Holder | None, defined: set[str] | None) -> None:
+def _counted(common: Common) -> tuple[dict[str, Counts], Holder | None]:
+    if common.cluster:
+        with on_cluster.cluster_app(common) as app:
+            return on_cluster.census(app), None
+    with reading(common.store) as reader:
+        return census(reader), reader.holder
+
+
+def _print(place: str, counts: dict[str, Counts], holder: Holder | None, defined: set[str] | None) -> None:
     if not counts:
-        err().print(f"the store {store} is empty")
+        err().print(f"{place} is empty")
         return
     shown = [
         field.name
@@ -60,6 +67,6 @@ def _print(store: Path, counts: dict[str, Counts], holder: Holder | None, define
         + [f"{getattr(here, field):,}" for field in shown]
         for name, here in counts.items()
     ]
-    print_table(f"{store}", ["type", *(_TITLES.get(name, name) for name in shown)], rows)
+    print_table(place, ["type", *(_TITLES.get(name, name) for name in shown)], rows)
     if holder is not None:
         out().print(f"held by process {holder.pid} ({holder.command})", markup=False, highlight=False)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from automata.errors import InvalidArgument
 from automata.types import REGISTRY, AutomatonType
+from ssms.cli import on_cluster
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.options import AddressArgument, Common, takes
@@ -38,31 +38,40 @@ class _Found:
     pending: Pending
 
 
-@takes("store", "app", "json")
+@takes("store", "app", "cluster", "token", "json")
 def show(address: AddressArgument, *, common: Common, limit: LimitOption = 20) -> None:
     """Show the state of an object, and what is under way for it. The store may be held by another process.
 
     Without --app the rows are shown as they are; with it also defaults, and values as their classes. Of an
     automaton, the rows are its last checkpoint, and the last records since are shown as well; with --app, all of
-    them are applied. Under way are methods that have not finished, messages that are parked, and timers.
+    them are applied. With --address all is shown as the object's host sees it, and nothing of what is under way.
+    Under way are methods that have not finished, messages that are parked, and timers.
 
     Example: ssms show User/alice --store ./data --app users.py
     """
     with reported(common.json, common.app):
         load_types(common.app)
         made = None if common.app is None else REGISTRY.get(address.type_name)
-        with reading(common.store) as reader:
-            found = _find(reader, address, made, limit)
+        found = _found(common, address, made, limit)
         if found is None:
-            raise InvalidArgument(f"{address} does not exist in {common.store}: objects exist from their first write")
+            raise InvalidArgument(f"{address} does not exist in {common.place}: objects exist from their first write")
         if common.json:
             recorded = [vars(record) for record in found.recorded]
             print_json({"type": address.type_name, "key": address.key, **vars(found), "recorded": recorded})
             return
-        _print(str(address), found.fields, common.store)
+        _print(str(address), found.fields, common.place)
         _print_records(found, applied=made is not None)
         for under_way in (*found.pending.unfinished, *found.pending.parked, *_timers(found.pending.timers)):
             out().print(f"  {under_way}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _found(common: Common, address: Address, made: AutomatonType | None, limit: int) -> _Found | None:
+    if common.cluster:
+        with on_cluster.cluster_app(common) as app:
+            fields = on_cluster.fields_of(app, address)
+        return None if fields is None else _Found(fields, 0, [], Pending())
+    with reading(common.store) as reader:
+        return _find(reader, address, made, limit)
 
 
 def _find(reader: Reader, address: Address, made: AutomatonType | None, limit: int) -> _Found | None:
@@ -94,9 +103,9 @@ def _timers(timers: PendingTimers) -> list[str]:
     return [f"timers: {timers.count} pending, the next is due {due}"]
 
 
-def _print(address: str, fields: dict[str, object], store: Path) -> None:
+def _print(address: str, fields: dict[str, object], place: str) -> None:
     console = out()
-    console.print(Text.assemble((address, "bold"), f"  in {store}"))
+    console.print(Text.assemble((address, "bold"), f"  in {place}"))
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         line = Text(f"  {name:{width}}  ", style="cyan")

@@ -13,7 +13,7 @@ SECONDS_MAX = 10.0
 
 
 def status(address: ClusterOption = "auto", json: JsonOption = False) -> None:
-    """Show the nodes of a cluster, who leads which store, and the state of every copy.
+    """Show the nodes of a cluster, who leads which store, the state of every copy, and the deployed types.
 
     Example: ssms status
     """
@@ -28,10 +28,12 @@ def status(address: ClusterOption = "auto", json: JsonOption = False) -> None:
         return
     out().print(f"{found['state']}, catalog {found['catalog']}", markup=False, highlight=False)
     print_table("nodes", ["node", "state", "alive"], [_row(node, "id", "state", "alive") for node in found["nodes"]])
-    rows = [_row(store, "name", "leader", "epoch", "backups") for store in found["stores"]]
-    print_table("stores", ["store", "leader", "epoch", "in sync"], rows)
+    rows = [_row(store, "name", "leader", "epoch", "backups", "slots") for store in found["stores"]]
+    print_table("stores", ["store", "leader", "epoch", "in sync", "slots"], rows)
     rows = [_row(copy, "name", "node", "state", "pid", "suspect") for copy in found["copies"]]
     print_table("copies", ["copy", "node", "state", "pid", "suspect"], rows)
+    rows = [[made["name"], str(made["version"]), made["reference"] or "by value"] for made in found["types"]]
+    print_table("types", ["type", "version", "code"], rows)
 
 
 async def _asked() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from automata.errors import InvalidArgument
-from ssms.cli.cluster_options import AddressOption, PathOption, TokenOption
-from ssms.cli.options import JsonOption, takes_from
+from ssms.cli.cluster_options import AddressOption, PathOption
+from ssms.cli.options import JsonOption, TokenOption, takes_from
 from ssms.cli.output import err, out, print_json, reported
 from ssms.cluster_order import ClusterOrder
 from ssms.ray_room import ray_room
@@ -19,6 +19,9 @@ ReplicasOption = Annotated[int, typer.Option("--replicas", min=1, help="Copies o
 HostsOption = Annotated[int, typer.Option("--hosts", min=1, help="Stores that each node leads: one a core is good.")]
 CatalogOption = Annotated[
     str, typer.Option("--catalog", metavar="URL", help="SQL database of the catalog; SQLite on the head by default.")
+]
+JoinOption = Annotated[
+    bool, typer.Option("--join/--no-join", help="Ray nodes that come later take their share by themselves.")
 ]
 
 
@@ -32,6 +35,7 @@ class Wanted:
     path: PathOption = Path("cluster")
     catalog: CatalogOption = ""
     token: TokenOption = ""
+    join: JoinOption = True
 
 
 @takes_from(Wanted, "wanted", *(field.name for field in fields(Wanted)))
@@ -51,6 +55,7 @@ def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False)
         root=str(wanted.path.absolute()),
         catalog=wanted.catalog,
         token=wanted.token,
+        auto_join=wanted.join,
         dashboard=True,
         stays=True,
     )

@@ -11,8 +11,9 @@ from darq.errors import AutomataError, InvalidArgument
 from ssms import slots as slot_numbers
 from ssms.catalog import Outrun, beginnings, deployments, placements, stores
 from ssms.catalog.outlook import outlook
-from ssms.catalog.rows import NodeState
+from ssms.catalog.rows import CopyState, NodeState
 from ssms.coordinator.informing import Informing
+from ssms.coordinator.plan import heirs
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.spreading import extra_copies, first_stores, next_slots
 from ssms.coordinator.surroundings import Surroundings
@@ -20,6 +21,8 @@ from ssms.coordinator.vigil import Vigil
 from ssms.deployed import DeployedType
 from ssms.peers import Unreachable
 from ssms.placement import StorePlace
+
+_HEIR_SECONDS_MAX = 30.0  # for a node whose copies are being brought up to date
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,28 @@ class Way:
     target: bytes
 
 
+@dataclass(frozen=True)
+class Keepers:
+    """How the keepers of stores are reached. wake: lets all stores be looked at; hand_to: lets a store be led by a copy
+    of it.
+    """
+
+    wake: Callable[[], None]
+    hand_to: Callable[[bytes, str], None]
+
+
 class ClusterSteps:
-    """What workflows of the cluster do, outside of their own state. wake: lets all stores be looked at."""
+    """What workflows of the cluster do, outside of their own state. keepers: of the stores, to be woken."""
 
     def __init__(
-        self, world: Surroundings, vigil: Vigil, roll: RollCall, informing: Informing, wake: Callable[[], None]
+        self, world: Surroundings, vigil: Vigil, roll: RollCall, informing: Informing, keepers: Keepers
     ) -> None:
         self._world = world
         self._vigil = vigil
         self._roll = roll
         self._informing = informing
-        self._wake = wake
+        self._wake = keepers.wake
+        self._hand_to = keepers.hand_to
 
     @property
     def retry_seconds(self) -> float:
@@ -97,10 +111,11 @@ class ClusterSteps:
         """A node is to be emptied; nothing to do if it was. Raises InvalidArgument for an unknown one, and the last."""
         found = await self._world.read(outlook)
         if node in self._roll.present and node not in [row.id for row in found.nodes]:
+            await self._world.write(beginnings.keep_out, node)
             return
         if all(row.id == node or row.state is NodeState.LEAVING for row in found.nodes):
             raise InvalidArgument(f"node {node!r} is the last one: add another before, or stop the cluster")
-        await self._world.write(stores.set_node_state, node, NodeState.LEAVING)
+        await self._world.write(beginnings.shrink, node)
         self._wake()
 
     async def forget(self, node: str) -> bool:
@@ -182,14 +197,39 @@ class ClusterSteps:
     # one object
 
     async def way(self, partition: bytes, node: str) -> Way:
-        """Where an object has to go, to live on a node. Raises InvalidArgument if no store is led there."""
+        """Where an object has to go, to live on a node, which is given a store to lead if it leads none.
+
+        Raises InvalidArgument for a node that can lead none.
+        """
+        tries = int(_HEIR_SECONDS_MAX / self._world.settings.retry_seconds)
+        for _ in range(tries):
+            found = await self._way(partition, node)
+            if found is not None:
+                return found
+            await self._let_lead(node)
+            await asyncio.sleep(self._world.settings.retry_seconds)
+        raise InvalidArgument(f"no store is led by node {node!r}, and none of its copies is in sync: `ssms status`")
+
+    async def _let_lead(self, node: str) -> None:
+        """Ask for a store to be led by a node, from which others have taken over what it led."""
+        found = await self._world.read(outlook)
+        own = {copy.name for copy in found.copies if copy.node == node and copy.state is CopyState.STAYING}
+        if not own or not self._roll.alive.get(node, False):
+            raise InvalidArgument(f"node {node!r} has no copy of a store: `nodes` lists those that there are")
+        if any(store.leader in own for store in found.stores):
+            return  # it is about to
+        able = [copy for copy in heirs(node, found.stores, found.copies) if copy.name not in self._vigil.suspects]
+        if able:
+            self._hand_to(able[0].store, able[0].name)
+
+    async def _way(self, partition: bytes, node: str) -> Way | None:
         placement = await self._informing.placement()
         source = await self._world.read(placements.holder, partition)
         if placement.store(source).node == node:
             return Way(source, source)
         able = [store for store in placement.stores if store.node == node]
         if not able:
-            raise InvalidArgument(f"no store is led by node {node!r} now: `nodes` lists those that there are")
+            return None
         home = placement.owner(partition)
         best = (
             home if home in able else min(able, key=lambda store: (len(placement.slots_of(store.identity)), store.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
 from ssms.catalog.elections import lose_part
 from ssms.catalog.outlook import outlook
-from ssms.coordinator.cluster_steps import ClusterSteps
+from ssms.coordinator.cluster_steps import ClusterSteps, Keepers
 from ssms.coordinator.informing import Informing
 from ssms.coordinator.keeper import Keeper
 from ssms.coordinator.overseer import Mover, Overseer
@@ -48,7 +49,9 @@ class Coordinator:
         self._roll = RollCall(world.machines, world.settings)
         self._informing = Informing(world, self._vigil, self._roll)
         self._steps = StoreSteps(world, self._vigil, self._roll, self._informing)
-        cluster = ClusterSteps(world, self._vigil, self._roll, self._informing, self._wake_soon)
+        cluster = ClusterSteps(
+            world, self._vigil, self._roll, self._informing, Keepers(self._wake_soon, self._hand_soon)
+        )
         self._keeper = workflow(Keeper, steps=self._steps)
         self._overseer = workflow(Overseer, steps=cluster)
         self._mover = workflow(Mover, steps=cluster)
@@ -56,6 +59,7 @@ class Coordinator:
         self._workshop = Workshop(open_store, types, world.clock, world.random, limits or Limits())
         self._known: Placement | None = None
         self._beside: set[asyncio.Task[None]] = set()
+        self._joining: set[str] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._vigil.suspected = self._vigil.returned = self._copy_changed
         self._vigil.lost_part = self._copy_lost_part
@@ -161,7 +165,11 @@ class Coordinator:
         await self._of_cluster().join_node(node, hosts_per_node)
 
     async def drop_node(self, node: str) -> None:
-        """A node gives everything away, if it can, and is forgotten. That goes on in the background."""
+        """A node gives everything away, if it can, and is forgotten. That goes on in the background.
+
+        It joins again when it is asked to, not by itself.
+        """
+        await self._look_for_nodes(0)
         await self._of_cluster().drop_node(node)
 
     async def drain(self, node: str) -> None:
@@ -171,7 +179,7 @@ class Coordinator:
             await asyncio.sleep(self._world.settings.tick_seconds)
 
     async def move(self, partition: bytes, node: str) -> bytes:
-        """Move one object to a node; the store that has it then. Raises InvalidArgument for a node that leads none."""
+        """Move one object to a node; the store that has it then. Raises InvalidArgument for a node without copies."""
         key = hashlib.sha256(partition).hexdigest()
         return await self._workshop.ref(self._mover, Mover, key).move(partition, node)
 
@@ -186,6 +194,8 @@ class Coordinator:
     async def status(self) -> dict[str, Any]:
         """What there is, as plain Python, for people."""
         found = await self._world.read(outlook)
+        owners = Counter(await self._world.read(placements.slot_owners))
+        types: list[DeployedType] = await self._world.read(deployments.newest_types)
         return {
             "state": found.state.value,
             "placement": await self._world.read(versions.placement_version),
@@ -194,11 +204,12 @@ class Coordinator:
                 {**vars(row), "state": row.state.value, "alive": self._roll.alive.get(row.id, False)}
                 for row in found.nodes
             ],
-            "stores": [vars(row) for row in found.stores],
+            "stores": [{**vars(row), "slots": owners[row.identity]} for row in found.stores],
             "copies": [
                 {**vars(row), "state": row.state.value, "suspect": row.name in self._vigil.suspects}
                 for row in found.copies
             ],
+            "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
         }
 
     # inside
@@ -218,6 +229,12 @@ class Coordinator:
 
     def _wake_soon(self) -> None:
         self._do_beside(self._wake())
+
+    def _hand_soon(self, store: bytes, copy: str) -> None:
+        async def hand() -> None:
+            await send(self._workshop.ref(self._keeper, Keeper, store.hex()).hand_to(copy))
+
+        self._do_beside(hand())
 
     async def _wake(self) -> None:
         """Look at all stores, and let those be mended where something has to be done."""
@@ -266,6 +283,22 @@ class Coordinator:
                 self._informing.placement_changed()
             if changed or ticks % settings.sweep_ticks == 0:
                 await self._wake()
+                if settings.auto_join:
+                    await self._let_newcomers_join()
+
+    async def _let_newcomers_join(self) -> None:
+        alive = [node.id for node in self._roll.present.values() if node.alive]
+        for node in await self._world.read(beginnings.newcomers, alive):
+            if node not in self._joining:
+                logger.info("node %s is new, and joins", node)
+                self._joining.add(node)
+                self._do_beside(self._let_join(node))
+
+    async def _let_join(self, node: str) -> None:
+        try:
+            await self.join_node(node)
+        finally:
+            self._joining.discard(node)
 
     async def _look_for_nodes(self, ticks: int) -> bool:
         rows = await self._world.read(stores.all_nodes)

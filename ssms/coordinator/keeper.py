@@ -20,6 +20,7 @@ class Keeper:
     key: str
     running: bool = False
     again: bool = False
+    heir: str = ""
 
     async def mend(self) -> None:
         """Something has changed: look."""
@@ -29,11 +30,19 @@ class Keeper:
             self.running = True
             send(ref(self).work())
 
+    async def hand_to(self, copy: str) -> None:
+        """Let this copy lead, once the store is well."""
+        self.heir = copy
+        await self.mend()
+
     async def work(self) -> None:
         """One pass."""
         self.again = False
         identity = bytes.fromhex(self.key)
         act = await effect(self.steps.look, identity)
+        if act is None and self.heir:
+            heir, self.heir = self.heir, ""
+            act = await effect(self.steps.hand_over, identity, heir)
         if act is None:
             done = self.again
         elif isinstance(act, Elect):
@@ -55,7 +64,7 @@ class Keeper:
         heads = await effect(self.steps.heads, act)
         if not heads:
             return False
-        leader = choose(heads, before.leader)
+        leader = act.heir if act.heir in heads else choose(heads, before.leader)
         epoch = max(before.epoch, *(epoch for epoch, _ in heads.values())) + 1
         backups = tuple(copy for copy in before.in_sync if copy in heads and copy != leader)
         won = await effect(self.steps.take, before, epoch, leader, backups)

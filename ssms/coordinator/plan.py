@@ -6,6 +6,7 @@ or what has changed meanwhile: the next look decides anew. The order of the rule
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -72,10 +73,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Elect:
-    """Begin a new epoch, led by one of these, which are all in sync. before: the store as it was then."""
+    """Begin a new epoch, led by one of these, which are all in sync. before: the store as it was then. heir: the one
+    that shall lead, if it says what it holds; "" leaves that to `choose`.
+    """
 
     candidates: tuple[str, ...]
     before: StoreRow
+    heir: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,26 @@ def _hand_over(view: View) -> Act | None:
         return None
     able = tuple(copy.name for copy in _ready(view) if copy.name in view.store.backups)
     return Elect(able, view.store) if able else None
+
+
+def hand_over_to(heir: str, view: View) -> Elect | None:
+    """A leader is succeeded by a copy that was named, and stays in sync itself; None if that copy is not able to."""
+    ready = tuple(copy.name for copy in _ready(view))
+    return Elect(ready, view.store, heir) if heir in ready and heir in view.store.backups else None
+
+
+def heirs(node: str, stores: Iterable[StoreRow], copies: Iterable[CopyRow]) -> list[CopyRow]:
+    """The copies on a node that could lead, first those of stores whose leaders are where most others lead too."""
+    rows, every = list(stores), list(copies)
+    at = {copy.name: copy.node for copy in every}
+    busy = Counter(at.get(store.leader, "") for store in rows)
+    able = [
+        (-busy[at.get(store.leader, "")], store.number, copy)
+        for store in rows
+        for copy in every
+        if copy.node == node and copy.state is CopyState.STAYING and copy.name in store.backups
+    ]
+    return [copy for _, _, copy in sorted(able, key=lambda entry: entry[:2])]
 
 
 def _retire(view: View) -> Act | None:

@@ -16,7 +16,8 @@ class Settings:
     lead; each failure of a store doubles the last, since a store may take long to recover. load_seconds_max and
     give_seconds_max: how long it may take to load types, and to give objects away before it is asked again.
     retry_seconds: between tries of what has to succeed in the end. slots_at_once: so many slots at most move in one go.
-    token: what a deployer has to show, if anything.
+    token: what a deployer has to show, if anything. auto_join: machines that Ray has and the catalog has not take their
+    share by themselves, unless they were dropped.
     """
 
     tick_seconds: float = 0.25
@@ -33,3 +34,4 @@ class Settings:
     retry_seconds: float = 0.25
     slots_at_once: int = 128
     token: str | None = None
+    auto_join: bool = False

@@ -16,7 +16,7 @@ from ssms.catalog.elections import take_epoch
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.catalog.rows import ClusterState, CopyState, StoreRow
 from ssms.coordinator.informing import Informing
-from ssms.coordinator.plan import Act, Add, Elect, Halt, Inform, Mark, Start, View, decide, node_views
+from ssms.coordinator.plan import Act, Add, Elect, Halt, Inform, Mark, Start, View, decide, hand_over_to, node_views
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.surroundings import Surroundings
 from ssms.coordinator.vigil import Vigil
@@ -62,13 +62,22 @@ class StoreSteps:
         found = await self._world.read(outlook)
         return self.next_act(found, identity)
 
+    async def hand_over(self, identity: bytes, heir: str) -> Elect | None:
+        """How a store that is well gets this copy as its leader; None if it is not to be."""
+        view = self._view(await self._world.read(outlook), identity)
+        return None if view is None else hand_over_to(heir, view)
+
     def next_act(self, found: Outlook, identity: bytes) -> Act | None:
         """What has to be done next for a store, in this state of the catalog."""
+        view = self._view(found, identity)
+        return None if view is None else decide(view)
+
+    def _view(self, found: Outlook, identity: bytes) -> View | None:
         row = next((row for row in found.stores if row.identity == identity), None)
         if row is None or found.state is not ClusterState.RUNNING:
             return None
         begun = self._begun.setdefault(identity, self._vigil.ticks)
-        view = View(
+        return View(
             row,
             tuple(copy for copy in found.copies if copy.store == identity),
             node_views(
@@ -82,7 +91,6 @@ class StoreSteps:
             self._vigil.started,
             patient=self._vigil.ticks - begun < self._world.settings.begin_ticks_max,
         )
-        return decide(view)
 
     # acting
 

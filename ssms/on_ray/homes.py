@@ -25,7 +25,7 @@ class Plan:
 
     replicas: copies of each store in all; hosts_per_node: stores that each machine leads at first; catalog: URL of the
     SQL database, "" for SQLite beside the coordinator's own store; token: what deployers have to show, if anything;
-    environment: of all processes of the cluster.
+    environment: of all processes of the cluster. auto_join: machines that join the Ray cluster take their share.
     """
 
     root: str
@@ -34,6 +34,7 @@ class Plan:
     catalog: str = ""
     token: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    auto_join: bool = True
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,15 @@ def install(plan: Plan, roles: Roles) -> None:
     asyncio.run(_begun(plan))
 
 
+def plan_of(order: ClusterOrder, root: str, environment: tuple[tuple[str, str], ...] = ()) -> Plan:
+    """What the processes of an ordered cluster are given. root: the folder of its data."""
+    return Plan(root, order.replicas, order.hosts_per_node, order.catalog, order.token, environment, order.auto_join)
+
+
 def install_order(order: ClusterOrder) -> None:
     """The same for an order of `ssms up --address`: on a Ray cluster that others have started, with their settings."""
     environment = tuple(CALLER_ENVIRONMENT.items())
-    plan = Plan(order.root, order.replicas, order.hosts_per_node, order.catalog, order.token, environment)
+    plan = plan_of(order, order.root, environment)
     roles = pkgutil.resolve_name(order.roles)
     assert isinstance(roles, Roles)
     install(plan, roles)

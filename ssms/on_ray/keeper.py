@@ -25,8 +25,8 @@ import ray
 
 from ssms.cluster_order import ClusterOrder
 from ssms.on_ray.connection import attach
-from ssms.on_ray.homes import Plan, Roles
-from ssms.on_ray.installing import install, uninstall
+from ssms.on_ray.homes import Roles
+from ssms.on_ray.installing import install, plan_of, uninstall
 from ssms.on_ray.local_nodes import LocalNodes
 
 
@@ -41,6 +41,7 @@ class Keeper:
             "add_node": self._nodes.add,
             "remove_node": self._nodes.remove,
             "kill_host": lambda node: self._nodes.signal_hosts(node, signal.SIGKILL),
+            "kill_coordinator": self._nodes.kill_coordinator,
             "pause": lambda node: self._nodes.signal_hosts(node, signal.SIGSTOP),
             "resume": lambda node: self._nodes.signal_hosts(node, signal.SIGCONT),
         }
@@ -53,8 +54,7 @@ class Keeper:
         attach(self._nodes.address)
         roles = pkgutil.resolve_name(order.roles)
         assert isinstance(roles, Roles)
-        plan = Plan(str(self._root), order.replicas, order.hosts_per_node, order.catalog, order.token)
-        install(plan, roles)
+        install(plan_of(order, str(self._root)), roles)
         return {"address": self._nodes.address, "nodes": self._nodes.names, "dashboard": self._nodes.dashboard}
 
     def obey(self, line: str) -> dict[str, object]:

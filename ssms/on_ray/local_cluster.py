@@ -80,10 +80,10 @@ class LocalCluster:
         """The nodes that it started with, the head first."""
         return [str(node) for node in self._about["nodes"]]
 
-    def connect(self) -> ClusterApp:
+    def connect(self, *, deploy: bool = True) -> ClusterApp:
         """An app on this cluster, as of `ssms.connect()`."""
         attach(self.address)  # here, as Ray would like to be connected by the main thread
-        return connect(self.address)
+        return connect(self.address, token=self._order.token, deploy=deploy)
 
     def peers(self) -> RayPeers:
         """Connect this process, as a driver; the processes of the cluster, by name."""
@@ -91,7 +91,7 @@ class LocalCluster:
         return RayPeers()
 
     def add_node(self) -> str:
-        """One more machine, with an empty disk; its id."""
+        """One more machine, with an empty disk; its id. It takes its share of stores or copies by itself."""
         return str(self._ask("add_node"))
 
     def remove_node(self, node: str) -> None:
@@ -101,6 +101,10 @@ class LocalCluster:
     def kill_host(self, node: str) -> int:
         """SIGKILL to the processes of a node that hold copies of stores; how many there were. Ray restarts them."""
         return int(self._ask("kill_host", node))
+
+    def kill_coordinator(self) -> int:
+        """SIGKILL to the coordinator; how many there were. Ray restarts it."""
+        return int(self._ask("kill_coordinator"))
 
     def pause(self, node: str) -> int:
         """SIGSTOP to the same processes: they live, and do nothing until `resume`."""

@@ -19,7 +19,7 @@ from ray._private.authentication.authentication_token_setup import (
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
-from ssms.on_ray.actors import StoreCopy
+from ssms.on_ray.actors import Coordinator, ServingActor, StoreCopy
 from ssms.on_ray.failure_detection import SYSTEM_CONFIG
 from ssms.on_ray.homes import node_folder
 from ssms.on_ray.names import NODE_LABEL
@@ -102,10 +102,17 @@ class LocalNodes:
 
     def signal_hosts(self, name: str, number: signal.Signals) -> int:
         """Send a signal to the processes of a node that hold copies of stores; how many there are."""
-        hosts = [process for process in _processes(self._nodes[name]) if _holds_a_copy(process)]
+        hosts = [process for process in _processes(self._nodes[name]) if _runs_actor(process, StoreCopy)]
         for process in hosts:
             process.send_signal(number)
         return len(hosts)
+
+    def kill_coordinator(self) -> int:
+        """SIGKILL to the coordinator; how many there were."""
+        found = [process for process in _processes(self._nodes[_HEAD_NAME]) if _runs_actor(process, Coordinator)]
+        for process in found:
+            process.kill()
+        return len(found)
 
     def close(self) -> None:
         """Kill everything, and delete what Ray has written."""
@@ -146,9 +153,9 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _holds_a_copy(process: psutil.Process) -> bool:
+def _runs_actor(process: psutil.Process, kind: type[ServingActor]) -> bool:
     try:
         command = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
-    return bool(command) and command[0].startswith(f"ray::{StoreCopy.__name__}")
+    return bool(command) and command[0].startswith(f"ray::{kind.__name__}")

@@ -41,7 +41,7 @@ class CoordinatorServer:
         home, folder = self._home, Path(self._home.folder)
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - once, before anybody is served
         self._catalog = Catalog(home.plan.catalog or f"sqlite:///{folder / 'catalog.sqlite'}", uuid4().hex)
-        settings = coordinator.Settings(token=home.plan.token or None)
+        settings = coordinator.Settings(token=home.plan.token or None, auto_join=home.plan.auto_join)
         world = coordinator.Surroundings(self._catalog, RayMachines(home.plan, home.roles), RayPeers(), settings)
         self._coordinator = coordinator.Coordinator(world, partial(RocksStore, folder / "store"))
         await self._coordinator.open()

@@ -14,7 +14,7 @@ from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, State
 from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
 RUNS: list[str] = []
@@ -440,7 +440,7 @@ async def test_it_waits_behind_messages_that_cannot_be_delivered_yet_without_spi
         assert await sent == 1003
 
 
-@in_app
+@in_embedded_app
 async def test_many_crossing_transactions_keep_the_sum(app: App) -> None:
     accounts = [ref(Purse, f"n{i}") for i in range(6)]
     await gather(*(account.deposit(100) for account in accounts))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from automata.partitions import partition_of
 from automata.testing.disk import Disk
 from darq.errors import InvalidArgument
 from ssms.coordinator import Forbidden, Settings
@@ -163,3 +164,44 @@ def test_unknown_calls_copies_and_nodes_are_refused(tmp_path: Path) -> None:
         assert (await world.call("status"))["state"] == "running"
 
     play(scenario, tmp_path, "x")
+
+
+def test_a_machine_that_is_new_joins_by_itself_and_one_that_was_dropped_does_not(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        world.cluster.alive["new"] = True
+        await world.until(lambda: world.settled(2) and len(world.rows().stores) == 3)
+        await world.call("drain", "new")
+        begun = world.cluster.now()
+        await world.until(lambda: world.cluster.now() - begun > 30)
+        assert [node.id for node in world.rows().nodes] == ["x", "y"]
+        await world.call("join_node", "new")
+        await world.until(lambda: world.settled(2) and len(world.rows().nodes) == 3)
+
+    play(scenario, tmp_path, "x", "y", settings=Settings(auto_join=True))
+
+
+def test_a_machine_that_was_dropped_before_it_has_joined_stays_apart(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        world.cluster.alive["new"] = True
+        await world.call("drop_node", "new")
+        begun = world.cluster.now()
+        await world.until(lambda: world.cluster.now() - begun > 30 and len(world.rows().nodes) == 2)
+
+    play(scenario, tmp_path, "x", "y", settings=Settings(auto_join=True))
+
+
+def test_an_object_moves_to_a_node_from_which_others_have_taken_over(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 2, 1)
+        await world.until(lambda: world.settled(2))
+        world.cluster.kill("s0.n0")
+        await world.until(lambda: world.rows().stores[0].leader == "s0.n1")
+        partition = partition_of("User", "alice")
+        store = await world.call("move", partition, "x")
+        led = next(row for row in world.rows().stores if row.identity == store)
+        assert led.leader.endswith(".n0")
+        await world.until(lambda: world.settled(2))
+
+    play(scenario, tmp_path, "x", "y")
