@@ -14,7 +14,7 @@ from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, State
 from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
 RUNS: list[str] = []
