@@ -30,7 +30,7 @@ from darq.replication import Backup, Outside, Primary, Recent
 from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import questions
-from ssms.deployed import DeployedType
+from ssms.deployed_types import DeployedTypes
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
@@ -53,7 +53,7 @@ RESIGNING_SECONDS = (0.05, 2.0)
 @dataclass(frozen=True)
 class Surroundings:
     """What a copy is given. open_store: opens its directory; clock: seconds that never step back; leave: ends the
-    process, with the reason; pid: of the process, for the coordinator.
+    process, with the reason; pid: of the process, for the coordinator; deployed: the types that it has loaded.
     """
 
     peers: Peers
@@ -65,6 +65,7 @@ class Surroundings:
     options: Options = field(default_factory=Options)
     copying: CopyOptions = field(default_factory=CopyOptions)
     draw: Callable[[int], bytes] = os.urandom
+    deployed: DeployedTypes = field(default_factory=DeployedTypes)
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ class Server:
     async def load(self, types: Sequence[bytes]) -> None:
         """Types that were deployed. They come from the catalog alone."""
         for data in types:
-            DeployedType.decode(data).load()
+            self._around.deployed.load(data)
 
     async def watch(self) -> None:
         """Answers only when this copy is stopped: that a process has ended shows in a call that it never answers."""
