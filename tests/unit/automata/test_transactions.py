@@ -336,7 +336,7 @@ async def test_it_is_refused_outside_of_methods_and_in_readonly_ones(app: App) -
         await BANK.run("plain", a=A, b=B)
 
 
-@in_app
+@in_embedded_app  # across stores, what it has met is held meanwhile: tests/cluster/test_transactions.py
 async def test_it_waits_for_an_object_that_is_held_and_runs_again(app: App) -> None:
     await gather(A.deposit(100), B.deposit(100))
     GATES["g"] = asyncio.Event()
@@ -440,7 +440,7 @@ async def test_it_waits_behind_messages_that_cannot_be_delivered_yet_without_spi
         assert await sent == 1003
 
 
-@in_embedded_app
+@in_app
 async def test_many_crossing_transactions_keep_the_sum(app: App) -> None:
     accounts = [ref(Purse, f"n{i}") for i in range(6)]
     await gather(*(account.deposit(100) for account in accounts))
