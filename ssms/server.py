@@ -12,34 +12,30 @@ it is leaves: its process ends, and begins anew as a backup (fail-stop).
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from automata.asking import Told, encode
 from automata.engine import Doors, Engine, Neighbours, run, stop
 from automata.errors import InvalidArgument
-from automata.options import Options
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
 from automata.standby import Standby
 from darq.errors import AutomataError, Fenced
-from darq.limits import Limits
 from darq.log import Log
 from darq.replication import Backup, Outside, Primary, Recent
-from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import backup_reads, questions
 from ssms.backup_reads import BackupReads
-from ssms.deployed_types import DeployedTypes
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
-from ssms.peers import Peers, Unreachable
+from ssms.peers import Unreachable
 from ssms.placement import Placement
 from ssms.routes import Routes
+from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
 from ssms.slots import slot_of
 
@@ -51,26 +47,6 @@ ALIVE_SECONDS = 0.5
 RESIGNED_SECONDS_MAX = 15.0
 RESIGNING_SECONDS = (0.05, 2.0)
 """How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a copy is given. open_store: opens its directory; clock: seconds that never step back; leave: ends the
-    process, with the reason; pid: of the process, for the coordinator; renewed: a `ssms.renewal` says that it lives;
-    deployed: the types that it has loaded.
-    """
-
-    peers: Peers
-    open_store: Callable[[], Store]
-    clock: Callable[[], float]
-    leave: Callable[[BaseException], None]
-    pid: int = field(default_factory=os.getpid)
-    limits: Limits = field(default_factory=Limits)
-    options: Options = field(default_factory=Options)
-    copying: CopyOptions = field(default_factory=CopyOptions)
-    draw: Callable[[int], bytes] = os.urandom
-    renewed: bool = False
-    deployed: DeployedTypes = field(default_factory=DeployedTypes)
 
 
 @dataclass(frozen=True)
@@ -134,8 +110,8 @@ class Server:
         self._store = around.open_store()
         self._backup = Backup(self._store, around.clock, around.copying, around.limits)
         self._standby = self._backup.watcher = Standby(self._store, around.options.registry)
-        reads = ReplicaReads(self._store, self._standby, around.options, self._owner_of, slot_of)
-        self._reads = BackupReads(self._backup, reads)
+        rows = ReplicaReads(self._store, self._standby, around.options, self._routes.owner_of, slot_of)
+        self._reads = BackupReads(self._backup, rows)
 
     async def stop(self) -> None:
         """Finish what runs, if this copy leads, and close the store."""
@@ -177,8 +153,8 @@ class Server:
 
     async def read(self, data: bytes) -> bytes:
         """A batch of readonly methods, of a copy that follows: see `ssms.backup_reads`."""
-        reads = self._reads
-        return backup_reads.refuse(data) if reads is None or self._leading is not None else await reads.answer(data)
+        reads = self._reads if self._leading is None else None
+        return backup_reads.refuse(data) if reads is None else await reads.answer(data)
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -343,21 +319,16 @@ class Server:
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
-        placement = Residence(log, self._owner_of, slot_of)
+        placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
-        if self._standby is not None:
-            self._standby.hand_over(engine.host)
         doors = engine.doors
-        assert doors is not None, "it has neighbours"
+        assert doors is not None and self._standby is not None, "it has neighbours, and was opened"  # noqa: PT018
+        self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
-
-    def _owner_of(self, partition: bytes) -> bytes:
-        placement = self._routes.placement
-        return placement.owner(partition).identity if placement.stores else b""
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)

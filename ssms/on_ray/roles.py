@@ -22,7 +22,8 @@ from ssms.on_ray.peers import RayPeers
 from ssms.on_ray.renewing import RenewedServer
 from ssms.on_ray.serving import Served
 from ssms.on_ray.workers import WorkerPlaces
-from ssms.server import Server, Surroundings
+from ssms.server import Server
+from ssms.server_surroundings import Surroundings
 
 _LEFT = 1
 _NEW_OBJECTS_PER_COLLECTION = 100_000

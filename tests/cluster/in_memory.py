@@ -21,7 +21,8 @@ from darq.replication import Options as CopyOptions
 from ssms import slots
 from ssms.cluster_app import ClusterApp, Reads
 from ssms.placement import NodePlace, Placement, StorePlace
-from ssms.server import Server, Surroundings
+from ssms.server import Server
+from ssms.server_surroundings import Surroundings
 from tests.cluster.network import Disk, Network, Wire
 from tests.cluster.processes import Process, ProcessLoop
 
