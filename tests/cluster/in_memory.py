@@ -20,6 +20,7 @@ from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
 from ssms import slots
 from ssms.cluster_app import ClusterApp
+from ssms.coordinator import Forbidden
 from ssms.peers import Unreachable
 from ssms.placement import NodePlace, Placement, StorePlace
 from ssms.server import Server, Surroundings
@@ -92,6 +93,9 @@ class Catalog:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.placement = Placement(0, b"", ())
+        self.deployed: list[bytes] = []
+        self.token = ""
+        self.away = 0  # so many calls about types are lost
 
     async def call(self, what: str, *args: Any) -> Any:
         return await getattr(self, "_" + what)(*args)
@@ -109,7 +113,17 @@ class Catalog:
     async def _nodes(self) -> list[tuple[str, bool, bool]]:
         return [(node.id, node.alive, node.is_head) for node in self.placement.nodes]
 
+    async def _types(self) -> list[bytes]:
+        await asyncio.sleep(0)
+        if self.away:
+            self.away -= 1
+            raise Unreachable("the coordinator is away")
+        return self.deployed
+
     async def _deploy(self, types: list[bytes], token: str) -> None:
+        if token != self.token:
+            raise Forbidden("the token is another one")
+        self.deployed += types
         for server in list(self._cluster.network.servers.values()):
             await server.load(types)
 
@@ -224,13 +238,13 @@ class Cluster:
         self.network.paused.clear()
         await asyncio.gather(*(server.stop() for server in self.network.servers.values()))
 
-    def connect(self) -> ClusterApp:
-        """An app of this cluster."""
+    def connect(self, deploys: bool = False) -> ClusterApp:
+        """An app of this cluster. deploys: types that it does not know go there at their first use."""
 
         async def dial(loop: asyncio.AbstractEventLoop) -> Cluster:
             return self
 
-        return ClusterApp(dial)
+        return ClusterApp(dial, deploys=deploys)
 
 
 @asynccontextmanager
