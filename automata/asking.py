@@ -14,6 +14,9 @@ from collections.abc import Sequence
 import msgspec
 
 CALL, READ, POST, CANCEL, LOOK, DELETE = 0, 1, 2, 3, 4, 5
+PART, PREPARE, ABORT, DECISION = 6, 7, 8, 9
+"""Of transactions that span stores: a call that belongs to one; to prepare, or to undo, what it has done in a store;
+and what became of it, asked of the store that began it."""
 
 MOVED, AGAIN = b"\x04", b"\x05"
 """In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
@@ -24,9 +27,10 @@ class Ask(msgspec.Struct, array_like=True):
     """One call, read or message for one object.
 
     kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of
-    any method) or DELETE; method: of the object, or the id of the message to be cancelled, or what is looked for;
-    request: its id, also a user's idempotency key; behind: its sender has sent messages to the object, which it must
-    not overtake; due_ms, rule: of a message that is due later.
+    any method), DELETE; of a transaction PART, PREPARE, ABORT, DECISION; method: of the object, or the id of the
+    message to be cancelled, or what is looked for; request: its id, also a user's idempotency key; behind: its sender
+    has sent messages to the object, which it must not overtake; due_ms, rule: of a message that is due later; span:
+    the transaction that it is part of (`automata.span`).
     """
 
     kind: int
@@ -37,6 +41,7 @@ class Ask(msgspec.Struct, array_like=True):
     behind: bool = False
     due_ms: int = 0
     rule: bytes = b""
+    span: bytes = b""
 
 
 class Batch(msgspec.Struct, array_like=True):

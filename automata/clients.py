@@ -11,12 +11,14 @@ IDLE_SECONDS = 600.0
 
 
 class Client:
-    """One asking process. number: of its last batch; pending: asks that are not answered; told: answers to collect."""
+    """One asking process. number: of its last batch; question: of its last one for late answers; pending: asks that
+    are not answered; told: answers to collect.
+    """
 
-    __slots__ = ("_collector", "number", "pending", "seen_at", "told")
+    __slots__ = ("_collector", "number", "pending", "question", "seen_at", "told")
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = self.question = 0
         self.pending = 0
         self.seen_at = 0.0
         self.told: list[tuple[int, bytes]] = []

@@ -39,7 +39,7 @@ class Departure:
 
     def is_here(self, partition: bytes, entity: Entity | None) -> bool:
         """Whether the store has anything of an object, or something runs on it."""
-        if entity is not None and not entity.idle:
+        if (entity is not None and not entity.idle) or partition in self._host.prepared:
             return True
         log = self._log
         if log.row(keys.partition_key(keys.DIRECTORY, partition)) is not None or self._opened.of(partition):

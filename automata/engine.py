@@ -9,21 +9,27 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from automata.branch import Surroundings
+from automata.decisions import Decisions
 from automata.delivery import Delivery
 from automata.host import Host
 from automata.journal import Journal
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
+from automata.locks import Locks
 from automata.moving import Moving
 from automata.moving_slots import MovingSlots
 from automata.options import Options
 from automata.outgoing import Outgoing
+from automata.participant import Participant
 from automata.placement import Placement
+from automata.prepared import Prepared
 from automata.reception import Leases, Reception
 from automata.remote_calls import Elsewhere, RemoteCalls
 from automata.residence import Residence
 from automata.resuming import Resuming
 from automata.routes import Routes
+from automata.spanning import Spanning
 from automata.types import AutomatonType
 from automata.work import Outcome, Work
 from darq.lane import Receiver, Sender, Transport
@@ -116,13 +122,21 @@ def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours:
 
 def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighbours) -> Doors:
     """Let messages and calls go to other hosts, and theirs come in."""
+    doors = _open(host, delivery, resuming, neighbours)
+    delivery.relay = doors.reception.participant.relay(delivery.relay)
+    return doors
+
+
+def _open(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighbours) -> Doors:
     log, placement = host.log, neighbours.placement
     outgoing = Outgoing(log, placement)
     host.stage.outgoing = outgoing
-    host.abroad = RemoteCalls(host, placement, neighbours.elsewhere, outgoing)
+    abroad = host.abroad = RemoteCalls(host, placement, neighbours.elsewhere, outgoing)
+    participant = _span(host, abroad, neighbours.epoch)
     sender = Sender(log, neighbours.transport, host.committer.touch)
     sender.start()
     reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
+    reception.participant = participant
     delivery.relay = host.abroad.forward
     receiver = Receiver(log, host.committer.touch)
     if not isinstance(placement, Residence):
@@ -131,6 +145,16 @@ def _open_doors(host: Host, delivery: Delivery, resuming: Resuming, neighbours: 
     outgoing.routes = routes = Routes(log, moving)
     routes.start()
     return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))
+
+
+def _span(host: Host, abroad: RemoteCalls, epoch: int) -> Participant:
+    """Let transactions take in objects of other stores, and those of other stores ours."""
+    prepared, decisions = Prepared(host), Decisions(host.log, epoch)
+    prepared.load()
+    around = Surroundings(host, Locks(host.loop), abroad)
+    participant = Participant(host, around, decisions, prepared)
+    host.transactions.spanning = Spanning(host, around, decisions, participant).run
+    return participant
 
 
 async def stop(engine: Engine) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automata.directory import decode_header
+from automata.errors import Overloaded
 from automata.partitions import partition_of
 from automata.state import STATE, ObjectState, Reader
 from automata.volatile import VolatileState
@@ -106,10 +107,12 @@ class EntityCache:
     """Entities by type and key. When one generation is full, what was not used since the last is forgotten.
 
     outdated: is called with each object that was stored by another version of its type, before anyone gets it.
+    prepared: the objects that are held, in memory or not, until another store has decided about a transaction.
     """
 
     def __init__(self, log: Log, entities_max: int) -> None:
         self.outdated: Callable[[Entity], None] = _as_it_is
+        self.prepared: Container[bytes] = ()
         self._log = log
         self._half = max(1, entities_max // 2)
         self._young: dict[tuple[str, str], Entity] = {}
@@ -149,7 +152,12 @@ class EntityCache:
         entity = self._old.pop(name, None) or self._young.get(name)
         if entity is None or (entity.made is not made and entity.idle):
             entity = Entity(made, name[1], self._log, self._last_group(made, name[1]))
+            entity.busy = entity.partition in self.prepared
             if entity.header is not None and entity.header.version != made.options.version:
+                if entity.busy:
+                    raise Overloaded(
+                        f"{entity.address} has to be migrated after a transaction: call again a little later"
+                    )
                 self.outdated(entity)
         if len(self._young) >= self._half:
             self._old = {n: e for n, e in self._old.items() if not e.idle} | self._young

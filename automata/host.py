@@ -36,7 +36,7 @@ from automata.timing import Timing
 from automata.transactions import Transactions
 from automata.turn import Turn, run_to_end
 from automata.volatile import VolatileState
-from automata.waiting import QueuedWork, outcome_of
+from automata.waiting import QueuedWork, after, outcome_of
 from automata.work import Caller, Outcome, Reply, Request, Work, ordinary
 from darq.committer import Committer
 from darq.lane import durable
@@ -64,11 +64,14 @@ class Host:
         self.open_invocations = OpenInvocations(log)
         self.keyed = Keyed(log, self.open_invocations, self.start)
         self.stage = Stage(log, self.committer, self.open_invocations, self.keyed)
+        self.prepared: dict[bytes, asyncio.Future[None]] = {}
+        self.entities.prepared = self.prepared
         self.entities.outdated = Migration(self, self.stage, log).bring_up
         self.order = Order(log)
         self.tasks: Tasks = Tasks(self, self.stage, log)
         self.apart = HandingOut(self, self.stage, log, self.tasks, options)
-        self.transact = Transactions(self, log, self.stage).transact
+        self.transactions = Transactions(self, log, self.stage)
+        self.transact = self.transactions.transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
         self.abroad: RemoteCalls | None = None
         self.queued = 0
@@ -158,6 +161,10 @@ class Host:
 
     def look(self, entity: Entity, method: Method, packed: Packed) -> Reply:
         """Run a readonly method, or answer with the result that is kept of it."""
+        if self.prepared and (over := self.prepared.get(entity.partition)) is not None:
+            return after(
+                over, partial(self.look, entity, method, packed)
+            )  # it may have changed in another store's view
         if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
             return self.read_cache.read(entity, method, packed)
         if method.direct:
@@ -279,9 +286,12 @@ class Host:
 
     def handed_over(self, entity: Entity, sender: Entity) -> Reply:
         """Wait until what `sender` has sent to the object was handed over."""
-        made = partial(Outcome, None, None, 0)
-        late = LateCall(entity, "a transaction", sender.sent_lsn, made, self.loop.create_future())
-        return self._invoke_late(late)
+        return self._handed_over(entity, sender.sent_lsn)
+
+    def behind(self, entity: Entity, sent_lsn: int) -> Reply | None:
+        """Wait until messages to an object up to a number were handed over; None if there are none."""
+        waits = bool(self.log.inbox.waiting) and self.order.early(entity, sent_lsn)
+        return self._handed_over(entity, sent_lsn) if waits else None
 
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
@@ -374,6 +384,10 @@ class Host:
         self._run_messages(self.log.limits.group_work_seconds_max)
         self.committer.touch()
         return waiting.result() if waiting.done() else waiting
+
+    def _handed_over(self, entity: Entity, sent_lsn: int) -> Reply:
+        made = partial(Outcome, None, None, 0)
+        return self._invoke_late(LateCall(entity, "a transaction", sent_lsn, made, self.loop.create_future()))
 
     def _run_messages(self, seconds: float) -> bool:
         more = self.deliver(seconds)

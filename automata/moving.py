@@ -179,6 +179,8 @@ class Moving:
         """Hold an object if it is in memory. Outside work that has begun is waited for: it would be done twice."""
         host, name = self._host, address_of(partition)
         until = host.loop.time() + host.options.closing_effect_seconds_max
+        while (prepared := host.prepared.get(partition)) is not None:
+            await asyncio.wait([prepared])
         while (entity := host.entities.find(name)) is not None:
             await hold(entity, host.loop)
             effects = host.tasks.effects_of(entity)

@@ -121,6 +121,7 @@ class MovingSlots:
         yield from filter(None, self._log.answers.partitions())
         for journal in self._host.open_invocations.all():
             yield journal.row.partition
+        yield from list(self._host.prepared)
         for entity in self._host.entities.all():
             if not entity.idle:
                 yield partition_of(entity.made.name, entity.key)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import AGAIN, CALL, CANCEL, DELETE, MOVED, POST, READ, Ask, Told
+from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, MOVED, PART, POST, PREPARE, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError
@@ -25,7 +25,8 @@ from automata.keyed import request_of
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
-from automata.partitions import address_of
+from automata.participant import Participant
+from automata.partitions import address_of, partition_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
@@ -35,6 +36,9 @@ from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
 from darq.lane import durable
 
+_LEASED = frozenset(
+    {READ, PART, PREPARE, ABORT}
+)  # what is answered without a step, so that another may have led by then
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
 
 
@@ -51,7 +55,7 @@ class Leases(Protocol):
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
-    show: gives what is asked about an object from outside of any method.
+    show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
     """
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
@@ -63,6 +67,7 @@ class Reception:
         self._posting = Posting(host)
         self._clients = Clients(host.loop)
         self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
+        self.participant: Participant
         self._late: set[asyncio.Task[None]] = set()
 
     async def submit(self, data: bytes) -> bytes:
@@ -83,11 +88,17 @@ class Reception:
             await self._settled(group)
         return asking.encode(Told(self._epoch, client.pending, client.take()))
 
-    async def collect(self, client_id: bytes, epoch: int) -> bytes:
-        """Wait for outcomes of what a client has asked before, for a while."""
+    async def collect(self, client_id: bytes, epoch: int, number: int) -> bytes:
+        """Wait for outcomes of what a client has asked before, for a while. number: grows with each such question.
+
+        One that comes twice gives nothing the second time: what it took would be lost.
+        """
         client = self._clients.get(client_id)
         if epoch != self._epoch:
             return asking.encode(Told(self._epoch, 0, ()))
+        if number <= client.question:
+            return asking.encode(Told(self._epoch, client.pending, ()))
+        client.question = number
         await client.ready(_COLLECT_SECONDS)
         return asking.encode(Told(self._epoch, client.pending, client.take()))
 
@@ -97,10 +108,14 @@ class Reception:
         try:
             if ask.kind == CANCEL:
                 reply: Reply = self._cancel(ask)
+            elif ask.kind >= PREPARE:
+                reply = self.participant.answer(ask)
             elif (store := self._placement.store_of(ask.partition)) is not None:
                 raise Moved(store)
             elif ask.kind == POST:
                 reply = self._post(ask)
+            elif ask.kind == PART:
+                reply = self._take_part(ask)
             elif ask.kind in (CALL, READ):
                 reply, kind = self._start(ask)
             else:
@@ -132,6 +147,12 @@ class Reception:
         work = Work(entity, method, packed, None, request)
         return host.invoke(work, host.log.next_lsn - 1 if ask.behind else 0), method.result
 
+    def _take_part(self, ask: Ask) -> Reply:
+        host = self._host
+        type_name, key = address_of(ask.partition)
+        method = host.options.registry.get(type_name).method(ask.method)
+        return self.participant.call(ask, method, method.decode_arguments(ask.arguments), host.entity(type_name, key))
+
     def _post(self, ask: Ask) -> Outcome:
         host = self._host
         type_name, key = address_of(ask.partition)
@@ -154,13 +175,15 @@ class Reception:
         return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
 
     async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
+        while (over := self._host.prepared.get(partition_of(ref.type_name, ref.key))) is not None:
+            await asyncio.wait([over])
         return Outcome(await self.show(what, ref), None, 0)
 
     def _release(self, client: Client, tag: int, kind: Kind, outcome: Outcome, ask: Ask) -> None:
         """Tell the outcome once nothing that it depends on can be lost, nor was overtaken by another host's work."""
         if outcome.refused and isinstance(outcome.error, Moved):
             self._later(self._tell_moved(client, tag, outcome.error.store, ask))
-        elif ask.kind == READ and self._leases is not None and not self._leases.leased():
+        elif ask.kind in _LEASED and self._leases is not None and not self._leases.leased():
             self._later(self._tell_leased(client, tag, kind, outcome))
         elif outcome.group > self._host.log.gate.durable:
             self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))

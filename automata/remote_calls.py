@@ -32,8 +32,11 @@ from darq.step import Message, Step
 class Elsewhere(Protocol):
     """The way to the hosts of other stores."""
 
-    async def ask(self, ask: Ask) -> bytes:
-        """Ask wherever the object lives now, as often as it takes, and give the outcome. May raise AutomataError."""
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
+        """Ask wherever the object lives now, or a store, as often as it takes, and give the outcome.
+
+        May raise AutomataError.
+        """
 
     def forget(self, partition: bytes, request: bytes) -> None:
         """The outcome under a request id is kept here: its host need not keep it any more."""
@@ -92,6 +95,18 @@ class RemoteCalls:
         reply.add_done_callback(pass_on)
         return answered
 
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
+        """Ask where the object lives, or a store, as often as it takes, and give the outcome."""
+        return await self._elsewhere.ask(ask, store)
+
+    async def let_pass(self, sender: bytes, partition: bytes) -> None:
+        """Wait until the store of an object has taken all that `sender` has sent there."""
+        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        if store is not None and route is None:
+            await self.handed_on(partition, store)
+        elif route is not None:
+            await self._outgoing.passed(sender, route)
+
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""
         store = self._placement.store_of(message.partition)
@@ -148,11 +163,8 @@ class RemoteCalls:
     async def _let_pass(self, caller: Caller, partition: bytes) -> None:
         """Wait until the other store has taken all that the caller has sent to it, which the call must not overtake."""
         journal = self._host.open_invocations.find(caller.address[0])
-        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
-        if store is not None and route is None:
-            await self.handed_on(partition, store)
-        elif journal is not None and route is not None:
-            await self._outgoing.passed(journal.row.partition, route)
+        if journal is not None:
+            await self.let_pass(journal.row.partition, partition)
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:

@@ -122,22 +122,29 @@ class Stage:
 
         Returns the group, 0 if there was no change. Raises InvalidArgument if it is too much, before any is staged.
         """
-        steps = []
-        for changes in run.changes():
-            overlay = changes.overlay
-            step = Step(changes.entity.partition, changes.entity.prefix, overlay)
-            steps.append((changes, step, self._add_changes(changes, step)))
-        for changes, step, _ in steps:
-            if changes.state.written_bytes + changes.sent_bytes > self._surely_small_bytes:
-                step.check(self._log.limits)  # by the byte, before any of them is staged
+        steps = self.steps_of(run)
         for changes, step, header in steps:
             self._commit_changes(changes, step, header)
+        if run.decision is not None:
+            self._log.commit(run.decision)
+            self._committer.touch()
         if caller is not None:
             caller.answer(outcome, ANYTHING)
-        group = self._log.group.number if steps else 0
+        group = self._log.group.number if steps or run.decision is not None else 0
         if self._log.full:
             self._committer.close_full_group()
         return group
+
+    def steps_of(self, run: Transaction) -> list[tuple[Changes, Step, Header | None]]:
+        """What a transaction has changed, a step for each object. Raises InvalidArgument if it is too much."""
+        steps: list[tuple[Changes, Step, Header | None]] = []
+        for changed in run.changes():
+            step = Step(changed.entity.partition, changed.entity.prefix, changed.overlay)
+            steps.append((changed, step, self._add_changes(changed, step)))
+        for changes, step, _ in steps:
+            if changes.state.written_bytes + changes.sent_bytes > self._surely_small_bytes:
+                step.check(self._log.limits)  # by the byte, before any of them is staged
+        return steps
 
     def _checkpoint(self, entity: Entity, state: VolatileState) -> None:
         """Save an automaton, as a step of its own, so that what it has recorded need not be replayed."""
@@ -207,8 +214,6 @@ class Stage:
             self._check_step(turn)
         if turn.sends is not None:
             step.sends = turn.sends  # type: ignore[assignment]
-            if self.outgoing is not None:
-                self.outgoing.split(step)
         if turn.timing is not None:
             turn.timing.stage(step)
         records = step.records = turn.state.records
@@ -228,6 +233,8 @@ class Stage:
                 entity.state.unload()
         if turn.sends is not None:
             sends = len(turn.sends)
+            if self.outgoing is not None:
+                self.outgoing.split(step)
         if not log.group.steps:
             log.stamp()
         step.note = (log.opened_ms, entity.partition, turn.method.name, writes, sends, "")

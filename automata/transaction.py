@@ -6,7 +6,7 @@ share; what a method has changed when it calls on, or ends, is undone with the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Container, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from automata.calls import Call, Point
@@ -20,6 +20,7 @@ from automata.timing import Timing
 from automata.turn import Steps, Turn
 from automata.work import Outcome, ordinary
 from darq.overlay import Overlay
+from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.envelope import Envelope
@@ -28,14 +29,33 @@ if TYPE_CHECKING:
 _YIELDS_MAX = 100  # a body that goes on awaiting what it must not is given up
 
 
+class Abroad(Protocol):
+    """Where objects live, on a cluster."""
+
+    def store_of(self, type_name: str, key: str) -> bytes | None:
+        """The other store that an object lives in; None if it lives here."""
+
+
 class Objects(Steps, Protocol):
     """What a transaction asks of the host."""
 
     def entity(self, type_name: str, key: str) -> Entity:
         """The object of this address."""
 
+    @property
+    def abroad(self) -> Abroad | None:
+        """Where objects live that are not in this store; None where there are no others."""
+
+    @property
+    def prepared(self) -> Container[bytes]:
+        """The objects about whose last changes another store decides: until then nobody reads them."""
+
     def overtakes(self, entity: Entity, sender: Entity) -> bool:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
+
+
+class Spans(BaseException):
+    """The transaction calls an object of another store, so it has to wait after all. No error for its code to catch."""
 
 
 class Conflict(BaseException):
@@ -116,14 +136,19 @@ class Touched:
 
 
 class Transaction:
-    """One run. held: the objects that are held for it; group: the highest that what it has seen depends on."""
+    """One run. held: the objects that are held for it; group: the highest that what it has seen depends on.
+
+    decision: a step that commits with its changes.
+    """
+
+    decision: Step | None = None
 
     def __init__(self, host: Objects, sender: Entity, held: Collection[Entity]) -> None:
         self.host = host
         self.sender = sender
         self.group = sender.group
         self.touched: dict[tuple[str, str], Touched] = {}
-        self.body = _Body(self)
+        self.body = Body(self)
         self._held = held
         self._undone: BaseException | None = None
 
@@ -147,7 +172,7 @@ class Transaction:
         for touched in self.touched.values():
             touched.let_go(committed)
 
-    def changes(self) -> list[Touched | _Body]:
+    def changes(self) -> list[Touched | Body]:
         """The objects that it has changed, or that send something; complete, so that they can be committed."""
         changed = [touched for touched in self.touched.values() if touched.complete()]
         return [*changed, self.body] if self.body.sends or self.body.timing is not None else list(changed)
@@ -157,13 +182,16 @@ class Transaction:
         if call.request is not None:
             raise InvalidArgument("a call in a transaction takes no idempotency key: give it to the call around it")
         packed = call.pack()
+        abroad = self.host.abroad
+        if abroad is not None and abroad.store_of(call.ref.type_name, call.ref.key) is not None:
+            self.undo(Spans())
+        if self._undone is not None:
+            raise self._undone
         entity = self.host.entity(call.ref.type_name, call.ref.key)
         if entity.made.volatile:
             raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
         if call.method.apart:
             raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
-        if self._undone is not None:
-            raise self._undone
         try:
             touched = self._touch(entity, call.method)
         except Conflict as conflict:
@@ -172,7 +200,11 @@ class Transaction:
         return self._invoke(touched, call.method, packed)
 
     def _touch(self, entity: Entity, method: Method) -> Touched:
-        if entity.busy and entity not in self._held and not method.readonly:
+        if (
+            entity.busy
+            and entity not in self._held
+            and not (method.readonly and entity.partition not in self.host.prepared)
+        ):
             raise Conflict(entity, behind_message=False)
         name = (entity.made.name, entity.key)
         touched = self.touched.get(name)
@@ -191,7 +223,7 @@ class Transaction:
         try:
             result = method.take_result(_to_end(method.fn(touched.instance, *method.unpack(packed)), turn.name))
             turn.keep()
-        except (Conflict, KeyboardInterrupt):
+        except (Conflict, Spans, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - the caller gets it by value, as from any call
             touched.state.rollback()
@@ -203,19 +235,19 @@ class Transaction:
         return result
 
 
-class _InBody(Turn):
+class InBody(Turn):
     """What the code of a transaction can do, in its body and in the methods that it calls."""
 
     transaction: Transaction
 
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """`await ref(...).method()`: at once, as part of the transaction."""
-        yield from self._before_calling()
+        yield from self.before_calling()
         return self.transaction.call(call)
 
     def gather(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Any]]:
         """One after the other: all are made, then the first error is raised."""
-        yield from self._before_calling()
+        yield from self.before_calling()
         outcomes = [self._try(call) for call in calls]
         return [outcome.take() for outcome in outcomes]
 
@@ -223,17 +255,23 @@ class _InBody(Turn):
         """A transaction within a transaction is part of it, and its errors undo all of it; nothing else is awaited."""
         if not isinstance(point, Inner):
             raise StateError(f"a transaction must not await {point.kind}(): it may run more than once. Do it outside")
-        yield from self._before_calling()
+        yield from self.before_calling()
         try:
-            return _to_end(point.body(), "a transaction")
+            return (yield from self.within(point))
         except Exception as error:
             self.transaction.undo(error)
             raise
 
+    def within(self, point: Inner) -> Generator[Any, Any, object]:
+        """Run a transaction within this one."""
+        yield from ()
+        return _to_end(point.body(), "a transaction")
+
     def keep(self) -> None:
         """Let whom it calls see what was changed so far."""
 
-    def _before_calling(self) -> Sequence[None]:
+    def before_calling(self) -> Sequence[None]:
+        """What was changed so far is seen by whom it calls. Yields nothing."""
         self.check_active()
         self.keep()
         return ()
@@ -256,7 +294,7 @@ class Inner(Protocol):
 _NO_STATE = ObjectState(NoLog(), b"", {})  # idle, so that nothing can be changed through it
 
 
-class _Body(_InBody):
+class Body(InBody):
     """The body itself, which is no method of any object: what it sends, the object around it sends."""
 
     def __init__(self, transaction: Transaction) -> None:
@@ -265,7 +303,7 @@ class _Body(_InBody):
         self.overlay: Overlay | None = None
 
 
-class InTransaction(_InBody):
+class InTransaction(InBody):
     """A method that runs as part of a transaction."""
 
     def __init__(self, transaction: Transaction, touched: Touched, method: Method) -> None:

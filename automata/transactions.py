@@ -5,6 +5,8 @@ is to be settled is who else uses the objects meanwhile. A transaction runs with
 holds an object across outside work can be in its way: then everything is undone, the transaction waits for that
 object, and runs again while it holds all objects that it has met so. They are taken in one order, and nobody who
 waits for one of them holds another, so transactions cannot wait for each other in a circle.
+
+On a cluster a transaction that has to wait, or calls an object of another store, is run by `automata.spanning`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.stage import Stage
-from automata.transaction import Conflict, Objects, Transaction
+from automata.transaction import Conflict, Objects, Spans, Transaction
 from automata.values.classes import class_name
 from automata.work import Caller, Outcome, Refusal, Reply, ordinary
 from darq.log import Log
@@ -64,9 +66,10 @@ class Holder(Objects, Protocol):
 
 
 class Transactions:
-    """Runs the transactions of one host."""
+    """Runs the transactions of one host. spanning: runs those that have to wait, where there are other stores."""
 
     def __init__(self, host: Holder, log: Log, stage: Stage) -> None:
+        self.spanning: Callable[[Body, Entity, Caller | None], Coroutine[Any, Any, Outcome]] | None = None
         self._host = host
         self._log = log
         self._stage = stage
@@ -79,7 +82,12 @@ class Transactions:
         try:
             return self._attempt(body, sender, (sender,) if holds else (), caller)
         except Conflict as conflict:
-            return self._host.run_beside(self._retry(body, sender, caller, conflict))
+            if self.spanning is None:
+                return self._host.run_beside(self._retry(body, sender, caller, conflict))
+        except Spans:
+            pass
+        assert self.spanning is not None, "there are other stores"
+        return self._host.run_beside(self.spanning(body, sender, caller))
 
     def _attempt(self, body: Body, sender: Entity, held: Collection[Entity], caller: Caller | None) -> Outcome:
         try:
@@ -92,7 +100,7 @@ class Transactions:
             outcome = Outcome(ANYTHING.take(run.run(body)), None, 0)
             outcome.group = max(run.group, self._stage.commit_together(run, caller, outcome))
             committed = True
-        except (Conflict, KeyboardInterrupt):
+        except (Conflict, Spans, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the body raises is its outcome
             outcome = Outcome(None, ordinary(error, "a transaction"), run.group)

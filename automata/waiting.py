@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,20 @@ def outcome_of(done: asyncio.Future[Outcome]) -> Outcome:
         return Refusal(StoreClosed("the method did not run: the app was closed before"))
     error = done.exception()
     return Outcome(None, ordinary(error, "the method"), 0) if error is not None else done.result()
+
+
+def after(over: asyncio.Future[None], make: Callable[[], Reply]) -> asyncio.Future[Outcome]:
+    """The reply of what is made as soon as something is over."""
+    waiting: asyncio.Future[Outcome] = over.get_loop().create_future()
+
+    def go_on(done: asyncio.Future[None]) -> None:
+        try:
+            answer_with(waiting, make())
+        except Exception as error:  # noqa: BLE001 - a refusal is the call's outcome
+            answer_with(waiting, Outcome(None, error, 0))
+
+    over.add_done_callback(go_on)
+    return waiting
 
 
 class Runner(Protocol):

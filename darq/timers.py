@@ -146,6 +146,10 @@ class Timers:
 
     # inside
 
+    def noticed(self, key: bytes) -> None:
+        """A step has set this row, which was made earlier."""
+        self._look_from(key)
+
     def _look_from(self, key: bytes) -> None:
         if key < self._from:
             self._from = key

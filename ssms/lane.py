@@ -30,12 +30,15 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 
 class Asked:
-    """One ask, until it is answered."""
+    """One ask, until it is answered. store: whom to ask, where that does not follow from the object."""
 
-    __slots__ = ("answer", "ask", "hops", "since", "tag")
+    __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
 
-    def __init__(self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float) -> None:
+    def __init__(
+        self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
+    ) -> None:
         self.ask = ask
+        self.store = store
         self.answer = answer
         self.tag = tag
         self.since = since
@@ -85,7 +88,7 @@ class Lane:
         self._pending: dict[int, Asked] = {}
         self._sending = self._collecting = False
         self._epoch = 0
-        self._number = 0
+        self._number = self._questions = 0
         self._failures = 0
 
     def put(self, asked: Asked) -> None:
@@ -185,7 +188,8 @@ class Lane:
         peer = lanes.peers.copy(place.primary)
         try:
             while self._pending and self._epoch == place.epoch:
-                answer = peer.call("collect", lanes.client, place.epoch)
+                self._questions += 1
+                answer = peer.call("collect", lanes.client, place.epoch, self._questions)
                 data = await self._answered(place.epoch, answer, _LATE_SECONDS)
                 told = asking.decode_told(data)
                 self._hear(told.told)

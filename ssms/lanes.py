@@ -54,21 +54,19 @@ class Lanes:
         answer: asyncio.Future[bytes] = self.loop.create_future()
         self._tags += 1
         self.asked += 1
-        asked = Asked(ask, answer, self._tags, self.loop.time())
+        asked = Asked(ask, answer, self._tags, self.loop.time(), store)
         if held is not None:
             held.append(asked)
-        elif store is None:
-            self.route(asked)
         else:
-            self.route_to(store, asked)
+            self.route(asked)
         return answer
 
-    async def ask(self, ask: Ask) -> bytes:
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
         """As `start`, for hosts, whose calls may wait in one another: they have no bound."""
         answer: asyncio.Future[bytes] = self.loop.create_future()
         self._tags += 1
         self.asked += 1
-        self.route(Asked(ask, answer, self._tags, self.loop.time()))
+        self.route(Asked(ask, answer, self._tags, self.loop.time(), store))
         return await answer
 
     def forget(self, partition: bytes, request: bytes) -> None:
@@ -78,7 +76,14 @@ class Lanes:
             self._lane(place).forget.append(request)
 
     def route(self, asked: Asked) -> None:
-        """Put it into the lane to where its object lives."""
+        """Put it into the lane to where its object lives, or to the store that it is for."""
+        placement, store = self.routes.placement, asked.store
+        if store is not None and placement.stores:
+            if placement.has(store):
+                self.route_to(store, asked)
+            else:
+                self.fail(asked, OutcomeUnknown(f"store {store.hex()} is no part of this cluster any more"))
+            return
         place = self.routes.store_of(asked.ask.partition)
         if place is None:
             self._waiting.append(asked)

@@ -146,10 +146,12 @@ class Server:
         leading = self._leading
         return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.submit(data)
 
-    async def collect(self, client: bytes, epoch: int) -> bytes:
+    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
-        return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.collect(client, epoch)
+        if leading is None:
+            return encode(Told(0, 0, ()))
+        return await leading.doors.reception.collect(client, epoch, number)
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""

@@ -86,8 +86,10 @@ class Node:
         client = self.stores.random.randbytes(16)
         batch = asking.Batch(client, EPOCH, 1, (), ((0, ask),))
         told = asking.decode_told(await doors.reception.submit(asking.encode(batch)))
+        question = 0
         while not told.told:
-            told = asking.decode_told(await doors.reception.collect(client, EPOCH))
+            question += 1
+            told = asking.decode_told(await doors.reception.collect(client, EPOCH, question))
         return told.told[0][1]
 
     async def outlive(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -194,9 +196,9 @@ class Stores:
 
     # calls
 
-    async def ask(self, ask: Ask) -> bytes:
-        """Ask wherever the object lives, as often as it takes."""
-        target = self.owner_of(ask.partition)
+    async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
+        """Ask wherever the object lives, or a store, as often as it takes."""
+        target = store or self.owner_of(ask.partition)
         until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
         while asyncio.get_running_loop().time() < until:
             node = self.node(target)
@@ -207,7 +209,7 @@ class Stores:
                 continue
             if outcome[:1] not in (MOVED, AGAIN):
                 return outcome
-            target = outcome[1:] if outcome[:1] == MOVED and outcome[1:] else self.owner_of(ask.partition)
+            target = outcome[1:] if outcome[:1] == MOVED and outcome[1:] else store or self.owner_of(ask.partition)
             await asyncio.sleep(self.random.random() * 0.002)
         raise AssertionError(f"nobody answers {ask.method}")
 

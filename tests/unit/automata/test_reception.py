@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from automata.testing.loop import run_virtually
 from ssms.server import Server
 from tests.cluster.in_memory import Cluster, cluster
 
+QUESTIONS = itertools.count(1)
 CLIENT = b"c" * 16
 
 
@@ -147,7 +149,7 @@ async def test_what_takes_longer_is_told_to_whoever_collects(client: Client) -> 
     told = await client.submit((1, slow), client.ask(2, 1))
     assert [(tag, outcome(data)) for tag, data in told.told] == [(2, 1)]
     assert told.pending == 1
-    collected = asking.decode_told(await client.server.collect(CLIENT, client.epoch))
+    collected = asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS)))
     assert [(tag, outcome(data)) for tag, data in collected.told] == [(1, 7)]
     assert collected.pending == 0
 
@@ -159,7 +161,7 @@ async def test_whoever_collects_is_told_after_a_while_that_there_is_nothing(clie
         slow = Ask(CALL, partition_of("Received", f"b{n}"), "wait", method.encode_arguments(()), of_client(CLIENT, n))
         await client.submit((n, slow))
     begun = asyncio.get_running_loop().time()
-    while asking.decode_told(await client.server.collect(CLIENT, client.epoch)).pending:
+    while asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS))).pending:
         assert asyncio.get_running_loop().time() - begun < 60
 
 
@@ -171,7 +173,7 @@ async def test_a_joined_call_is_told_to_both_and_done_once(client: Client) -> No
     await client.submit((2, slow))
     found: list[tuple[int, bytes]] = []
     while len(found) < 2:
-        found += asking.decode_told(await client.server.collect(CLIENT, client.epoch)).told
+        found += asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS))).told
     assert sorted((tag, outcome(data)) for tag, data in found) == [(1, 7), (2, 7)]
     told = await client.submit(client.ask(3, 0, key="b"))
     assert outcome(told.told[0][1]) == 1
@@ -215,7 +217,7 @@ def test_an_object_of_another_store_is_elsewhere() -> None:
             elsewhere = next(k for k in keys if placement.owner(partition_of("Received", k)) is placement.stores[1])
             told = await client.submit(client.ask(1, 1, key=elsewhere))
             while not told.told:
-                told = asking.decode_told(await client.server.collect(CLIENT, client.epoch))
+                told = asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS)))
             assert told.told[0][1] == MOVED + placement.stores[1].identity
 
     run_virtually(scenario())
