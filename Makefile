@@ -1,8 +1,8 @@
 # One entry for everything. Each target sets up .venv first, and again only when pyproject.toml changes.
-#   make demo | test | lint | bench | sim | acceptance | venv | clean
+#   make demo | test | lint | bench | bench-cluster | sim | acceptance | venv | clean
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench sim acceptance venv clean
+.PHONY: demo test lint bench bench-cluster sim acceptance venv clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3 ...` decides otherwise.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -33,7 +33,13 @@ lint: $(STAMP)
 	$(RUN) mypy
 
 bench: $(STAMP)
-	$(RUN) benchmarks
+	$(RUN) benchmarks $(BENCH) $(addprefix --skip ,$(CLUSTER_BENCHMARKS))
+
+# What needs Ray: about a quarter of an hour. `make bench BENCH=--quick` sees that they work.
+CLUSTER_BENCHMARKS := bare_ray cluster_calls cluster_failures cluster_moves compute_modes disaggregated
+
+bench-cluster: $(STAMP)
+	$(RUN) benchmarks $(BENCH) $(addprefix --only ,$(CLUSTER_BENCHMARKS))
 
 sim: $(STAMP)
 	SIM_EXAMPLES=$(SIM_EXAMPLES) $(RUN) pytest $(SIM_TESTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automata.errors import CallTimeout, StateError
@@ -56,13 +56,17 @@ class Point(Protocol):
 
 
 class Sent:
-    """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id."""
+    """A message that was sent. Awaiting it in a client waits until it is durable, and gives its id.
 
-    __slots__ = ("durable", "id")
+    cancelling: cancels it before its id is known, where a cluster has yet to give it one.
+    """
+
+    __slots__ = ("cancelling", "durable", "id")
 
     def __init__(self, message_id: str, durable: Awaitable[None] | None) -> None:
         self.id = message_id
         self.durable = durable
+        self.cancelling: Callable[[], Cancelled] | None = None
 
     def __await__(self) -> Generator[object, object, str]:
         if self.durable is not None:

@@ -6,7 +6,7 @@ import traceback
 
 from automata.errors import RemoteError
 from automata.values.classes import class_name
-from automata.values.exceptions import decode_exception, encode_exception
+from automata.values.exceptions import decode_raised, encode_exception
 
 TEXT_BYTES_MAX = 64 << 10  # of a message or a traceback that is kept
 _CUT = "... (cut: it had {} characters)"
@@ -24,16 +24,20 @@ def portable(error: BaseException) -> BaseException:
 
     Its cause shows the traceback of where it was raised.
     """
-    text = trace(error)
-    rebuilt = decode_exception(encode_exception(_exception(error), text))
-    if not isinstance(rebuilt, RemoteError):
-        rebuilt.__cause__ = WhereRaised(text)
-    return rebuilt
+    return decode(encode(error))
 
 
 def encode(error: BaseException) -> bytes:
     """The error with its traceback as bytes."""
     return encode_exception(_exception(error), trace(error))
+
+
+def decode(data: bytes) -> Exception:
+    """The error in `data`, or a RemoteError. Its cause shows the traceback of where it was raised."""
+    rebuilt, text = decode_raised(data)
+    if text and not isinstance(rebuilt, RemoteError):
+        rebuilt.__cause__ = WhereRaised(text)
+    return rebuilt
 
 
 def text_of(error: BaseException) -> str:

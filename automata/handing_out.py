@@ -11,7 +11,7 @@ from typing import Protocol
 
 from automata.entity import Entity, load
 from automata.envelope import Envelope
-from automata.errors import InvalidArgument, RemoteError, WorkerDied
+from automata.errors import InvalidArgument, Overloaded, RemoteError, WorkerDied
 from automata.failure import WhereRaised
 from automata.methods import Method, Packed
 from automata.options import Options
@@ -107,7 +107,7 @@ class HandingOut:
             return self._stage.refuse(work, None, error)
         try:
             done = await self._hand_out(turn.entity, work.method, work.packed, turn.state)
-        except WorkerDied as error:
+        except (WorkerDied, Overloaded) as error:
             # a message has had its try; nothing is recorded under a key, so that a caller may ask again
             return self._stage.fail(turn, error) if work.one_way else Refusal(error)
         try:

@@ -162,9 +162,7 @@ class Host:
     def look(self, entity: Entity, method: Method, packed: Packed) -> Reply:
         """Run a readonly method, or answer with the result that is kept of it."""
         if self.prepared and (over := self.prepared.get(entity.partition)) is not None:
-            return after(
-                over, partial(self.look, entity, method, packed)
-            )  # it may have changed in another store's view
+            return after(over, partial(self.look, entity, method, packed))
         if method.cached and not entity.made.volatile:  # an automaton is in memory: there are no rows to compare
             return self.read_cache.read(entity, method, packed)
         if method.direct:
@@ -284,14 +282,15 @@ class Host:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
         return bool(self.log.inbox.waiting) and self.order.early(entity, sender.sent_lsn)
 
-    def handed_over(self, entity: Entity, sender: Entity) -> Reply:
-        """Wait until what `sender` has sent to the object was handed over."""
-        return self._handed_over(entity, sender.sent_lsn)
+    def handed_over(self, entity: Entity, sent_lsn: int) -> Reply:
+        """Wait until messages to the object up to a number were handed over."""
+        made = partial(Outcome, None, None, 0)
+        return self._invoke_late(LateCall(entity, "a transaction", sent_lsn, made, self.loop.create_future()))
 
     def behind(self, entity: Entity, sent_lsn: int) -> Reply | None:
-        """Wait until messages to an object up to a number were handed over; None if there are none."""
+        """As `handed_over`; None if there are no such messages."""
         waits = bool(self.log.inbox.waiting) and self.order.early(entity, sent_lsn)
-        return self._handed_over(entity, sent_lsn) if waits else None
+        return self.handed_over(entity, sent_lsn) if waits else None
 
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""
@@ -384,10 +383,6 @@ class Host:
         self._run_messages(self.log.limits.group_work_seconds_max)
         self.committer.touch()
         return waiting.result() if waiting.done() else waiting
-
-    def _handed_over(self, entity: Entity, sent_lsn: int) -> Reply:
-        made = partial(Outcome, None, None, 0)
-        return self._invoke_late(LateCall(entity, "a transaction", sent_lsn, made, self.loop.create_future()))
 
     def _run_messages(self, seconds: float) -> bool:
         more = self.deliver(seconds)

@@ -143,6 +143,8 @@ def cancel(message: str | Sent) -> Cancelled:
     message_id = message.id if isinstance(message, Sent) else message
     running = CURRENT.get()
     if running is None:
+        if isinstance(message, Sent) and not message.id and message.cancelling is not None:
+            return message.cancelling()
         if parse(message_id) is None:
             return Cancelled(False, None)
         return router.OPEN.that_keeps(message_id).cancel(message_id)

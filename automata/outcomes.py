@@ -6,9 +6,9 @@ outcome = 00 value in the encoding of its kind | 01 exception with its traceback
 from __future__ import annotations
 
 from automata.errors import InvalidArgument
+from automata.failure import decode as decode_error
 from automata.failure import encode as encode_error
 from automata.methods import Kind
-from automata.values.exceptions import decode_exception
 from automata.work import Outcome, Refusal
 
 VALUE, ERROR, REFUSAL = b"\x00", b"\x01", b"\x03"
@@ -29,7 +29,15 @@ def encode_outcome(outcome: Outcome, kind: Kind, bytes_max: int, what: str) -> b
 def decode_outcome(data: bytes, kind: Kind, group: int) -> Outcome:
     """The outcome in `data`. group: what it depends on being durable."""
     if data[:1] == ERROR:
-        return Outcome(None, decode_exception(data[1:]), group)
+        return Outcome(None, decode_error(data[1:]), group)
     if data[:1] == REFUSAL:
-        return Refusal(decode_exception(data[1:]))
+        return Refusal(decode_error(data[1:]))
     return Outcome(kind.decode(data[1:]), None, group)
+
+
+def take_outcome(data: bytes, kind: Kind) -> object:
+    """What a client that was sent `data` sees: the value; or its error is raised, which is the client's own."""
+    outcome = decode_outcome(data, kind, 0)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value

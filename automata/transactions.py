@@ -58,8 +58,8 @@ class Holder(Objects, Protocol):
     def admit(self) -> None:
         """Raise what keeps steps from running now."""
 
-    def handed_over(self, entity: Entity, sender: Entity) -> Reply:
-        """Wait until what `sender` has sent to the object was handed over."""
+    def handed_over(self, entity: Entity, sent_lsn: int) -> Reply:
+        """Wait until messages to the object up to a number were handed over."""
 
     def run_beside(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Future[Outcome]:
         """Run in a task that ends when the app closes."""
@@ -115,7 +115,7 @@ class Transactions:
         try:
             while len(needed) < CONFLICTS_MAX:
                 if conflict.behind_message:
-                    waiting = self._host.handed_over(conflict.entity, sender)
+                    waiting = self._host.handed_over(conflict.entity, sender.sent_lsn)
                     outcome = waiting if isinstance(waiting, Outcome) else await waiting
                     if outcome.refused:
                         return outcome

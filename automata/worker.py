@@ -83,7 +83,8 @@ class Workers(Protocol):
     async def run(self, task: Task, source: Source) -> Done:
         """Have a worker run it. source answers on the loop that this was called on.
 
-        Raises WorkerDied if the worker has ended first: what it had done is lost. Whoever cancels this ends the worker.
+        Raises WorkerDied if the worker has ended first: what it had done is lost; Overloaded if there was no room for
+        one. Whoever cancels this ends the worker.
         """
 
     async def close(self) -> None:

@@ -52,9 +52,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="short and small, to see that it works")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", action="append", choices=sorted(known), help="one benchmark; may be given again")
+    parser.add_argument("--skip", action="append", choices=sorted(known), default=[], help="all but this one")
     options = parser.parse_args()
     results: list[Result] = []
-    for name in options.only or known:
+    for name in options.only or [name for name in known if name not in options.skip]:
         print(f"{name} ...", file=sys.stderr, flush=True)
         results += known[name](options.quick)
     if options.json:

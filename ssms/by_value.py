@@ -26,6 +26,7 @@ import cloudpickle
 from automata.automaton import definition as automaton_definition
 from automata.collection import CollectionField
 from automata.declare import definition as object_definition
+from automata.errors import DeclarationError
 from automata.fields import MutableField, PickledField, ValueField
 from automata.type_options import DEFAULT_OPTIONS
 from automata.types import REGISTRY, AutomatonType
@@ -36,6 +37,7 @@ _OURS = frozenset({"darq", "automata", "ssms"})
 _INSTALLED_BY_DECORATOR = frozenset({"__setattr__", "__delattr__", "__automaton__", "__automaton_ref__"})
 _OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__"})
 _FIELDS = ValueField | MutableField | PickledField | VolatileField
+_CANNOT = (TypeError, ValueError, AttributeError, NotImplementedError, pickle.PicklingError)  # what reducers raise
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
@@ -48,11 +50,19 @@ def is_installed(module: str) -> bool:
 
 
 def dump(cls: type) -> bytes:
-    """The class with its code, and what it needs of modules that hosts do not have."""
-    buffer = io.BytesIO()
+    """The class with its code, and what it needs of modules that hosts do not have. Raises DeclarationError if that
+    cannot travel.
+    """
     with _by_value():
-        _Pickler(buffer).dump((cls, _companions(cls)))
-    return buffer.getvalue()
+        companions = {place: value for place, (value, needed) in _companions(cls).items() if needed or _travels(value)}
+        try:
+            return _pickled((cls, companions))
+        except _CANNOT as error:
+            raise DeclarationError(
+                f"{cls.__qualname__} cannot travel with its code: {error}. Its methods, or what its annotations name, "
+                f"use something that exists in this process alone; install {cls.__module__} on all machines, or "
+                "make that thing where it is used"
+            ) from error
 
 
 def load(code: bytes) -> object:
@@ -73,6 +83,21 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if made is None or is_installed(obj.__module__):
             return super().reducer_override(obj)
         return _make, (obj.__name__, obj.__bases__), _state(obj, made), None, None, _decorate
+
+
+def _pickled(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(value)
+    return buffer.getvalue()
+
+
+def _travels(value: object) -> bool:
+    """Whether something that is perhaps not needed can come along."""
+    try:
+        _pickled(value)
+    except _CANNOT:
+        return False
+    return True
 
 
 def _state(cls: type, made: AutomatonType) -> dict[str, Any]:
@@ -101,15 +126,17 @@ def _decorate(cls: type, state: dict[str, Any]) -> None:
     REGISTRY.add(define(cls, state["name"], None, state["options"]))
 
 
-def _companions(cls: type) -> dict[tuple[str, str], Any]:
-    """What the annotations of a class name, and all classes of its module: values of these may be stored or raised."""
+def _companions(cls: type) -> dict[tuple[str, str], tuple[Any, bool]]:
+    """What the annotations of a class name, which is needed, and all other classes of its module: values of these may
+    be stored or raised.
+    """
     module = sys.modules[cls.__module__]
     named = {name for text in _annotations(cls) for name in _NAME.findall(text)}
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], tuple[Any, bool]] = {}
     for name, value in list(vars(module).items()):
         own = isinstance(value, type) and value.__module__ == cls.__module__
         if (own or name in named) and not name.startswith("__") and not isinstance(value, types.ModuleType):
-            found[cls.__module__, name] = value
+            found[cls.__module__, name] = value, name in named
     return found
 
 

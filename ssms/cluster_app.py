@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
@@ -15,7 +16,7 @@ from automata.errors import StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
-from automata.outcomes import decode_outcome
+from automata.outcomes import take_outcome
 from automata.partitions import partition_of
 from automata.reference import ObjectRef, make_ref
 from automata.router import OPEN
@@ -24,6 +25,7 @@ from ssms.cluster_router import ClusterRouter
 from ssms.deployed import DeployedType
 from ssms.first_use import FirstUse
 from ssms.lanes import Lanes
+from ssms.neighbourhood import NotLeading
 from ssms.packing import pack
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
@@ -48,12 +50,22 @@ class ClusterApp(Application):
     """
 
     def __init__(
-        self, dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]], token: str = "", deploys: bool = False
+        self,
+        dial: Callable[[asyncio.AbstractEventLoop], Awaitable[Peers]],
+        token: str = "",
+        deploys: bool = False,
+        draw: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """dial: finds the cluster; token: of deployers; deploys: sends types on first use; draw: random bytes for the
+        client's id; clock: seconds since the epoch.
+        """
         super().__init__()
         self._dial = dial
         self._token = token
         self._deploys = deploys
+        self._draw = draw
+        self._clock = clock
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
 
@@ -173,9 +185,9 @@ class ClusterApp(Application):
         if self._lanes is not None:
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
-        self._lanes = Lanes(peers, Routes(peers), os.urandom(_CLIENT_BYTES), loop)
+        self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
         first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
-        self._router = ClusterRouter(self._lanes, first_use)
+        self._router = ClusterRouter(self._lanes, self._clock, first_use)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._lanes.known()
@@ -222,7 +234,7 @@ class ClusterApp(Application):
             request = self.router.new_request() if kind == DELETE else b""
             ask = Ask(kind, _partition(target), what, b"", request, behind=True)
             outcome = await self.router.start(target.type_name, ask)
-            return decode_outcome(outcome, ANYTHING, 0).take()
+            return take_outcome(outcome, ANYTHING)
 
         return await self._here(look)
 
@@ -254,7 +266,7 @@ class ClusterApp(Application):
                 if not here.primary:
                     raise Unreachable(f"nobody leads store {here.name}")
                 return decode_shown(await lanes.peers.copy(here.primary).call("ask", what, encode_shown(args)))
-            except Unreachable:
+            except (Unreachable, NotLeading):
                 if lanes.loop.time() > until:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -12,7 +12,7 @@ from automata.asking import CALL, CANCEL, POST, READ, Ask
 from automata.calls import Awaited, Call, Cancelled, Sent
 from automata.errors import InvalidArgument
 from automata.journal import ANYTHING
-from automata.outcomes import decode_outcome
+from automata.outcomes import take_outcome
 from automata.partitions import partition_of
 from automata.request_ids import of_client
 from automata.timing import kept_by
@@ -32,11 +32,12 @@ _SENT_TO_MAX = 100_000  # objects to which this client has sent: of more, any co
 class ClusterRouter:
     """Calls of one client. It has an id of its own, under which its calls are counted.
 
-    first_use: sends types to the cluster that it does not know; None where the user does so.
+    clock: as the hosts' clocks; first_use: sends types that the cluster does not know; None where the user does so.
     """
 
-    def __init__(self, lanes: Lanes, first_use: FirstUse | None = None) -> None:
+    def __init__(self, lanes: Lanes, clock: Callable[[], float] = time.time, first_use: FirstUse | None = None) -> None:
         self._lanes = lanes
+        self._clock = clock
         self._first_use = first_use
         self._sequence = 0
         self._sent_to: set[bytes] = set()
@@ -76,21 +77,22 @@ class ClusterRouter:
         finally:
             if timer is not None:
                 timer.cancel()
-        return decode_outcome(outcome, method.result, 0).take()
+        return take_outcome(outcome, method.result)
 
     def post(self, call: Call, when: When | None = None) -> Sent:
         """Send a message: it is on its way at once, or when it is due. Awaiting gives its id once it is durable."""
         arguments = call.method.encode_arguments(call.pack())
         _check_size(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
-        due_ms, rule = (0, b"") if when is None else (when.due_ms(time.time()), when.rule)
-        ask = Ask(POST, partition, call.method.name, arguments, b"", True, due_ms, rule)
+        due_ms, rule = (0, b"") if when is None else (when.due_ms(self._clock()), when.rule)
+        request = b"" if call.request is None else call.request.encode()
+        ask = Ask(POST, partition, call.method.name, arguments, request, True, due_ms, rule)
         return self._stage(lambda: self._post_here(call.ref.type_name, ask))
 
     def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
         """Cancel a message that is due later. Whether it will never be delivered is known when this is awaited."""
         ask = Ask(CANCEL, b"", message_id, b"", b"" if request is None else request.encode())
-        return self._stage(lambda: self._cancel_here(ask))
+        return self._stage(lambda: self._cancel_here(ask, None))
 
     def keeps(self, message_id: str) -> bool:
         """Whether the message of this id is, or was, kept until it is due in this cluster."""
@@ -109,28 +111,32 @@ class ClusterRouter:
         return await Awaited(self.call(call))
 
     def _post_here(self, type_name: str, ask: Ask) -> Sent:
-        ask.request = self.new_request()
+        ask.request = ask.request or self.new_request()
         if not ask.due_ms and not ask.rule and len(self._sent_to) < _SENT_TO_MAX:
             self._sent_to.add(ask.partition)
         answer = self.start(type_name, ask)  # at once: what is called after it comes behind it
         sent = Sent("", None)
 
         async def stored() -> None:
-            sent.id = str(decode_outcome(await answer, ANYTHING, 0).take())
+            sent.id = str(take_outcome(await answer, ANYTHING))
 
         sent.durable = self._followed(stored())
+        sent.cancelling = lambda: self._stage(lambda: self._cancel_here(Ask(CANCEL, b"", "", b"", b""), sent))
         return sent
 
-    def _cancel_here(self, ask: Ask) -> Cancelled:
+    def _cancel_here(self, ask: Ask, sent: Sent | None) -> Cancelled:
+        """Cancel by an id, or what was sent and has no id yet."""
         cancelled = Cancelled(False, None)
 
         async def stored() -> None:
+            if sent is not None:
+                ask.method = await sent
             await self._lanes.known()
             keeper = self._keeper(ask.method)
             if keeper is not None:
                 ask.request = ask.request or self.new_request()
                 outcome = await self._lanes.start(ask, keeper)
-                cancelled.never_delivered = bool(decode_outcome(outcome, ANYTHING, 0).take())
+                cancelled.never_delivered = bool(take_outcome(outcome, ANYTHING))
 
         cancelled.durable = self._followed(stored())
         return cancelled

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from ssms.peers import Peers, Unreachable
 from ssms.placement import NOWHERE, Placement, StorePlace
 
+ASK_SECONDS = 0.1
+"""How long to wait until the coordinator is asked again."""
 EXCEPTIONS_MAX = 100_000
 """How many objects that were moved by themselves are remembered."""
 
@@ -49,6 +51,13 @@ class Routes:
         if len(self._exceptions) >= EXCEPTIONS_MAX:
             self._exceptions.clear()  # they are learned again, for a hop each
         self._exceptions[partition] = store
+
+    async def know(self, store: bytes) -> None:
+        """Wait for a placement that has this store."""
+        while not self.placement.has(store):
+            await self.refresh()
+            if not self.placement.has(store):
+                await asyncio.sleep(ASK_SECONDS)
 
     async def refresh(self) -> None:
         """Ask the coordinator for what is newer. While it cannot be reached, nothing is."""

@@ -30,7 +30,7 @@ from darq.replication import Backup, Outside, Primary, Recent
 from darq.replication import Options as CopyOptions
 from darq.store import Store
 from ssms import questions
-from ssms.deployed import DeployedType
+from ssms.deployed_types import DeployedTypes
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
@@ -48,7 +48,7 @@ ALIVE_SECONDS = 0.5
 @dataclass(frozen=True)
 class Surroundings:
     """What a copy is given. open_store: opens its directory; clock: seconds that never step back; leave: ends the
-    process, with the reason; pid: of the process, for the coordinator.
+    process, with the reason; pid: of the process, for the coordinator; deployed: the types that it has loaded.
     """
 
     peers: Peers
@@ -60,6 +60,7 @@ class Surroundings:
     options: Options = field(default_factory=Options)
     copying: CopyOptions = field(default_factory=CopyOptions)
     draw: Callable[[int], bytes] = os.urandom
+    deployed: DeployedTypes = field(default_factory=DeployedTypes)
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leading, self._leading = self._leading, None
         if leading is not None:
+            await stop(leading.engine)  # before its lanes: what it still awaits from other stores is no outcome yet
             await leading.lanes.close()
-            await stop(leading.engine)
             await leading.primary.stop()
         if self._backup is not None:
             self._backup.stop()
@@ -234,7 +235,7 @@ class Server:
     async def load(self, types: Sequence[bytes]) -> None:
         """Types that were deployed. They come from the catalog alone."""
         for data in types:
-            DeployedType.decode(data).load()
+            self._around.deployed.load(data)
 
     async def watch(self) -> None:
         """Answers only when this copy is stopped: that a process has ended shows in a call that it never answers."""
@@ -263,7 +264,9 @@ class Server:
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        recent = await self._followed().lead(epoch, old_is_dead)
+        backup = self._followed()
+        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
+        recent = await backup.lead(epoch, old_is_dead)
         try:
             self._leading = await self._run(epoch, backups, recent)
         except BaseException as error:

@@ -7,8 +7,10 @@ import functools
 import inspect
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, cast
+
+import pytest
 
 from automata import router
 from automata.app import App
@@ -16,6 +18,8 @@ from automata.options import Options
 from automata.testing.death import die
 from darq.limits import Limits
 from darq.memory import MemoryStore
+from ssms.cluster_app import ClusterApp
+from tests.cluster.in_memory import cluster
 
 PATIENCE_SECONDS = 5.0
 """After this long a wait is a failed test. No passing test comes near it."""
@@ -27,19 +31,58 @@ def memory_app(store: MemoryStore | None = None, limits: Limits | None = None, o
     return App(disk.reopen, limits or Limits(), options or Options())
 
 
-def in_app(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Let a test function that takes an open app (and pytest's arguments after it) run in one of its own."""
+Test = Callable[..., Coroutine[Any, Any, None]]
+
+
+def in_app(test: Test) -> Callable[..., None]:
+    """Let a test function that takes an open app (and pytest's arguments after it) run twice: `test[embedded]` in an
+    app of its own, and `test[cluster]` as a client of a cluster of two stores in this process.
+    """
+    return pytest.mark.parametrize("opened", _APPS.values(), ids=_APPS)(_run(test, "opened"))
+
+
+def in_embedded_app(test: Test) -> Callable[..., None]:
+    """As `in_app`, but embedded alone: for tests that look into the engine (its log, host, clock or disk), or that are
+    about what only an embedded app does. A cluster's engines are in its servers.
+    """
+    return _run(test)
+
+
+def in_cluster_app(test: Test) -> Callable[..., None]:
+    """As `in_app`, but on a cluster alone: for what its clients see otherwise."""
+    return _run(test, opened=cluster_app)
+
+
+@asynccontextmanager
+async def cluster_app() -> AsyncIterator[ClusterApp]:
+    """A client of a cluster in this process: all that it asks is encoded, and travels in batches."""
+    async with cluster(stores=2) as running, running.connect() as app:
+        yield app
+
+
+_APPS: dict[str, Callable[[], AbstractAsyncContextManager[Any]]] = {"embedded": memory_app, "cluster": cluster_app}
+
+
+def _run(
+    test: Test, *added: str, opened: Callable[[], AbstractAsyncContextManager[Any]] = memory_app
+) -> Callable[..., None]:
+    """A function for pytest that opens an app for a test; the arguments `added` are of its own."""
+    default = opened
 
     @functools.wraps(test)
     def run(*args: object, **kwargs: object) -> None:
+        own = {name: kwargs.pop(name) for name in added}
+        begin = cast("Callable[[], AbstractAsyncContextManager[Any]]", own.get("opened", default))
+
         async def scenario() -> None:
-            async with memory_app() as app:
+            async with begin() as app:
                 await test(app, *args, **kwargs)
 
         asyncio.run(scenario())
 
-    parameters = list(inspect.signature(test).parameters.values())
-    run.__signature__ = inspect.Signature(parameters[1:])  # type: ignore[attr-defined]
+    parameters = list(inspect.signature(test).parameters.values())[1:]
+    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in added]
+    run.__signature__ = inspect.Signature([*parameters, *more])  # type: ignore[attr-defined]
     del run.__wrapped__  # type: ignore[attr-defined]
     return run
 

@@ -36,6 +36,11 @@ def decode_exception(data: bytes) -> Exception:
 
     Raises `ValueError` for damaged bytes.
     """
+    return decode_raised(data)[0]
+
+
+def decode_raised(data: bytes) -> tuple[Exception, str]:
+    """As `decode_exception`, with its traceback as text."""
     parts = from_bytes(WIRE_DECODER, data)
     if not isinstance(parts, list) or len(parts) != 5:
         raise ValueError("the stored exception is damaged")
@@ -43,12 +48,12 @@ def decode_exception(data: bytes) -> Exception:
     cls = find_class(module, qualname)
     if cls is not None and issubclass(cls, Exception) and state is not None:
         try:
-            return _rebuild(cls, from_bytes(WIRE_DECODER, state))
+            return _rebuild(cls, from_bytes(WIRE_DECODER, state)), traceback_text
         except (AttributeError, TypeError, ValueError):
             # The class has changed, or a value in the state is of a class that is not imported: no state, no self.
             pass
     name = qualname if module == "builtins" else f"{module}.{qualname}"
-    return RemoteError(name, message, traceback_text)
+    return RemoteError(name, message, traceback_text), traceback_text
 
 
 def _message(exc: Exception) -> str:

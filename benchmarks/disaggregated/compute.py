@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-Post = tuple[str, str, float]
+from benchmarks.disaggregated.retwis import Post
+
 FOLLOWERS_MAX = 100_000
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -13,9 +13,11 @@ from statistics import median
 from benchmarks.bare_ray import ROOT, own_ray
 from benchmarks.clusters import IS_THERE, Shape, opened
 from benchmarks.disaggregated.accounts import ACCOUNTS, Accounts, facebook, paper
+from benchmarks.disaggregated.checking import check
 from benchmarks.disaggregated.clients import Run, run
 from benchmarks.disaggregated.figures import draw
-from benchmarks.disaggregated.variants import WORKLOADS, Account, Aggregated, Disaggregated, Variant
+from benchmarks.disaggregated.retwis import Account
+from benchmarks.disaggregated.variants import WORKLOADS, Aggregated, Disaggregated, Variant
 from benchmarks.results import Result, against_floor, told, verdict
 
 OUT = ROOT / "benchmarks" / "results"
@@ -33,7 +35,7 @@ class Plan:
     rounds: int
 
 
-FULL = Plan((paper, facebook), (1, 10, 30, 100), 1.5, 3)
+FULL = Plan((paper, facebook), (1, 10, 30, 100), 1.0, 2)
 QUICK = Plan((lambda: paper(500),), (1, 20), 0.3, 1)
 
 
@@ -42,6 +44,7 @@ async def runs_of(variants: Iterable[Variant], accounts: Accounts, plan: Plan) -
     variants = list(variants)
     for variant in variants:
         await variant.set_up(accounts)
+        await check(variant, accounts)
         for workload in variant.workloads:
             await run(variant, accounts, workload, 10, plan.seconds / 3)  # to warm up
     found = []

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import ray
 
-from automata import List, Ref, Set, now, object_type, readonly, ref, send
+from automata import ref
 from benchmarks.disaggregated.accounts import Accounts
-from benchmarks.disaggregated.compute import Compute, Post, follower_row
+from benchmarks.disaggregated.compute import Compute, follower_row
+from benchmarks.disaggregated.retwis import Account, Post
 from benchmarks.disaggregated.storage import Storage
 
 WORKLOADS = ("Post", "GetTimeline", "Follow")
@@ -30,8 +31,8 @@ class Variant(Protocol):
     async def create_post(self, author: str, text: str) -> None:
         """Post to the author's followers."""
 
-    async def get_timeline(self, user: str) -> None:
-        """Read the last ten posts."""
+    async def get_timeline(self, user: str) -> list[Post]:
+        """The last ten posts, oldest first."""
 
     async def follow(self, followed: str, follower: str) -> None:
         """Add a follower."""
@@ -62,9 +63,10 @@ class Disaggregated:
         """One call, which makes two or more."""
         await self._compute.create_post.remote(author, text)
 
-    async def get_timeline(self, user: str) -> None:
+    async def get_timeline(self, user: str) -> list[Post]:
         """One call, which makes one."""
-        await self._compute.get_timeline.remote(user)
+        posts: list[Post] = await self._compute.get_timeline.remote(user)
+        return posts
 
     async def follow(self, followed: str, follower: str) -> None:
         """One call, which makes one."""
@@ -78,40 +80,6 @@ class Disaggregated:
         await self._storage.close.remote()
         for actor in (self._compute, self._storage):
             ray.kill(actor)
-
-
-@object_type(name="benchmarks.Account")
-class Account:
-    """An account of Retwis (LambdaObjects, Listing 1)."""
-
-    key: str
-    followers: Set[Ref["Account"]]
-    timeline: List[Post]
-
-    async def set_up(self, followers: list[Ref["Account"]]) -> None:
-        """Take all followers at once."""
-        for follower in followers:
-            self.followers.add(follower)
-
-    async def create_post(self, text: str) -> int:
-        """Post to one's own timeline and to those of all followers. Returns how many these are."""
-        post = (self.key, text, now())
-        self.timeline.append(post)
-        for follower in self.followers:
-            send(follower._store_post(post))  # noqa: SLF001 - of this application
-        return len(self.followers)
-
-    async def add_follower(self, follower: Ref["Account"]) -> None:
-        """Be followed."""
-        self.followers.add(follower)
-
-    async def _store_post(self, post: Post) -> None:
-        self.timeline.append(post)
-
-    @readonly
-    async def get_timeline(self, limit: int = 10) -> list[Post]:
-        """The last posts, oldest first."""
-        return self.timeline.last(limit)
 
 
 class Aggregated:
@@ -137,9 +105,9 @@ class Aggregated:
         """One call; what it sends is on its way with it."""
         await ref(Account, author).create_post(text)
 
-    async def get_timeline(self, user: str) -> None:
+    async def get_timeline(self, user: str) -> list[Post]:
         """One call."""
-        await ref(Account, user).get_timeline()
+        return await ref(Account, user).get_timeline()
 
     async def follow(self, followed: str, follower: str) -> None:
         """One call."""

@@ -34,7 +34,10 @@ class Outside:
     members: Members
 
 
+_PAUSE_SECONDS_MIN = 0.001  # a loop may take what is due in nanoseconds for due
+
+
 async def reached(clock: Callable[[], float], when: float) -> None:
     """Wait until `clock` shows `when`."""
     while (left := when - clock()) > 0:  # noqa: ASYNC110 - time passes without anybody setting an event
-        await asyncio.sleep(left)
+        await asyncio.sleep(max(left, _PAUSE_SECONDS_MIN))

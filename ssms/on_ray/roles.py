@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from automata.options import Options
 from darq.rocks import RocksStore
 from ssms import coordinator
 from ssms.catalog import Catalog
+from ssms.deployed_types import DeployedTypes
 from ssms.on_ray.homes import CoordinatorHome, CopyHome, Roles
 from ssms.on_ray.machines import RayMachines
 from ssms.on_ray.peers import RayPeers
 from ssms.on_ray.serving import Served
+from ssms.on_ray.workers import WorkerPlaces
 from ssms.server import Server, Surroundings
 
 _LEFT = 1
@@ -57,10 +60,12 @@ class CoordinatorServer:
 
 
 def copy_server(home: CopyHome) -> Served:
-    """A copy of a store over its folder."""
+    """A copy of a store over its folder, with workers near it."""
     _collect_seldom()
-    open_store = partial(RocksStore, home.folder, identity=home.store)
-    return Server(home.copy, Surroundings(RayPeers(), open_store, time.monotonic, _leave))
+    open_store, deployed = partial(RocksStore, home.folder, identity=home.store), DeployedTypes()
+    options = Options(workers=WorkerPlaces(types=deployed.encoded).workers)
+    around = Surroundings(RayPeers(), open_store, time.monotonic, _leave, options=options, deployed=deployed)
+    return Server(home.copy, around)
 
 
 def _collect_seldom() -> None:

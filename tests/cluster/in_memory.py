@@ -1,90 +1,39 @@
 """A cluster in one process: servers over stores in memory, behind a network with faults.
 
-What decides who leads is a stand-in (the coordinator has tests of its own); everything else is what runs on Ray.
+What decides who leads is a stand-in (the coordinator has tests of its own); everything else is what runs on Ray. On a
+`ProcessLoop` all of it is in virtual time, and a killed process stops where it stands; on any other loop, nearly so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from automata.options import Options
 from automata.testing.death import die
-from darq.errors import AutomataError, Fenced
+from darq.errors import Fenced
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
 from ssms import slots
 from ssms.cluster_app import ClusterApp
+<<<<<<< HEAD
 from ssms.coordinator import Forbidden
 from ssms.peers import Unreachable
+=======
+>>>>>>> main
 from ssms.placement import NodePlace, Placement, StorePlace
 from ssms.server import Server, Surroundings
+from tests.cluster.network import Disk, Network, Wire
+from tests.cluster.processes import Process, ProcessLoop
 
-
-@dataclass
-class Network:
-    """Calls between the processes. Each may be lost on its way there or back, doubled or delayed, by chance."""
-
-    random: random.Random = field(default_factory=lambda: random.Random(0))
-    lost: float = 0.0
-    doubled: float = 0.0
-    delay_seconds: float = 0.0
-    servers: dict[str, Server] = field(default_factory=dict)
-    paused: set[str] = field(default_factory=set)
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    late: set[asyncio.Task[Any]] = field(default_factory=set)
-
-    async def carry(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
-        self.calls.append((name, what))
-        await self._pause()
-        if self.random.random() < self.lost:
-            raise Unreachable(f"{what} to {name} was lost")
-        if self.random.random() < self.doubled:
-            again = asyncio.get_running_loop().create_task(self._again(name, what, args))
-            self.late.add(again)
-            again.add_done_callback(self.late.discard)
-        answer = await self._serve(name, what, args)
-        if self.random.random() < self.lost:
-            raise Unreachable(f"the answer to {what} from {name} was lost")
-        return answer
-
-    async def _again(self, name: str, what: str, args: tuple[Any, ...]) -> None:
-        await asyncio.sleep(self.random.random() * 0.05)
-        try:
-            await self._serve(name, what, args)
-        except (AutomataError, Unreachable):
-            return
-
-    async def _serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
-        server = self.servers.get(name)
-        if server is None:
-            raise Unreachable(f"{name} is not there")
-        if name in self.paused:
-            await asyncio.get_running_loop().create_future()
-        answer = await server.serve(what, args)
-        if self.servers.get(name) is not server:
-            raise Unreachable(f"{name} has died")
-        return answer
-
-    async def _pause(self) -> None:
-        if self.delay_seconds:
-            await asyncio.sleep(self.random.random() * self.delay_seconds)
-
-
-@dataclass
-class Wire:
-    """The way to one process."""
-
-    network: Network
-    name: str
-
-    async def call(self, what: str, *args: Any) -> Any:
-        return await self.network.carry(self.name, what, args)
+BEGINNING = 1_800_000_000.0
+"""What wall clocks show when virtual time begins, in seconds since the epoch."""
+DELAY_SECONDS = 0.001
+"""Of calls, at most, where time is virtual: without any it would stand still while there is work."""
 
 
 class Catalog:
@@ -97,7 +46,8 @@ class Catalog:
         self.token = ""
         self.away = 0  # so many calls about types are lost
 
-    async def call(self, what: str, *args: Any) -> Any:
+    async def serve(self, what: str, args: Sequence[Any]) -> Any:
+        """Do what is asked."""
         return await getattr(self, "_" + what)(*args)
 
     async def _hello(self, copy: str, pid: int, epoch: int, group: int) -> None:
@@ -121,11 +71,16 @@ class Catalog:
         return self.deployed
 
     async def _deploy(self, types: list[bytes], token: str) -> None:
+<<<<<<< HEAD
         if token != self.token:
             raise Forbidden("the token is another one")
         self.deployed += types
         for server in list(self._cluster.network.servers.values()):
             await server.load(types)
+=======
+        for name in self._cluster.running():
+            await self._cluster.network.serve(name, "load", (types,))
+>>>>>>> main
 
     async def _drop(self, store: bytes, epoch: int, copy: str) -> None:
         self._change(store, epoch, lambda in_sync: tuple(name for name in in_sync if name != copy))
@@ -154,22 +109,42 @@ class Cluster:
 
     def __init__(self, stores: int, replicas: int, seed: int = 0, limits: Limits | None = None) -> None:
         self.network = Network(random.Random(seed))
+        if isinstance(asyncio.get_running_loop(), ProcessLoop):
+            self.network.delay_seconds = DELAY_SECONDS
         self.catalog = Catalog(self)
         self.limits = limits or Limits()
+        self.copying = CopyOptions()
         self._random = random.Random(seed)
         self._replicas = replicas
         self._identities = [self._random.randbytes(16) for _ in range(stores)]
         self.disks: dict[str, MemoryStore] = {}
+        self.dead: list[tuple[Process, Server]] = []
+        self.buried: list[Process] = []
         for index, identity in enumerate(self._identities):
             for node in range(replicas):
-                self.disks[f"s{index}.n{(index + node) % max(stores, replicas)}"] = MemoryStore(identity=identity)
+                name = f"s{index}.n{(index + node) % max(stores, replicas)}"
+                self.disks[name] = MemoryStore(random.Random(self._random.random()), identity)
 
     @property
-    def coordinator(self) -> Catalog:
-        return self.catalog
+    def coordinator(self) -> Wire:
+        return Wire(self.network, "coordinator")
 
     def copy(self, name: str) -> Wire:
         return Wire(self.network, name)
+
+    def server(self, name: str) -> Server:
+        """The server of a copy that runs."""
+        server = self.network.servers[name]
+        assert isinstance(server, Server)
+        return server
+
+    def running(self) -> list[str]:
+        """The copies whose processes run."""
+        return [name for name in self.disks if name in self.network.servers]
+
+    def copies_of(self, index: int) -> list[str]:
+        """The copies of a store, the first leader first."""
+        return [name for name in self.disks if name.startswith(f"s{index}.")]
 
     async def start(self) -> None:
         """Start all copies, and let one of each store lead."""
@@ -178,65 +153,95 @@ class Cluster:
         places = tuple(StorePlace(identity, 0, "", "", (), f"s{i}") for i, identity in enumerate(self._identities))
         owners = slots.assign(range(count))
         self.catalog.placement = Placement(1, slots.encode(owners), places, nodes)
+        self.network.servers["coordinator"] = self.catalog
+        self.network.processes["coordinator"] = Process("coordinator")
         for name in self.disks:
             await self.begin(name)
         for index in range(count):
-            names = [name for name in self.disks if name.startswith(f"s{index}.")]
+            names = self.copies_of(index)
             await self.lead(names[0], names[1:], old_is_dead=True)
 
     async def begin(self, name: str) -> None:
         """A process begins for a copy."""
+        process = Process(name)
+        loop = asyncio.get_running_loop()
+        store = self.disks[name].reopen()
+        given = Options(random=random.Random(self._random.random()))
+        if isinstance(loop, ProcessLoop):
+            given = Options(random=given.random, clock=lambda: BEGINNING + loop.time())
         surroundings = Surroundings(
             self,
-            self.disks[name].reopen,
-            asyncio.get_running_loop().time,
-            leave=lambda why: self._left(name),
+            lambda: Disk(store, process, self.network),  # type: ignore[arg-type, return-value]
+            loop.time,
+            leave=lambda why: self.end(name, process),
             limits=self.limits,
-            options=Options(random=random.Random(self._random.random())),
-            copying=CopyOptions(),
+            options=given,
+            copying=self.copying,
             draw=self._random.randbytes,
         )
         server = Server(name, surroundings)
-        await server.start()
         self.network.servers[name] = server
+        self.network.processes[name] = process
+        await process.spawn(server.start())
 
     async def lead(self, name: str, backups: list[str], old_is_dead: bool = False) -> None:
         """Let a copy lead, and the others follow."""
         place = self.catalog.placement.stores[int(name[1 : name.index(".")])]
         place = self.catalog.set_store(place, epoch=place.epoch + 1, primary="", node="", backups=(name, *backups))
-        server = self.network.servers[name]
-        await server.place(self.catalog.placement.encode())
+        serve = self.network.serve
+        await serve(name, "place", (self.catalog.placement.encode(),))
         self.catalog.set_store(place, primary=name, node=name.partition(".")[2], backups=tuple(backups))
-        await server.lead(place.epoch, backups, old_is_dead)
+        await serve(name, "lead", (place.epoch, backups, old_is_dead))
         for backup in backups:
-            await self.network.servers[backup].follow(place.epoch, name)
+            await serve(backup, "follow", (place.epoch, name))
+
+    def pause(self, name: str) -> None:
+        """A process stands still."""
+        self.network.processes[name].pause()
+
+    def wake(self, name: str) -> None:
+        """It goes on."""
+        self.network.processes[name].wake()
 
     async def kill(self, name: str) -> None:
         """A process dies: what it had not flushed is lost."""
-        server = self.network.servers.pop(name)
-        for task in list(server._tasks):
-            task.cancel()
-        server.network = None  # type: ignore[attr-defined]
-        leading, server._leading = server._leading, None
-        if leading is not None:
-            await leading.lanes.close()
-            await leading.primary.stop()
-            await die(leading.engine)
+        self.end(name, self.network.processes[name])
+        if not isinstance(asyncio.get_running_loop(), ProcessLoop):
+            await _stop_dead(self.dead.pop()[1])
+
+    def end(self, name: str, process: Process) -> None:
+        """A life of a process is over, at once."""
+        if process.dead:
+            return
+        process.kill()
+        self.dead.append((process, self.server(name)))
+        if self.network.processes[name] is process:
+            del self.network.servers[name], self.network.processes[name]
         self.disks[name].close()
         self.disks[name].crash()
 
-    def _left(self, name: str) -> None:
-        if name in self.network.servers:
-            task = asyncio.get_running_loop().create_task(self.kill(name))
-            self.network.late.add(task)
-            task.add_done_callback(self.network.late.discard)
-
     async def stop(self) -> None:
-        for task in list(self.network.late):
+        """Stop all processes. Clients are gone by now."""
+        network = self.network
+        for process in network.processes.values():
+            process.wake()
+        network.watch = _no_more
+        network.cut.clear()
+        await asyncio.gather(*(self._stop(name) for name in self.running()))
+        network.closed = True
+        for process in self.buried:
+            process.bury()
+        for process, server in self.dead:
+            process.bury()
+            await _stop_dead(server)
+        for task in list(network.late):
             task.cancel()
-        await asyncio.gather(*self.network.late, return_exceptions=True)
-        self.network.paused.clear()
-        await asyncio.gather(*(server.stop() for server in self.network.servers.values()))
+        await asyncio.gather(*network.late, return_exceptions=True)
+
+    async def _stop(self, name: str) -> None:
+        process = self.network.processes[name]
+        stopping = self.network.keep(process.spawn(self.server(name).stop()))
+        await asyncio.wait([stopping, process.over], return_when=asyncio.FIRST_COMPLETED)  # or it leaves meanwhile
 
     def connect(self, deploys: bool = False) -> ClusterApp:
         """An app of this cluster. deploys: types that it does not know go there at their first use."""
@@ -244,7 +249,31 @@ class Cluster:
         async def dial(loop: asyncio.AbstractEventLoop) -> Cluster:
             return self
 
+<<<<<<< HEAD
         return ClusterApp(dial, deploys=deploys)
+=======
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, ProcessLoop):
+            return ClusterApp(dial)
+        return ClusterApp(dial, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
+
+
+async def _stop_dead(server: Server) -> None:
+    """Of a process that has died, let the tasks end: nothing that they do has any effect."""
+    tasks = list(server._tasks)
+    for task in tasks:
+        task.cancel()
+    leading, server._leading = server._leading, None
+    if leading is not None:
+        await leading.lanes.close()
+        await leading.primary.stop()
+        await die(leading.engine)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _no_more(event: object) -> None:
+    """The test is over."""
+>>>>>>> main
 
 
 @asynccontextmanager

@@ -53,8 +53,8 @@ class Interrupted:
         self.seen = dict.fromkeys([*ASKED, "commit", "done"], 0)
         self._cluster = cluster
         self._reviving: set[asyncio.Task[None]] = set()
-        self._serve: Callable[..., Any] = cluster.network._serve
-        cluster.network._serve = self.serve  # type: ignore[method-assign]
+        self._serve: Callable[..., Any] = cluster.network.serve
+        cluster.network.serve = self.serve  # type: ignore[method-assign]
 
     async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         """Serve a call, if nobody dies of it."""
@@ -117,8 +117,8 @@ class Slow:
         self.happened = False
         self._step = step
         self._to = to
-        self._serve: Callable[..., Any] = cluster.network._serve
-        cluster.network._serve = self.serve  # type: ignore[method-assign]
+        self._serve: Callable[..., Any] = cluster.network.serve
+        cluster.network.serve = self.serve  # type: ignore[method-assign]
 
     async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         """Serve a call, if need be a little later."""
@@ -133,12 +133,13 @@ async def nothing_left(cluster: Cluster) -> None:
     left: list[str] = ["not looked yet"]
     async with asyncio.timeout(60):
         while left:
-            left = [what for name in cluster.network.servers for what in _left(cluster, name)]
+            left = [what for name in cluster.disks for what in _left(cluster, name)]
             await asyncio.sleep(0.05)
 
 
 def _left(cluster: Cluster, name: str) -> Iterator[str]:
-    leading = cluster.network.servers[name]._leading
+    server = cluster.network.servers.get(name)
+    leading = None if server is None else server._leading
     if leading is None:
         return
     log, host = leading.engine.log, leading.engine.host

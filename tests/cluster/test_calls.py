@@ -9,18 +9,19 @@ import pytest
 from automata import call, gather, ref, send
 from automata.errors import InvalidArgument
 from tests.cluster.in_memory import cluster
+from tests.cluster.processes import virtually
 from tests.cluster.purses import KEYS, Purse
-from tests.memory_app import in_loop, settled
+from tests.memory_app import settled
 
 
-@in_loop
+@virtually
 async def test_calls_reach_objects_of_all_stores() -> None:
     async with cluster() as running, running.connect():
         assert await gather(*(ref(Purse, key).add(n) for n, key in enumerate(KEYS))) == list(range(8))
         assert await gather(*(ref(Purse, key).look() for key in KEYS)) == list(range(8))
 
 
-@in_loop
+@virtually
 async def test_messages_and_nested_calls_cross_stores() -> None:
     async with cluster() as running, running.connect():
         for n, key in enumerate(KEYS):
@@ -33,7 +34,7 @@ async def test_messages_and_nested_calls_cross_stores() -> None:
         await settled(total, [0] * 8)
 
 
-@in_loop
+@virtually
 async def test_a_readonly_method_calls_others_in_other_stores() -> None:
     async with cluster() as running, running.connect():
         for key in KEYS:
@@ -41,7 +42,7 @@ async def test_a_readonly_method_calls_others_in_other_stores() -> None:
         assert await ref(Purse, "p0").sum_of(KEYS) == 16
 
 
-@in_loop
+@virtually
 async def test_a_nested_call_does_not_overtake_a_message() -> None:
     async with cluster() as running, running.connect():
         for key in KEYS:
@@ -51,7 +52,7 @@ async def test_a_nested_call_does_not_overtake_a_message() -> None:
             assert await ref(Purse, key).notes() == [f"{how} {n}" for n in range(5) for how in ("sent", "called")]
 
 
-@in_loop
+@virtually
 async def test_a_clients_call_does_not_overtake_its_message() -> None:
     async with cluster() as running, running.connect():
         for key in KEYS:
@@ -59,7 +60,7 @@ async def test_a_clients_call_does_not_overtake_its_message() -> None:
             assert await ref(Purse, key).add(1) == 2
 
 
-@in_loop
+@virtually
 async def test_an_exception_arrives_as_itself_also_through_another_store() -> None:
     async with cluster() as running, running.connect():
         for key in KEYS:
@@ -68,7 +69,7 @@ async def test_an_exception_arrives_as_itself_also_through_another_store() -> No
             assert await ref(Purse, key).look() == 0
 
 
-@in_loop
+@virtually
 async def test_a_users_key_gives_the_recorded_outcome() -> None:
     async with cluster() as running, running.connect():
         assert await call(ref(Purse, "a").add(1), idempotency_key="k") == 1
@@ -77,7 +78,7 @@ async def test_a_users_key_gives_the_recorded_outcome() -> None:
             await call(ref(Purse, "a").add(2), idempotency_key="k")
 
 
-@in_loop
+@virtually
 async def test_what_outsiders_ask_of_an_app() -> None:
     async with cluster() as running, running.connect() as app:
         for key in KEYS:
@@ -93,7 +94,7 @@ async def test_what_outsiders_ask_of_an_app() -> None:
         assert (await app.stats())["groups_durable"] > 0
 
 
-@in_loop
+@virtually
 @pytest.mark.parametrize("seed", range(3))
 async def test_nothing_is_lost_or_doubled_by_a_bad_network(seed: int) -> None:
     async with cluster(stores=3, seed=seed) as running, running.connect() as app:

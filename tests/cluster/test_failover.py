@@ -9,8 +9,9 @@ import pytest
 
 from automata import gather, ref
 from tests.cluster.in_memory import Cluster, cluster
+from tests.cluster.processes import virtually
 from tests.cluster.purses import KEYS, Purse
-from tests.memory_app import in_loop, settled
+from tests.memory_app import settled
 
 
 class Load:
@@ -44,7 +45,7 @@ async def balanced(running: Cluster, load: Load) -> None:
     await settled(total, 0)
 
 
-@in_loop
+@virtually
 async def test_a_backup_takes_over_from_a_primary_that_died() -> None:
     async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(30):
         load = Load()
@@ -55,7 +56,7 @@ async def test_a_backup_takes_over_from_a_primary_that_died() -> None:
         await load.more(50)
         await running.begin("s0.n0")
         place = running.catalog.placement.stores[0]
-        await running.network.servers["s0.n0"].follow(place.epoch, "s0.n1")
+        await running.network.serve("s0.n0", "follow", (place.epoch, "s0.n1"))
         while "s0.n0" not in running.catalog.placement.stores[0].backups:  # noqa: ASYNC110 - a primary sets it
             await asyncio.sleep(0.01)
         await load.more(50)
@@ -69,7 +70,7 @@ async def test_a_backup_takes_over_from_a_primary_that_died() -> None:
         assert sum(moves) == load.acknowledged
 
 
-@in_loop
+@virtually
 async def test_a_store_with_one_copy_goes_on_when_its_process_is_back() -> None:
     async with cluster(stores=2, replicas=1) as running, running.connect() as app, asyncio.timeout(30):
         load = Load()
@@ -88,13 +89,13 @@ async def test_a_store_with_one_copy_goes_on_when_its_process_is_back() -> None:
         assert sum(moves) == load.acknowledged
 
 
-@in_loop
+@virtually
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_paused_primary_that_wakes_answers_nothing(seed: int) -> None:
     async with cluster(stores=1, replicas=2, seed=seed) as running, running.connect(), asyncio.timeout(30):
-        old = running.network.servers["s0.n0"]
+        old = running.server("s0.n0")
         await ref(Purse, "a").add(1)
-        running.network.paused |= {"s0.n0"}
+        running.pause("s0.n0")
         await running.lead("s0.n1", [])
         assert await ref(Purse, "a").add(1) == 2
         assert old._leading is None or not old._leading.primary.leased()

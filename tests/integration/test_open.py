@@ -14,7 +14,7 @@ from automata.app import App
 from automata.errors import InvalidArgument, StateError, UnknownType
 from darq.errors import StoreClosed
 from darq.memory import MemoryStore
-from tests.memory_app import PATIENCE_SECONDS, in_app, in_loop, listed, memory_app, settled, slow_disk
+from tests.memory_app import PATIENCE_SECONDS, in_app, in_embedded_app, in_loop, listed, memory_app, settled, slow_disk
 
 
 @object_type
@@ -234,7 +234,7 @@ async def test_wrong_things_to_look_at_are_refused(app: App) -> None:
     await app.deploy(Rock, Plant)
 
 
-@in_app
+@in_embedded_app
 async def test_an_embedded_app_is_one_node(app: App) -> None:
     [node] = await listed(app.nodes())
     assert (node.alive, node.is_head) == (True, True)

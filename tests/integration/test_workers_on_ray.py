@@ -12,7 +12,7 @@ import ray
 
 import ssms
 from automata import List, object_type, ref
-from automata.errors import StateError, WorkerDied
+from automata.errors import Overloaded, StateError, WorkerDied
 from automata.handing_out import ROWS_BYTES
 from ssms.deployed import by_reference
 from ssms.on_ray.workers import WorkerPlaces
@@ -50,6 +50,22 @@ class Hand:
         raise StateError("as itself")
 
 
+@object_type(compute="worker", num_gpus=1, name="tests.RayGiant")
+class Giant:
+    """Something that no machine of this test has room for."""
+
+    async def work(self) -> None:
+        pass
+
+
+@object_type(compute="worker", num_cpus=2, name="tests.RayBoth")
+class Both:
+    """Something that takes the whole machine."""
+
+    async def work(self) -> int:
+        return os.getpid()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -61,8 +77,9 @@ def _ray() -> Iterator[None]:
             ray.shutdown()
 
 
-def opened(folder: Path) -> ssms.App:
-    places = WorkerPlaces(types=lambda: (by_reference(Hand).encode(),))
+def opened(folder: Path, **given: float) -> ssms.App:
+    types = tuple(by_reference(cls).encode() for cls in (Hand, Giant, Both))
+    places = WorkerPlaces(types=lambda: types, **given)  # type: ignore[arg-type]
     return ssms.open(folder, options=ssms.Options(workers=places.workers))
 
 
@@ -86,3 +103,17 @@ def test_a_worker_that_dies_is_a_failed_call_and_another_takes_its_place(tmp_pat
         with pytest.raises(WorkerDied, match="Hand/a die"):
             app.run(ref(Hand, "a").die())
         assert app.run(ref(Hand, "a").work())[1] == 1
+
+
+def test_a_worker_that_fits_nowhere_is_an_error_which_says_so(tmp_path: Path) -> None:
+    with opened(tmp_path, starting_seconds_max=0.5) as app:
+        with pytest.raises(Overloaded, match=r"1 GPUs, and in 0\.5 s no machine had them: none is large enough"):
+            app.run(ref(Giant, "a").work())
+        with pytest.raises(Overloaded):
+            app.run(ref(Giant, "a").work())  # its object was let go
+
+
+def test_an_idle_worker_makes_room_for_one_that_needs_its_place(tmp_path: Path) -> None:
+    with opened(tmp_path) as app:
+        small = app.run(ref(Hand, "a").work())[0]
+        assert app.run(ref(Both, "b").work()) != small

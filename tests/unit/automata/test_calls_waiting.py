@@ -10,7 +10,7 @@ from automata import Retry, gather, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import Overloaded
 from darq.codec import Cause
-from tests.memory_app import in_app, listed, settled
+from tests.memory_app import in_app, in_embedded_app, listed, settled
 
 GATE: list[asyncio.Event] = []
 
@@ -58,7 +58,7 @@ async def blocked() -> asyncio.Future[None]:
 async def test_a_call_that_would_have_to_wait_behind_too_many_is_refused_at_once(app: App) -> None:
     running = await blocked()
     calls = [asyncio.ensure_future(DESK.serve()) for _ in range(5)]
-    await asyncio.sleep(0.001)
+    await asyncio.wait(calls[2:])
     assert [call.done() for call in calls] == [False, False, True, True, True]
     for call in calls[2:]:
         with pytest.raises(Overloaded, match="2 calls wait for Desk/d"):
@@ -84,7 +84,7 @@ async def test_messages_and_calls_from_methods_are_never_refused_nor_counted(app
     assert await listed(app.dead_letters()) == []
 
 
-@in_app
+@in_embedded_app
 async def test_messages_that_wait_leave_room_for_calls(app: App) -> None:
     running = await blocked()
     for _ in range(10):

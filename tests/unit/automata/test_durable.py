@@ -34,7 +34,7 @@ from automata.options import Options
 from automata.testing import VirtualApp, crash_everywhere
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled, slow_disk
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, listed, memory_app, settled, slow_disk
 from tests.unit.automata.gates import Gatekeeper, close_gates, gate, journals, rows
 
 DONE: list[str] = []
@@ -537,7 +537,7 @@ async def test_an_effect_is_recorded_though_its_method_goes_on_with_something_sl
         assert DONE == ["once"]
 
 
-@in_app
+@in_embedded_app
 async def test_readonly_methods_keep_no_journal_and_have_no_effects(app: Any) -> None:
     @object_type
     class Onlooker:
@@ -718,7 +718,7 @@ class Patient:
             return type(error).__name__
 
 
-@in_app
+@in_embedded_app
 async def test_a_method_goes_on_when_its_client_gives_up(app: Any) -> None:
     started = asyncio.ensure_future(ref(Caller, "a").wait_behind(["b"]))
     await _durable(app)
@@ -793,7 +793,7 @@ async def test_a_journal_has_a_bound_for_one_part_too() -> None:
         assert not journals(app)
 
 
-@in_app
+@in_embedded_app
 async def test_a_result_that_cannot_be_written_down_is_an_error_and_not_the_end_of_the_store(app: Any) -> None:
     @object_type
     class Odd:

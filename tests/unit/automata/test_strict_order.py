@@ -12,7 +12,7 @@ from automata.types import REGISTRY
 from darq.codec import Cause
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled, until
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, listed, memory_app, settled, until
 
 FAILING: set[str] = set()
 GATE: list[asyncio.Event] = []
@@ -95,7 +95,7 @@ async def retried(app: App) -> None:
     await until(is_parked)
 
 
-@in_app
+@in_embedded_app
 async def test_later_messages_wait_behind_one_that_is_retried(app: App) -> None:
     FAILING.add("a")
     for text in "abc":
@@ -117,7 +117,7 @@ async def test_messages_to_other_objects_of_the_type_do_not_wait(app: App) -> No
     assert await LEDGER.all() == []
 
 
-@in_app
+@in_embedded_app
 async def test_calls_do_not_wait(app: App) -> None:
     FAILING.add("a")
     send(LEDGER.put("a"))
@@ -137,7 +137,7 @@ async def test_behind_a_dead_letter_the_next_goes_on(app: App) -> None:
     assert [letter.error for letter in await listed(app.dead_letters())] == ["LookupError: a"]
 
 
-@in_app
+@in_embedded_app
 async def test_a_message_that_runs_holds_back_those_behind_it(app: App) -> None:
     GATE.append(asyncio.Event())
     FAILING.add("slow")

@@ -14,7 +14,7 @@ from automata.errors import AutomataError, InvalidArgument, ReadOnlyError, State
 from automata.options import Options
 from darq.limits import Limits
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, memory_app, settled
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, memory_app, settled
 
 GATES: dict[str, asyncio.Event] = {}
 RUNS: list[str] = []
@@ -336,7 +336,7 @@ async def test_it_is_refused_outside_of_methods_and_in_readonly_ones(app: App) -
         await BANK.run("plain", a=A, b=B)
 
 
-@in_app
+@in_embedded_app  # across stores, what it has met is held meanwhile: tests/cluster/test_transactions.py
 async def test_it_waits_for_an_object_that_is_held_and_runs_again(app: App) -> None:
     await gather(A.deposit(100), B.deposit(100))
     GATES["g"] = asyncio.Event()

@@ -12,7 +12,7 @@ from automata.app import App
 from automata.errors import StateError
 from automata.methods import Method
 from darq.memory import MemoryStore
-from tests.memory_app import crashing, in_app, in_loop, listed, memory_app, settled
+from tests.memory_app import crashing, in_app, in_embedded_app, in_loop, listed, memory_app, settled
 
 
 class Unspeakable(Exception):
@@ -84,7 +84,7 @@ async def test_a_stored_message_of_that_kind_stops_no_later_life() -> None:
         await Q.fine()
 
 
-@in_app
+@in_embedded_app
 async def test_a_message_whose_arguments_cannot_be_written_down_leaves_a_short_letter(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +104,7 @@ async def test_a_message_whose_arguments_cannot_be_written_down_leaves_a_short_l
     await settled(P.count, 1)
 
 
-@in_app
+@in_embedded_app
 async def test_a_fault_on_the_way_to_an_object_stops_no_other_message(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,17 @@ from automata import (
 from automata.app import App
 from automata.applies import Applies
 from darq.memory import MemoryStore
-from tests.memory_app import PATIENCE_SECONDS, crashing, in_app, in_loop, listed, memory_app, settled, slow_disk
+from tests.memory_app import (
+    PATIENCE_SECONDS,
+    crashing,
+    in_app,
+    in_embedded_app,
+    in_loop,
+    listed,
+    memory_app,
+    settled,
+    slow_disk,
+)
 
 
 @dataclass(frozen=True)
@@ -459,7 +469,7 @@ async def test_a_snapshot_that_awaits_shows_nothing_that_is_not_durable() -> Non
         assert await looking in {1, 2}
 
 
-@in_app
+@in_embedded_app
 async def test_a_handler_that_is_cut_off_leaves_nothing(app: App) -> None:
     waiting = asyncio.ensure_future(ref(Ledger, "k").wait("a"))
     await Waiting.begun.wait()

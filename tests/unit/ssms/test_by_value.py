@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 from __future__ import annotations
 import sys
+import threading
 from dataclasses import dataclass
 from pydantic import BaseModel
 from automata import List, Map, Ref, apply, automaton, object_type, readonly, record, ref
@@ -28,6 +29,11 @@ class Oops(Exception):
     pass
 
 LIMIT = 3
+GUARD = threading.Lock()
+
+class OfThisProcess:  # nobody needs it elsewhere, and it could not go there
+    def enter(self) -> None:
+        GUARD.acquire()
 
 @object_type(strict_order=True)
 class Page:
@@ -98,6 +104,27 @@ async def main():
 asyncio.run(main())
 """
 
+REFUSED = """
+import threading
+from automata import object_type
+from automata.errors import DeclarationError
+from ssms.packing import pack
+
+GUARD = threading.Lock()
+
+@object_type
+class Page:
+    async def write(self) -> None:
+        with GUARD:
+            pass
+
+try:
+    pack(Page)
+except DeclarationError as error:
+    assert "Page cannot travel with its code: cannot pickle '_thread.lock'" in str(error), error
+    print("refused")
+"""
+
 
 def run(code: str, folder: Path, name: str) -> str:
     script = folder / name
@@ -120,3 +147,7 @@ def test_a_script_with_a_module_of_its_own_runs_where_neither_is_known(tmp_path:
     run(SCRIPT, tmp_path, "script.py")
     (tmp_path / "neighbour.py").unlink()
     assert run(READER, tmp_path, "reader.py") == "ok\n"
+
+
+def test_a_class_that_needs_what_cannot_travel_is_refused_with_the_reason(tmp_path: Path) -> None:
+    assert run(REFUSED, tmp_path, "script.py") == "refused\n"

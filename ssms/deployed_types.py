@@ -1,0 +1,24 @@
+"""The deployed types that one process has loaded, by name: what it hands on to its workers."""
+
+from __future__ import annotations
+
+from ssms.deployed import DeployedType
+
+
+class DeployedTypes:
+    """The newest of each type, encoded. `encoded` is the same tuple until another is loaded."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, bytes] = {}
+        self._encoded: tuple[bytes, ...] = ()
+
+    def load(self, data: bytes) -> None:
+        """Load a type that comes from the catalog. Raises Unloadable."""
+        deployed = DeployedType.decode(data)
+        deployed.load()
+        self._by_name[deployed.name] = data
+        self._encoded = tuple(self._by_name.values())
+
+    def encoded(self) -> tuple[bytes, ...]:
+        """All of them."""
+        return self._encoded

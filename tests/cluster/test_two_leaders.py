@@ -1,0 +1,131 @@
+"""Two processes that each could believe to lead one store: only the newer one is ever heard."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from automata.asking import CALL, READ, Ask, Batch, decode_told, encode
+from automata.methods import Method
+from automata.partitions import partition_of
+from darq.errors import AutomataError
+from ssms.peers import Unreachable
+from tests.cluster.in_memory import Cluster, cluster
+from tests.cluster.processes import virtually
+from tests.cluster.purses import Purse
+
+OLD, NEW = "s0.n0", "s0.n1"
+
+
+class Client:
+    """Asks one copy directly, whoever leads: as one does whose placement is old."""
+
+    def __init__(self, running: Cluster, name: str) -> None:
+        self._running = running
+        self._name = name
+        self._number = 0
+        self._questions = itertools.count(1)
+        self._id = name.encode().ljust(16)
+
+    async def ask(self, kind: int, name: str, *args: object) -> list[bytes]:
+        """The outcomes that come within 10 seconds; none where the copy gives none."""
+        self._number += 1
+        made = Purse.__automaton__  # type: ignore[attr-defined]
+        method: Method = made.method(name)
+        request = b"" if kind == READ else b"\x00" + self._id + self._number.to_bytes(8, "big")
+        ask = Ask(kind, partition_of(made.name, "a"), name, method.encode_arguments(method.pack(args, {})), request)
+        epoch = self._epoch()
+        batch = encode(Batch(self._id, epoch, self._number, (), [(self._number, ask)]))
+        try:
+            async with asyncio.timeout(10):
+                told = decode_told(await self._running.network.serve(self._name, "submit", (batch,)))
+                outcomes = list(told.told)
+                while not outcomes and told.epoch == epoch:
+                    told = decode_told(
+                        await self._running.network.serve(
+                            self._name, "collect", (self._id, epoch, next(self._questions))
+                        )
+                    )
+                    outcomes = list(told.told)
+        except (TimeoutError, Unreachable, AutomataError):
+            return []
+        return [outcome for _, outcome in outcomes if outcome[:1] in b"\x00\x01"]
+
+    def _epoch(self) -> int:
+        leading = self._running.server(self._name)._leading if self._name in self._running.running() else None
+        return 0 if leading is None else leading.epoch
+
+
+def isolate(running: Cluster, name: str) -> None:
+    """Nothing passes between a copy and the others; clients reach it."""
+    for other in [*running.disks, "coordinator"]:
+        running.network.cut |= {(name, other), (other, name)}
+
+
+@pytest.mark.parametrize("kind", [READ, CALL])
+@virtually
+async def test_a_primary_that_was_cut_off_answers_nothing_after_its_successor_has(kind: int) -> None:
+    async with cluster(stores=1, replicas=2) as running:
+        old, new = Client(running, OLD), Client(running, NEW)
+        assert await old.ask(CALL, "add", 1)
+        isolate(running, OLD)
+        await running.lead(NEW, [])
+        assert await new.ask(CALL, "add", 1)
+        assert await old.ask(kind, *(("look",) if kind == READ else ("add", 1))) == []
+        assert await new.ask(READ, "look") == [b"\x00\x02"]
+
+
+@pytest.mark.parametrize("kind", [READ, CALL])
+@virtually
+async def test_a_paused_primary_that_wakes_answers_nothing_that_was_asked_meanwhile(kind: int) -> None:
+    async with cluster(stores=1, replicas=2) as running:
+        old, new = Client(running, OLD), Client(running, NEW)
+        assert await old.ask(CALL, "add", 1)
+        running.pause(OLD)
+        asked = asyncio.create_task(old.ask(kind, *(("look",) if kind == READ else ("add", 1))))
+        await running.lead(NEW, [])
+        assert await new.ask(CALL, "add", 1)
+        running.wake(OLD)
+        assert await asked == []
+        assert await new.ask(READ, "look") == [b"\x00\x02"]
+
+
+@virtually
+async def test_a_primary_that_is_not_cut_off_long_enough_answers_again() -> None:
+    async with cluster(stores=1, replicas=2) as running:
+        client = Client(running, OLD)
+        assert await client.ask(CALL, "add", 1)
+        running.pause(OLD)
+        await asyncio.sleep(3)
+        running.wake(OLD)
+        assert await client.ask(READ, "look") == [b"\x00\x01"]
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+@virtually
+async def test_of_two_that_are_told_to_lead_the_newer_one_leads(newer_first: bool) -> None:
+    """Whoever comes first: the coordinator may have changed its mind while its word was on the way."""
+    async with cluster(stores=1, replicas=3) as running:
+        client = Client(running, OLD)
+        assert await client.ask(CALL, "add", 1)
+        first, second = NEW, "s0.n2"
+        await running.kill(OLD)
+        place = running.catalog.placement.stores[0]
+        running.catalog.set_store(place, epoch=place.epoch + 2, primary="", backups=(first, second))
+        words = [(first, place.epoch + 1, (second,)), (second, place.epoch + 2, (first,))]
+        for name in (first, second):
+            await running.network.serve(name, "place", (running.catalog.placement.encode(),))
+        told = [
+            asyncio.create_task(running.network.serve(name, "lead", (epoch, others, True)))
+            for name, epoch, others in (reversed(words) if newer_first else words)
+        ]
+        await asyncio.wait(told, timeout=20)
+        server = running.server(second)
+        assert server._leading is not None
+        assert server._leading.epoch == place.epoch + 2
+        assert await Client(running, second).ask(READ, "look") == [b"\x00\x01"]
+        if first in running.running():
+            assert await Client(running, first).ask(READ, "look") == []
+            assert await Client(running, first).ask(CALL, "add", 1) == []
