@@ -20,11 +20,8 @@ from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
 from ssms import slots
 from ssms.cluster_app import ClusterApp
-<<<<<<< HEAD
 from ssms.coordinator import Forbidden
 from ssms.peers import Unreachable
-=======
->>>>>>> main
 from ssms.placement import NodePlace, Placement, StorePlace
 from ssms.server import Server, Surroundings
 from tests.cluster.network import Disk, Network, Wire
@@ -71,16 +68,11 @@ class Catalog:
         return self.deployed
 
     async def _deploy(self, types: list[bytes], token: str) -> None:
-<<<<<<< HEAD
         if token != self.token:
             raise Forbidden("the token is another one")
         self.deployed += types
-        for server in list(self._cluster.network.servers.values()):
-            await server.load(types)
-=======
         for name in self._cluster.running():
             await self._cluster.network.serve(name, "load", (types,))
->>>>>>> main
 
     async def _drop(self, store: bytes, epoch: int, copy: str) -> None:
         self._change(store, epoch, lambda in_sync: tuple(name for name in in_sync if name != copy))
@@ -249,13 +241,10 @@ class Cluster:
         async def dial(loop: asyncio.AbstractEventLoop) -> Cluster:
             return self
 
-<<<<<<< HEAD
-        return ClusterApp(dial, deploys=deploys)
-=======
         loop = asyncio.get_running_loop()
         if not isinstance(loop, ProcessLoop):
-            return ClusterApp(dial)
-        return ClusterApp(dial, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
+            return ClusterApp(dial, deploys=deploys)
+        return ClusterApp(dial, deploys=deploys, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
 
 
 async def _stop_dead(server: Server) -> None:
@@ -273,7 +262,6 @@ async def _stop_dead(server: Server) -> None:
 
 def _no_more(event: object) -> None:
     """The test is over."""
->>>>>>> main
 
 
 @asynccontextmanager
