@@ -74,10 +74,10 @@ class Catalog:
         for name in self._cluster.running():
             await self._cluster.network.serve(name, "load", (types,))
 
-    async def _drop(self, store: bytes, epoch: int, copy: str) -> None:
+    async def _drop(self, store: bytes, epoch: int, copy: str, number: int) -> None:
         self._change(store, epoch, lambda in_sync: tuple(name for name in in_sync if name != copy))
 
-    async def _add(self, store: bytes, epoch: int, copy: str) -> None:
+    async def _add(self, store: bytes, epoch: int, copy: str, number: int) -> None:
         self._change(store, epoch, lambda in_sync: (*(name for name in in_sync if name != copy), copy))
 
     def _change(self, identity: bytes, epoch: int, change: Any) -> None:
