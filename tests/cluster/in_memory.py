@@ -41,6 +41,7 @@ class Catalog:
         self.placement = Placement(0, b"", ())
         self.deployed: list[bytes] = []
         self.token = ""
+        self.loads = True  # hosts of this process share its modules, in which what is loaded takes places
         self.away = 0  # so many calls about types are lost
 
     async def serve(self, what: str, args: Sequence[Any]) -> Any:
@@ -71,7 +72,7 @@ class Catalog:
         if token != self.token:
             raise Forbidden("the token is another one")
         self.deployed += types
-        for name in self._cluster.running():
+        for name in self._cluster.running() if self.loads else ():
             await self._cluster.network.serve(name, "load", (types,))
 
     async def _drop(self, store: bytes, epoch: int, copy: str, number: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from automata import gather, ref, send
 from automata.testing import VirtualLoop
 from ssms.coordinator import Forbidden
 from ssms.deployed import DeployedType
-from tests.cluster.in_memory import Cluster, cluster
+from tests.cluster import in_memory
+from tests.cluster.in_memory import Cluster
 from tests.cluster.purses import Purse
 from tests.memory_app import settled
 
@@ -27,6 +29,13 @@ def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]
             runner.run(test())
 
     return run
+
+
+@asynccontextmanager
+async def cluster() -> AsyncIterator[Cluster]:
+    async with in_memory.cluster() as running:
+        running.catalog.loads = False
+        yield running
 
 
 def deployed(running: Cluster) -> list[str]:
