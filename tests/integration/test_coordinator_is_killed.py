@@ -121,6 +121,7 @@ async def changes(cluster: LocalCluster, app: ClusterApp, killer: Killer) -> Non
 
 async def scenario(cluster: LocalCluster) -> None:
     async with cluster.connect() as app:
+        await app.deploy(Purse, Late)
         load, killer = Load(), Killer(cluster)
         running = asyncio.create_task(load.run())
         for _ in range(ROUNDS):
