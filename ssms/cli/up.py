@@ -18,7 +18,8 @@ from ssms.running_cluster import begin
 NodesOption = Annotated[int, typer.Option("--nodes", min=1, help="Ray nodes to start on this machine.")]
 ReplicasOption = Annotated[int, typer.Option("--replicas", min=1, help="Copies of each store in all.")]
 HostsOption = Annotated[
-    int, typer.Option("--hosts", min=0, help="Stores that each node leads; 0: one for each core of a machine like this.")
+    int,
+    typer.Option("--hosts", min=0, help="Stores that each node leads; 0: one a core."),
 ]
 CatalogOption = Annotated[
     str, typer.Option("--catalog", metavar="URL", help="SQL database of the catalog; SQLite on the head by default.")
