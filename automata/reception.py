@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError
@@ -37,7 +37,7 @@ from darq.errors import AutomataError, StoreClosed
 from darq.lane import durable
 
 _LEASED = frozenset(
-    {READ, PART, PREPARE, ABORT}
+    {READ, LOOK, PART, PREPARE, ABORT}
 )  # what is answered without a step, so that another may have led by then
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
 

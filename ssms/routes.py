@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from darq.errors import AutomataError
 from ssms.peers import Peers, Unreachable
 from ssms.placement import NOWHERE, Placement, StorePlace
 
 ASK_SECONDS = 0.1
+_ANSWER_SECONDS = 2.0
 """How long to wait until the coordinator is asked again."""
 EXCEPTIONS_MAX = 100_000
 """How many objects that were moved by themselves are remembered."""
@@ -76,9 +78,10 @@ class Routes:
 
     async def _ask(self) -> None:
         try:
-            data = await self._peers.coordinator.call("placement", self.placement.version)
-        except Unreachable:
-            return
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                data = await self._peers.coordinator.call("placement", self.placement.version)
+        except (Unreachable, TimeoutError, AutomataError):
+            return  # nobody may depend on a coordinator that is away, stands still, or is in trouble itself
         if data is not None:
             self.learn(Placement.decode(data))
 
