@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from automata import asking
 from automata.asking import AGAIN, MOVED, Ask, Batch
+from darq.errors import AutomataError
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
 from ssms.routes import Routes
@@ -86,8 +87,8 @@ class Lane:
         self._store = store
         self._queue: deque[Asked] = deque()
         self._pending: dict[int, Asked] = {}
-        self._sending = self._collecting = False
-        self._epoch = 0
+        self._sending = False
+        self._epoch = self._collecting = 0  # of whoever is asked, and of whoever is asked for late answers
         self._number = self._questions = 0
         self._failures = 0
 
@@ -148,7 +149,7 @@ class Lane:
         try:
             answer = lanes.peers.copy(place.primary).call("submit", asking.encode(batch))
             data = await self._answered(place.epoch, answer, _LOST_SECONDS)
-        except Unreachable:
+        except (Unreachable, AutomataError):
             self._again()
             return False
         told = asking.decode_told(data)
@@ -157,13 +158,16 @@ class Lane:
             return False
         self._failures = 0
         self._hear(told.told)
-        if told.pending and self._pending and not self._collecting:
-            self._collecting = True
-            lanes.spawn(self._collect(place))
+        if self._pending and self._collecting != place.epoch:
+            if told.pending:
+                self._collecting = place.epoch
+                lanes.spawn(self._collect(place))
+            else:
+                self._again()  # the host has told the rest to a question that was given up
         return True
 
     async def _answered(self, epoch: int, ask: Coroutine[Any, Any, Any], lost_seconds: float) -> bytes:
-        """The answer of the host, unless another leads the store meanwhile. Raises Unreachable."""
+        """The answer of the host, unless another leads the store meanwhile. Raises Unreachable, and what it raises."""
         lanes = self._lanes
         answer = lanes.loop.create_task(ask)
         since = lanes.loop.time()
@@ -197,10 +201,11 @@ class Lane:
                     break
             else:
                 return
-        except Unreachable:
+        except (Unreachable, AutomataError):
             pass
         finally:
-            self._collecting = False
+            if self._collecting == place.epoch:
+                self._collecting = 0
         if self._epoch == place.epoch:
             self._again()  # the host knows nothing of what is pending: it has begun anew
 
