@@ -23,6 +23,7 @@ from tests.simulation.elector import Decisions, Elector
 from tests.simulation.history import History, Op, faults, unsettled
 
 KEYS = [f"c{n}" for n in range(10)]
+HOT_KEYS = KEYS[:2]
 METHODS = ("add", "add", "pay", "pay_and_wait", "tour", "later", "read", "read", "read", "read_there")
 READERS = 2
 READS_PER_SECOND = 8.0
@@ -42,7 +43,7 @@ class Plan:
     replicas: int
     callers: int = 5
     calls: int = 12
-    seconds: float = 8.0
+    seconds: float = 10.0
 
     @staticmethod
     def of(seed: int) -> Plan:
@@ -148,7 +149,7 @@ class World:
         reads, made = n >= plan.callers, 0
         while (reads and not self._calm) or made < plan.calls:
             await asyncio.sleep(draw.expovariate(READS_PER_SECOND if reads else plan.calls / plan.seconds))
-            method, cell = "read" if reads else draw.choice(METHODS), draw.choice(KEYS)
+            method, cell = "read" if reads else draw.choice(METHODS), draw.choice(draw.choice((HOT_KEYS, KEYS)))
             op = self.history.begin(method, cell, _arguments(method, cell, draw), asyncio.get_running_loop().time())
             await self._make(app, op, draw)
             made += 1
@@ -216,6 +217,7 @@ class World:
             leaders = [name for name in self.cluster.running() if self.cluster.server(name)._leading is not None]
             if leaders and draw.random() < 0.5:  # it may answer clients when another leads
                 name, far, ways = draw.choice(leaders), others, ("from", "to")
+                seconds = 4.0 + draw.random() * 4  # another leads after 3 to 5
             else:
                 name = draw.choice([*self.cluster.disks])
                 others += ["client"] if draw.random() < 0.3 else []
@@ -230,7 +232,7 @@ class World:
         """Let the network be bad for a while, again and again."""
         draw, network = self._draw("storm"), self.cluster.network
         while True:
-            network.lost, network.doubled = draw.choice((0.0, 0.05, 0.25)), draw.choice((0.0, 0.1, 0.3))
+            network.lost, network.doubled = draw.choice((0.0, 0.0, 0.05, 0.25)), draw.choice((0.0, 0.1, 0.3))
             network.silent, network.delay_seconds = draw.choice((0.0, 0.2)), draw.choice((0.001, 0.02))
             await asyncio.sleep(draw.expovariate(1.0))
 
