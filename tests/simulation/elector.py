@@ -78,7 +78,9 @@ class Elector(Catalog):
     async def _promote(self, place: StorePlace, leader: str) -> None:
         old = self._decisions.leaders.setdefault(place.identity, [])
         dead = all(process.dead for process in old)
-        others = tuple(copy for copy in place.in_sync if copy != leader)
+        # now and then at once without the old leader: only the lease that it was granted keeps it from answering
+        gone = (leader, place.primary) if place.epoch % 2 else (leader,)
+        others = tuple(copy for copy in place.in_sync if copy not in gone)
         place = self.set_store(place, epoch=place.epoch + 1, primary="", node="", backups=(leader, *others))
         self._anew.discard(leader)
         process = self._cluster.network.processes.get(leader)
