@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
@@ -53,6 +53,7 @@ class Hub(Protocol):
     routes: Routes
     client: bytes
     loop: asyncio.AbstractEventLoop
+    right: Callable[[], Awaitable[None]] | None
 
     def route(self, asked: Asked) -> None:
         """Put it into the lane to where its object lives."""
@@ -114,6 +115,8 @@ class Lane:
                 if place is None:
                     self._reroute()
                     return
+                if self._lanes.right is not None:
+                    await self._lanes.right()
                 if not await self._submit(place):
                     await self._pause()
         finally:
