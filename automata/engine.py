@@ -157,8 +157,11 @@ def _span(host: Host, abroad: RemoteCalls, epoch: int) -> Participant:
     return participant
 
 
-async def stop(engine: Engine) -> None:
-    """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled."""
+async def stop(engine: Engine, patience: tuple[float, float] | None = None) -> None:
+    """Finish running steps, make everything durable, and let go of the store: that also if this is cancelled.
+
+    patience: how many seconds to wait for methods, and for effects that have begun, if not as long as the options say.
+    """
     engine.unlisten()
     engine.router.closed = True
     engine.host.tasks.closing = True
@@ -172,7 +175,8 @@ async def stop(engine: Engine) -> None:
         if engine.doors is not None:
             await engine.doors.sender.stop()
         options = engine.host.options
-        await engine.host.tasks.stop(options.closing_seconds_max, options.closing_effect_seconds_max)
+        seconds, effect_seconds = patience or (options.closing_seconds_max, options.closing_effect_seconds_max)
+        await engine.host.tasks.stop(seconds, effect_seconds)
         if engine.log.copies is not None and engine.log.gate.failure is None:
             engine.log.mark_closed()  # closing itself writes nothing that the copies would lack
         await engine.host.committer.settle()

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from automata.moving import Moving
-from automata.notices import Fence, Held, Passed, message_of, notice_of
+from automata.notices import NOTICES, Fence, Held, Passed, message_of, notice_of
 from darq import keys
 from darq.log import Log
 from darq.step import Message, Step
@@ -69,7 +69,13 @@ class Routes:
             self._moving.commit(step)
 
     def send(self, step: Step, message: Message, here: list[Message]) -> None:
-        """Let a message of `step` take its way: out of this store, or `here`, into its inbox."""
+        """Let a message of `step` take its way: out of this store, or `here`, into its inbox.
+
+        What stores tell themselves and each other is sent to this store, or to another by name: it has no slot.
+        """
+        if message.partition == NOTICES:
+            here.append(message)
+            return
         now = self._residence.route_of(message.partition)
         slot = self._residence.slot_of(message.partition)
         proposed = self._proposed.get(id(step), {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from darq.errors import AutomataError
+from ssms.catalog.errors import Outrun
 from ssms.peers import Peers, Unreachable
 from ssms.routes import Routes
 
@@ -35,17 +36,30 @@ class StoreTransport:
 
 
 class CatalogMembers:
-    """Who is in sync, as the catalog has it (`darq.replication.Members`)."""
+    """Who is in sync, as the catalog has it (`darq.replication.Members`).
+
+    Each call has a number, so that one that has got lost on its way changes nothing when it comes after another.
+    """
 
     def __init__(self, peers: Peers, store: bytes, epoch: int) -> None:
         self._peers = peers
         self._store = store
         self._epoch = epoch
+        self._number = 0
 
     async def add(self, copy: str) -> None:
         """The copy is in sync."""
-        await self._peers.coordinator.call("add", self._store, self._epoch, copy)
+        await self._change("add", copy)
 
     async def drop(self, copy: str) -> None:
         """The copy is not in sync any more."""
-        await self._peers.coordinator.call("drop", self._store, self._epoch, copy)
+        await self._change("drop", copy)
+
+    async def _change(self, what: str, copy: str) -> None:
+        while True:
+            self._number += 1
+            try:
+                await self._peers.coordinator.call(what, self._store, self._epoch, copy, self._number)
+            except Outrun:
+                continue  # it was overtaken by a call for another copy
+            return

@@ -48,6 +48,10 @@ class Routes:
             return placement.store(moved)
         return placement.owner(partition)
 
+    def owner_of(self, partition: bytes) -> bytes:
+        """The identity of the store that has an object's slot; b"" before there is any placement."""
+        return self.placement.owner(partition).identity if self.placement.stores else b""
+
     def moved(self, partition: bytes, store: bytes) -> None:
         """A host has said where an object lives; nothing, where it does not know."""
         if not store:

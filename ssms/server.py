@@ -12,55 +12,41 @@ it is leaves: its process ends, and begins anew as a backup (fail-stop).
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from automata.asking import Told, encode
 from automata.engine import Doors, Engine, Neighbours, run, stop
 from automata.errors import InvalidArgument
-from automata.options import Options
+from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
+from automata.standby import Standby
 from darq.errors import AutomataError, Fenced
-from darq.limits import Limits
 from darq.log import Log
 from darq.replication import Backup, Outside, Primary, Recent
-from darq.replication import Options as CopyOptions
 from darq.store import Store
-from ssms import questions
-from ssms.deployed_types import DeployedTypes
+from ssms import backup_reads, questions
+from ssms.backup_reads import BackupReads
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
-from ssms.peers import Peers, Unreachable
+from ssms.peers import Unreachable
 from ssms.placement import Placement
 from ssms.routes import Routes
+from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
 from ssms.slots import slot_of
+
+T = TypeVar("T")
 
 HELLO_SECONDS = 0.2
 """How often a copy says that it is there, until it was told what to be; and that it is alive."""
 ALIVE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a copy is given. open_store: opens its directory; clock: seconds that never step back; leave: ends the
-    process, with the reason; pid: of the process, for the coordinator; deployed: the types that it has loaded.
-    """
-
-    peers: Peers
-    open_store: Callable[[], Store]
-    clock: Callable[[], float]
-    leave: Callable[[BaseException], None]
-    pid: int = field(default_factory=os.getpid)
-    limits: Limits = field(default_factory=Limits)
-    options: Options = field(default_factory=Options)
-    copying: CopyOptions = field(default_factory=CopyOptions)
-    draw: Callable[[int], bytes] = os.urandom
-    deployed: DeployedTypes = field(default_factory=DeployedTypes)
+RESIGNED_SECONDS_MAX = 15.0
+RESIGNING_SECONDS = (0.05, 2.0)
+"""How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +59,7 @@ class Leading:
     doors: Doors
     lanes: Lanes
     giving: Giving
+    over: asyncio.Future[None]
 
 
 class Server:
@@ -84,6 +71,8 @@ class Server:
         self._routes = Routes(surroundings.peers)
         self._store: Store | None = None
         self._backup: Backup | None = None
+        self._reads: BackupReads | None = None
+        self._standby: Standby | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
         self._changing = asyncio.Lock()
@@ -92,11 +81,13 @@ class Server:
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "submit": self.submit,
             "collect": self.collect,
+            "read": self.read,
             "deliver": self.deliver,
             "ship": self.ship,
             "head": self.head,
             "lead": self.lead,
             "follow": self.follow,
+            "resign": self.resign,
             "attach": self.attach,
             "forget": self.forget,
             "place": self.place,
@@ -110,11 +101,17 @@ class Server:
 
     async def start(self) -> None:
         """Open the store as a backup, and tell the coordinator. Raises what opening a store raises."""
-        around = self._around
         self._over = asyncio.get_running_loop().create_future()
+        self._open()
+        self._spawn(self._report())
+
+    def _open(self) -> None:
+        around = self._around
         self._store = around.open_store()
         self._backup = Backup(self._store, around.clock, around.copying, around.limits)
-        self._spawn(self._report())
+        self._standby = self._backup.watcher = Standby(self._store, around.options.registry)
+        rows = ReplicaReads(self._store, self._standby, around.options, self._routes.owner_of, slot_of)
+        self._reads = BackupReads(self._backup, rows)
 
     async def stop(self) -> None:
         """Finish what runs, if this copy leads, and close the store."""
@@ -150,9 +147,14 @@ class Server:
     async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
-        if leading is None:
-            return encode(Told(0, 0, ()))
-        return await leading.doors.reception.collect(client, epoch, number)
+        if leading is not None:
+            return await self._while_leading(leading, leading.doors.reception.collect(client, epoch, number))
+        return encode(Told(0, 0, ()))
+
+    async def read(self, data: bytes) -> bytes:
+        """A batch of readonly methods, of a copy that follows: see `ssms.backup_reads`."""
+        reads = self._reads if self._leading is None else None
+        return backup_reads.refuse(data) if reads is None else await reads.answer(data)
 
     async def deliver(self, receiver: bytes, sender: bytes, first: int, messages: Sequence[bytes]) -> int:
         """A batch of messages of another store: see `darq.lane`."""
@@ -199,6 +201,11 @@ class Server:
         leading = self._leading
         return [] if leading is None else leading.primary.in_sync
 
+    @property
+    def placed(self) -> bool:
+        """Whether this copy was told what to be."""
+        return self._leading is not None or self._following is not None
+
     # what the coordinator decides
 
     async def head(self) -> tuple[int, int, bytes]:
@@ -228,6 +235,29 @@ class Server:
         self._following = (epoch, primary)
         self._spawn(self._attach(epoch, primary))
 
+    async def resign(self, epoch: int) -> None:
+        """Lead no more: finish what runs, let the backups have all of it, and become one, in this same process.
+
+        Then another may lead without waiting for a lease. No error where it does not lead. Raises Fenced."""
+        async with self._changing:
+            leading = self._leading
+            if leading is None:
+                return
+            if leading.epoch != epoch:
+                raise Fenced(f"copy {self.name} leads under epoch {leading.epoch}")
+            self._leading = self._backup = None  # from here on nobody is served
+            self._following = (epoch, "")
+            leading.over.set_result(None)
+            try:
+                await stop(leading.engine, RESIGNING_SECONDS)
+                await leading.lanes.close()
+                await leading.primary.stop()
+                self._open()
+            except BaseException as error:
+                self._leave(error)
+                raise
+        self._spawn(self._hear_of_successor(epoch))
+
     async def place(self, placement: bytes) -> None:
         """A newer placement."""
         self._routes.learn(Placement.decode(placement))
@@ -245,21 +275,28 @@ class Server:
     async def ask(self, what: str, arguments: bytes) -> bytes:
         """A question about the store: see `ssms.questions`."""
         leading = self._led()
-        answered = await questions.answer(leading.engine, what, decode_arguments(arguments))
-        await leading.primary.lease()
-        return encode_shown(answered)
+
+        async def answer() -> bytes:
+            answered = await questions.answer(leading.engine, what, decode_arguments(arguments))
+            await leading.primary.lease()
+            return encode_shown(answered)
+
+        return await self._while_leading(leading, answer())
 
     async def give(self, partition: bytes, target: bytes, hops: int = 0) -> None:
         """Move an object to another store: see `ssms.giving`."""
-        await self._led().giving.give(partition, target, hops)
+        leading = self._led()
+        await self._while_leading(leading, leading.giving.give(partition, target, hops))
 
     async def give_slots(self, numbers: bytes, target: bytes) -> None:
         """Give whole slots to another store."""
-        await self._led().giving.give_slots(numbers, target)
+        leading = self._led()
+        await self._while_leading(leading, leading.giving.give_slots(numbers, target))
 
     async def take_slots(self, numbers: bytes, source: bytes) -> None:
         """Expect slots of another store."""
-        await self._led().giving.take_slots(numbers, source)
+        leading = self._led()
+        await self._while_leading(leading, leading.giving.take_slots(numbers, source))
 
     # inside
 
@@ -282,15 +319,16 @@ class Server:
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
         lanes = Lanes(around.peers, self._routes, around.draw(16), loop, primary.lease)
-        placement = Residence(log, lambda partition: self._routes.placement.owner(partition).identity, slot_of)
+        placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
         doors = engine.doors
-        assert doors is not None, "it has neighbours"
+        assert doors is not None and self._standby is not None, "it has neighbours, and was opened"  # noqa: PT018
+        self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
         giving = Giving(doors, self._routes, around.peers, store.identity())
-        return Leading(epoch, primary, engine, doors, lanes, giving)
+        return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)
@@ -303,6 +341,23 @@ class Server:
 
     def _leave(self, why: BaseException) -> None:
         self._around.leave(why)
+
+    async def _hear_of_successor(self, epoch: int) -> None:
+        """Begin anew if nobody tells this copy of one."""
+        await asyncio.sleep(RESIGNED_SECONDS_MAX)
+        if self._leading is None and self._following == (epoch, ""):
+            self._leave(Unreachable(f"copy {self.name} has resigned, and nobody leads"))
+
+    async def _while_leading(self, leading: Leading, work: Coroutine[Any, Any, T]) -> T:
+        """Do it unless this copy ceases to lead, which its caller takes as the end of the process."""
+        task = asyncio.get_running_loop().create_task(work)
+        try:
+            await asyncio.wait((task, leading.over), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Unreachable(f"copy {self.name} does not lead its store any more")
+            return task.result()
+        finally:
+            task.cancel()
 
     async def _attach(self, epoch: int, primary: str) -> None:
         """Ask the primary to bring this copy up to date, until it has heard."""
@@ -318,12 +373,13 @@ class Server:
         coordinator = self._around.peers.coordinator
         while True:
             try:
-                if self._leading is None and self._following is None:
+                if not self.placed:
                     epoch, group, _ = await self.head()
                     await coordinator.call("hello", self.name, self._around.pid, epoch, group)
                     await asyncio.sleep(HELLO_SECONDS)
                 else:
-                    await coordinator.call("alive", self.name)
+                    if not self._around.renewed:
+                        await coordinator.call("alive", self.name)
                     await asyncio.sleep(ALIVE_SECONDS)
             except (Unreachable, AutomataError):
                 await asyncio.sleep(HELLO_SECONDS)

@@ -26,7 +26,9 @@ def take_epoch(connection: Connection, before: StoreRow, epoch: int, leader: str
         return now
     if epoch <= before.epoch or not {leader, *backups} <= set(before.in_sync):
         raise Outrun(f"store {before.name} cannot be led by {leader} with {backups} under epoch {epoch}")
-    return stores.change_store(connection, before, replace(before, epoch=epoch, leader=leader, backups=backups))
+    return stores.change_store(
+        connection, before, replace(before, epoch=epoch, leader=leader, backups=backups, changes=0)
+    )
 
 
 def lose_part(connection: Connection, name: str) -> bytes | None:

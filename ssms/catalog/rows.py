@@ -47,6 +47,7 @@ class StoreRow:
     """One logical store. leader: the copy that has `epoch`, "" before the first; backups: the other in-sync copies.
 
     number: from 0, its index in placements. replicas: how many copies it shall have. revision: rises with each change.
+    changes: the number of the last change that its leader has asked for, from 0 in each epoch.
     """
 
     identity: bytes
@@ -57,6 +58,7 @@ class StoreRow:
     leader: str = ""
     backups: tuple[str, ...] = ()
     revision: int = 0
+    changes: int = 0
     kind: str = "rocksdb"
     load: float = 0.0
 

@@ -98,6 +98,7 @@ def change_store(connection: Connection, before: StoreRow, after: StoreRow) -> S
             backups=json.dumps(after.backups),
             replicas=after.replicas,
             revision=before.revision + 1,
+            changes=after.changes,
         )
     )
     if changed.rowcount != 1:
@@ -106,13 +107,22 @@ def change_store(connection: Connection, before: StoreRow, after: StoreRow) -> S
     return store(connection, before.identity)
 
 
-def member_change(connection: Connection, identity: bytes, epoch: int, copy: str, joins: bool) -> tuple[str, ...]:
-    """The primary of `epoch` adds a backup to its in-sync set, or drops one; the new backups. Raises Fenced when it
-    leads no longer, InvalidArgument for a copy that this store does not have. A copy that is leaving is not added.
+def member_change(
+    connection: Connection, identity: bytes, leading: tuple[int, int], copy: str, joins: bool
+) -> tuple[str, ...]:
+    """The primary of an epoch adds a backup to its in-sync set, or drops one; the new backups.
+
+    leading: the epoch, and a number that is higher for each further call in it: one that comes late, after another,
+    changes nothing. Raises Outrun for such a call, Fenced when the primary leads no longer, InvalidArgument for a copy
+    that this store does not have. A copy that is leaving is not added.
     """
     row = store(connection, identity)
+    epoch, number = leading
     if row.epoch != epoch:
         raise Fenced(f"store {row.name} has epoch {row.epoch}: what led it under {epoch} may change nothing any more")
+    if number < row.changes:
+        raise Outrun(f"store {row.name} has had change {row.changes} of its copies, and {number} came late")
+    connection.execute(update(stores).where(stores.c.identity == identity).values(changes=number))
     if joins:
         state = connection.scalar(select(copies.c.state).where(copies.c.name == copy, copies.c.store == identity))
         if state is None:
@@ -122,7 +132,7 @@ def member_change(connection: Connection, identity: bytes, epoch: int, copy: str
     wanted = (*others, copy) if joins and copy != row.leader else others
     if set(wanted) == set(row.backups):
         return row.backups
-    after = StoreRow(**{**vars(row), "backups": wanted})
+    after = StoreRow(**{**vars(row), "backups": wanted, "changes": number})
     return change_store(connection, row, after).backups
 
 

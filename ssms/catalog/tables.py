@@ -67,6 +67,7 @@ stores = Table(
     Column("leader", Text, nullable=False),
     Column("backups", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("changes", BigInteger, nullable=False),
 )
 """Logical stores, and who leads them. `primary` is a word of SQL, hence `leader`."""
 

@@ -116,16 +116,17 @@ class Coordinator:
         """A heartbeat."""
         self._vigil.heard(copy)
 
-    async def drop(self, store: bytes, epoch: int, copy: str) -> list[str]:
+    async def drop(self, store: bytes, epoch: int, copy: str, number: int) -> list[str]:
         """The primary of `epoch` drops an in-sync backup, whose read lease has run out; the backups that are left.
 
-        Raises Fenced when it leads no longer.
+        number: of the call, higher for each in an epoch. Raises Fenced when it leads no longer, Outrun for a number
+        that is lower than another that was seen.
         """
-        return await self._member_change(store, epoch, copy, False)
+        return await self._member_change(store, (epoch, number), copy, False)
 
-    async def add(self, store: bytes, epoch: int, copy: str) -> list[str]:
-        """The primary of `epoch` adds a backup that holds all it has; the backups then. Raises Fenced as above."""
-        return await self._member_change(store, epoch, copy, True)
+    async def add(self, store: bytes, epoch: int, copy: str, number: int) -> list[str]:
+        """The primary of `epoch` adds a backup that holds all it has; the backups then. Otherwise as `drop`."""
+        return await self._member_change(store, (epoch, number), copy, True)
 
     async def placement(self, known_version: int = 0) -> bytes | None:
         """The newest placement, None if its version is the known one."""
@@ -217,8 +218,8 @@ class Coordinator:
     def _of_cluster(self) -> Overseer:
         return self._workshop.ref(self._overseer, Overseer, "cluster")
 
-    async def _member_change(self, store: bytes, epoch: int, copy: str, joins: bool) -> list[str]:
-        backups: tuple[str, ...] = await self._world.write(stores.member_change, store, epoch, copy, joins)
+    async def _member_change(self, store: bytes, leading: tuple[int, int], copy: str, joins: bool) -> list[str]:
+        backups: tuple[str, ...] = await self._world.write(stores.member_change, store, leading, copy, joins)
         self._informing.placement_changed()
         await self._mend(store)
         return list(backups)

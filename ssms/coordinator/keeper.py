@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from automata import effect, ref, send
-from ssms.coordinator.plan import Elect, Retire, choose
+from ssms.coordinator.plan import Elect, Retire, Shift, choose
 from ssms.coordinator.store_steps import StoreSteps
 
 
@@ -49,6 +49,8 @@ class Keeper:
             done = await self._elect(act)
         elif isinstance(act, Retire):
             done = await self._retire(act)
+        elif isinstance(act, Shift):
+            done = await self._shift(act)
         else:
             done = await effect(self.steps.perform, identity, act)
         if done or self.again:
@@ -64,7 +66,7 @@ class Keeper:
         heads = await effect(self.steps.heads, act)
         if not heads:
             return False
-        leader = act.heir if act.heir in heads else choose(heads, before.leader)
+        leader = choose(heads, before.leader)
         epoch = max(before.epoch, *(epoch for epoch, _ in heads.values())) + 1
         backups = tuple(copy for copy in before.in_sync if copy in heads and copy != leader)
         won = await effect(self.steps.take, before, epoch, leader, backups)
@@ -75,6 +77,24 @@ class Keeper:
             deposed = await effect(self.steps.depose, won, before.leader)
         old_is_dead = deposed and await effect(self.steps.ended, won.absent)
         return await effect(self.steps.lead, won, old_is_dead)
+
+    async def _shift(self, act: Shift) -> bool:
+        """A leader hands over to a backup: it has finished before the other begins, which so need not wait.
+
+        From its resignation on a failure is an ordinary failover, which the next pass sees to.
+        """
+        before = act.before
+        heads = await effect(self.steps.heads, Elect(before.in_sync, before))
+        if len(heads) < len(before.in_sync):
+            return False
+        if not await effect(self.steps.resign, before):
+            return True
+        epoch = max(before.epoch, *(epoch for epoch, _ in heads.values())) + 1
+        backups = tuple(copy for copy in before.in_sync if copy != act.copy)
+        won = await effect(self.steps.take, before, epoch, act.copy, backups)
+        if won is None:
+            return True
+        return await effect(self.steps.lead, won, True)
 
     async def _retire(self, act: Retire) -> bool:
         """The end of a copy: first nobody may count on it, then its process ends, then its directory goes."""

@@ -73,13 +73,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Elect:
-    """Begin a new epoch, led by one of these, which are all in sync. before: the store as it was then. heir: the one
-    that shall lead, if it says what it holds; "" leaves that to `choose`.
-    """
+    """Begin a new epoch, led by one of these, which are all in sync. before: the store as it was then."""
 
     candidates: tuple[str, ...]
     before: StoreRow
-    heir: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,14 +116,22 @@ class Retire:
     wipe: bool
 
 
-Act = Start | Elect | Inform | Add | Mark | Halt | Retire
+@dataclass(frozen=True)
+class Shift:
+    """Let a backup lead in the place of a leader that does well, as machines shall lead evenly. before: as in Elect."""
+
+    copy: str
+    before: StoreRow
+
+
+Act = Start | Elect | Inform | Add | Mark | Halt | Retire | Shift
 
 
 def decide(view: View) -> Act | None:
     """What has to be done next; None if nothing is, or nothing can be before somebody reports."""
     if act := _start(view):
         return act
-    if not _led(view):
+    if not led(view):
         return _elect(view)
     return _first((_inform, _leave_nodes, _return, _add, _thin_out, _hand_over, _retire, _finish), view)
 
@@ -153,7 +158,8 @@ def _start(view: View) -> Act | None:
     return Start(names) if names else None
 
 
-def _led(view: View) -> bool:
+def led(view: View) -> bool:
+    """Whether the leader answers and knows that it leads."""
     return view.leader is not None and view.informed(view.leader)
 
 
@@ -228,10 +234,11 @@ def _hand_over(view: View) -> Act | None:
     return Elect(able, view.store) if able else None
 
 
-def hand_over_to(heir: str, view: View) -> Elect | None:
+def hand_over_to(heir: str, view: View) -> Shift | None:
     """A leader is succeeded by a copy that was named, and stays in sync itself; None if that copy is not able to."""
     ready = tuple(copy.name for copy in _ready(view))
-    return Elect(ready, view.store, heir) if heir in ready and heir in view.store.backups else None
+    able = led(view) and heir in ready and heir in view.store.backups
+    return Shift(heir, view.store) if able else None
 
 
 def heirs(node: str, stores: Iterable[StoreRow], copies: Iterable[CopyRow]) -> list[CopyRow]:
@@ -259,6 +266,17 @@ def _retire(view: View) -> Act | None:
         elif _alive(view, copy) or node is None or not node.takes:  # else its node may come back with it
             return Retire(copy.name, _alive(view, copy))
     return None
+
+
+def whole(view: View) -> bool:
+    """Whether all copies that there can be are in sync, and answer."""
+    return len(_ready(view)) == len(view.store.in_sync) >= view.wanted
+
+
+def followers(view: View) -> dict[str, str]:
+    """node -> copy of the backups that stay, and answer: those that could lead, once they are in sync."""
+    others = (copy for copy in _staying(view) if copy.name != view.store.leader)
+    return {copy.node: copy.name for copy in others if view.answers(copy)}
 
 
 def _staying(view: View) -> list[CopyRow]:

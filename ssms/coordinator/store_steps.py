@@ -12,11 +12,28 @@ from dataclasses import dataclass
 from automata.context import logger
 from darq.errors import AutomataError
 from ssms.catalog import Outrun, stores
-from ssms.catalog.elections import take_epoch
+from ssms.catalog.elections import lose_part, take_epoch
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.catalog.rows import ClusterState, CopyState, StoreRow
+from ssms.coordinator.balancing import Led, next_shift
 from ssms.coordinator.informing import Informing
-from ssms.coordinator.plan import Act, Add, Elect, Halt, Inform, Mark, Start, View, decide, hand_over_to, node_views
+from ssms.coordinator.plan import (
+    Act,
+    Add,
+    Elect,
+    Halt,
+    Inform,
+    Mark,
+    Shift,
+    Start,
+    View,
+    decide,
+    followers,
+    hand_over_to,
+    led,
+    node_views,
+    whole,
+)
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.surroundings import Surroundings
 from ssms.coordinator.vigil import Vigil
@@ -49,6 +66,7 @@ class StoreSteps:
         self._informing = informing
         self._begun: dict[bytes, int] = {}
         self._failures: dict[bytes, int] = {}
+        self._states: dict[bytes, tuple[object, int]] = {}
 
     @property
     def retry_seconds(self) -> float:
@@ -62,35 +80,69 @@ class StoreSteps:
         found = await self._world.read(outlook)
         return self.next_act(found, identity)
 
-    async def hand_over(self, identity: bytes, heir: str) -> Elect | None:
+    async def hand_over(self, identity: bytes, heir: str) -> Shift | None:
         """How a store that is well gets this copy as its leader; None if it is not to be."""
-        view = self._view(await self._world.read(outlook), identity)
-        return None if view is None else hand_over_to(heir, view)
+        found = await self._world.read(outlook)
+        if found.state is not ClusterState.RUNNING:
+            return None
+        return hand_over_to(heir, self._views(found)[identity])
 
     def next_act(self, found: Outlook, identity: bytes) -> Act | None:
         """What has to be done next for a store, in this state of the catalog."""
-        view = self._view(found, identity)
-        return None if view is None else decide(view)
-
-    def _view(self, found: Outlook, identity: bytes) -> View | None:
         row = next((row for row in found.stores if row.identity == identity), None)
         if row is None or found.state is not ClusterState.RUNNING:
             return None
-        begun = self._begun.setdefault(identity, self._vigil.ticks)
-        return View(
-            row,
-            tuple(copy for copy in found.copies if copy.store == identity),
-            node_views(
-                [(node.id, node.state) for node in found.nodes],
-                self._roll.alive,
-                self._roll.lost,
-                found.copies,
-                frozenset(store.leader for store in found.stores),
-            ),
-            frozenset(self._vigil.suspects),
-            self._vigil.started,
-            patient=self._vigil.ticks - begun < self._world.settings.begin_ticks_max,
+        views = self._views(found)
+        return decide(views[identity]) or self._shift(views, identity)
+
+    def _views(self, found: Outlook) -> dict[bytes, View]:
+        nodes = node_views(
+            [(node.id, node.state) for node in found.nodes],
+            self._roll.alive,
+            self._roll.lost,
+            found.copies,
+            frozenset(store.leader for store in found.stores),
         )
+        suspects, started = frozenset(self._vigil.suspects), self._vigil.started
+        return {
+            row.identity: View(
+                row,
+                tuple(copy for copy in found.copies if copy.store == row.identity),
+                nodes,
+                suspects,
+                started,
+                patient=self._ticks_since_begun(row.identity) < self._world.settings.begin_ticks_max,
+            )
+            for row in found.stores
+        }
+
+    def _ticks_since_begun(self, identity: bytes) -> int:
+        return self._vigil.ticks - self._begun.setdefault(identity, self._vigil.ticks)
+
+    def _shift(self, views: dict[bytes, View], identity: bytes) -> Shift | None:
+        """Whether this store is the next that shall be led elsewhere: while all are led, one at a time.
+
+        A copy that is about to be in sync is waited for, rather than another store handed over in its place.
+        """
+        calm = [self._calm(view) for view in views.values()]  # all are looked at, so that their times are known
+        if not any(calm) or not all(led(view) for view in views.values()):
+            return None
+        stores = [Led(store, view.by_name[view.store.leader].node, followers(view)) for store, view in views.items()]
+        nodes = views[identity].nodes.values()
+        found = next_shift(stores, [node.id for node in nodes if node.alive and node.takes and not node.lost])
+        view = views[identity]
+        if found is None or found[0] != identity or not self._calm(view) or not whole(view):
+            return None
+        return Shift(found[1], view.store)
+
+    def _calm(self, view: View) -> bool:
+        """Whether nothing has changed about a store, or its processes, for some time."""
+        state = (view.store.revision, *((copy.name, copy.pid, copy.told) for copy in view.copies))
+        known, since = self._states.get(view.store.identity, (None, 0))
+        if known != state:
+            self._states[view.store.identity] = (state, self._vigil.ticks)
+            return False
+        return self._vigil.ticks - since >= self._world.settings.calm_ticks
 
     # acting
 
@@ -181,6 +233,21 @@ class StoreSteps:
             return True
         self._failures[won.store] = failures + 1
         return False
+
+    async def resign(self, before: StoreRow) -> bool:
+        """Let a leader finish what it does and lead no more; whether it has, so that no lease holds any more.
+
+        Whatever comes of it, it is not counted on as the leader from now on.
+        """
+        resigned = True
+        try:
+            await self._world.ask(before.leader, self._world.settings.resign_seconds_max, "resign", before.epoch)
+        except (Unreachable, AutomataError) as error:
+            logger.warning("copy %s has not resigned: %s", before.leader, error)
+            self._vigil.suspect(before.leader)
+            resigned = False
+        await self._world.write(lose_part, before.leader)
+        return resigned
 
     # an end
 

@@ -162,22 +162,37 @@ def test_the_primary_drops_and_adds_backups_under_its_epoch(catalog: Catalog) ->
     catalog.write(begin)
     epoch = catalog.write(lead, A, "s0.n0", "s0.n1")
     version = catalog.read(versions.placement_version)
-    assert catalog.write(stores.member_change, A, epoch, "s0.n1", False) == ()
-    assert catalog.write(stores.member_change, A, epoch, "s0.n1", False) == ()
+    assert catalog.write(stores.member_change, A, (epoch, 1), "s0.n1", False) == ()
+    assert catalog.write(stores.member_change, A, (epoch, 2), "s0.n1", False) == ()
     assert catalog.read(versions.placement_version) == version + 1
-    assert catalog.write(stores.member_change, A, epoch, "s0.n1", True) == ("s0.n1",)
-    assert catalog.write(stores.member_change, A, epoch, "s0.n0", True) == ("s0.n1",)
+    assert catalog.write(stores.member_change, A, (epoch, 3), "s0.n1", True) == ("s0.n1",)
+    assert catalog.write(stores.member_change, A, (epoch, 4), "s0.n0", True) == ("s0.n1",)
     with pytest.raises(Fenced, match="epoch 1"):
-        catalog.write(stores.member_change, A, epoch - 1, "s0.n1", False)
+        catalog.write(stores.member_change, A, (epoch - 1, 5), "s0.n1", False)
     with pytest.raises(InvalidArgument, match="no copy"):
-        catalog.write(stores.member_change, A, epoch, "s1.n1", True)
+        catalog.write(stores.member_change, A, (epoch, 6), "s1.n1", True)
+
+
+def test_a_change_of_members_that_comes_late_changes_nothing(catalog: Catalog) -> None:
+    catalog.write(begin)
+    epoch = catalog.write(lead, A, "s0.n0", "s0.n1")
+    catalog.write(stores.member_change, A, (epoch, 2), "s0.n1", False)
+    with pytest.raises(Outrun, match="came late"):
+        catalog.write(stores.member_change, A, (epoch, 1), "s0.n1", True)
+    assert catalog.read(stores.store, A).backups == ()
+    assert catalog.write(stores.member_change, A, (epoch, 3), "s0.n1", True) == ("s0.n1",)
+    catalog.write(stores.member_change, A, (epoch, 5), "s0.n1", True)
+    with pytest.raises(Outrun, match="came late"):
+        catalog.write(stores.member_change, A, (epoch, 4), "s0.n1", False)
+    later = catalog.write(elections.take_epoch, catalog.read(stores.store, A), epoch + 1, "s0.n0", ("s0.n1",)).epoch
+    assert catalog.write(stores.member_change, A, (later, 1), "s0.n1", False) == ()
 
 
 def test_whoever_saw_the_members_before_a_drop_cannot_promote(catalog: Catalog) -> None:
     catalog.write(begin)
     epoch = catalog.write(lead, A, "s0.n0", "s0.n1")
     seen = catalog.read(stores.store, A)
-    catalog.write(stores.member_change, A, epoch, "s0.n1", False)
+    catalog.write(stores.member_change, A, (epoch, 7), "s0.n1", False)
     with pytest.raises(Outrun):
         catalog.write(stores.change_store, seen, replace(seen, epoch=2, leader="s0.n1", backups=()))
 
@@ -211,7 +226,7 @@ def test_a_copy_that_leaves_is_not_added(catalog: Catalog) -> None:
     catalog.write(begin)
     epoch = catalog.write(lead, A, "s0.n0")
     catalog.write(stores.set_copy_state, "s0.n1", CopyState.LEAVING)
-    assert catalog.write(stores.member_change, A, epoch, "s0.n1", True) == ()
+    assert catalog.write(stores.member_change, A, (epoch, 8), "s0.n1", True) == ()
 
 
 # copies

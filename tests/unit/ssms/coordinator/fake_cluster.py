@@ -68,9 +68,12 @@ class FakeCopy:
         self.role = ""
         self.epoch = 0
         self.backups: list[str] = []
+        self.changes = 0
+        self.forgotten: set[str] = set()
         self.types: dict[str, int] = {}
         self.placement = NOWHERE
         self.granted_until = 0.0
+        self.writing: asyncio.Task[None] | None = None
         self.ended = asyncio.get_running_loop().create_future()
         self.tasks = [self._spawn(self._report())]
         self.leading = asyncio.Lock()
@@ -104,7 +107,17 @@ class FakeCopy:
                 await asyncio.sleep(max(0.0, self.granted_until - self.cluster.now()))
             self.role, self.epoch, self.backups, self.disk.epoch = "leader", epoch, list(backups), epoch
             self.cluster.audit.leads(self, epoch)
-            self.tasks.append(self._spawn(self._write()))
+            self.writing = self._spawn(self._write())
+            self.tasks.append(self.writing)
+
+    async def resign(self, epoch: int) -> None:
+        async with self.leading:
+            if self.role == "leader":
+                if epoch != self.epoch:
+                    raise Fenced(f"{self.name} leads under {self.epoch}")
+                self.role = "resigned"
+                assert self.writing is not None
+                self.writing.cancel()
 
     async def follow(self, epoch: int, primary: str) -> None:
         if self.role == "leader":
@@ -118,10 +131,11 @@ class FakeCopy:
     async def attach(self, copy: str) -> None:
         if self.role != "leader":
             raise AutomataError("does not lead")
+        self.forgotten.discard(copy)
         self.tasks.append(self._spawn(self._bring(copy)))
 
     async def forget(self, copy: str) -> None:
-        pass
+        self.forgotten.add(copy)
 
     async def ship(self, epoch: int, groups: list[Group]) -> None:
         if epoch < self.disk.epoch or self.role == "leader":
@@ -174,10 +188,10 @@ class FakeCopy:
 
     async def _bring(self, copy: str) -> None:
         """Bring a copy up to date, and add it."""
-        while copy not in self.backups:
+        while copy not in self.backups and copy not in self.forgotten:
             try:
                 await self.cluster.copy(copy).call("ship", self.epoch, self.disk.groups)
-                self.backups = await self.cluster.coordinator.call("add", self.store, self.epoch, copy)
+                self.backups = await self.cluster.coordinator.call("add", self.store, self.epoch, copy, self.number())
                 return
             except Fenced:
                 self.cluster.restart(self)
@@ -193,6 +207,7 @@ class FakeCopy:
             while silent := [copy for copy in self.backups if not await self._shipped(copy)]:
                 await asyncio.sleep(LEASE_SECONDS)
                 await self._drop(silent[0])
+                self.tasks.append(self._spawn(self._bring(silent[0])))
             self.cluster.audit.released[self.store].append(group)
             await asyncio.sleep(WRITE_SECONDS)
 
@@ -206,9 +221,13 @@ class FakeCopy:
             return False
         return True
 
+    def number(self) -> int:
+        self.changes += 1
+        return self.changes
+
     async def _drop(self, copy: str) -> None:
         try:
-            self.backups = await self.cluster.coordinator.call("drop", self.store, self.epoch, copy)
+            self.backups = await self.cluster.coordinator.call("drop", self.store, self.epoch, copy, self.number())
         except Fenced:
             self.cluster.restart(self)
             await asyncio.sleep(3600)

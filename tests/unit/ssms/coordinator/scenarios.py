@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from automata.partitions import partition_of
 from ssms import slots
 from ssms.catalog import deployments, placements
@@ -32,6 +34,26 @@ async def fail_over_twice(world: World) -> None:
     await world.until(lambda: world.rows().stores[0].epoch > 1)
     world.cluster.kill("s0.n1")
     await world.until(lambda: world.rows().stores[0].epoch > 2 and world.settled(2))
+
+
+def leads_evenly(world: World) -> bool:
+    """Whether living nodes lead as many stores as each other, but for one at most, and all is well."""
+    if not world.settled(2):
+        return False
+    nodes = {copy.name: copy.node for copy in world.rows().copies}
+    leads = Counter({node: 0 for node, alive in world.cluster.alive.items() if alive})
+    leads.update(nodes[row.leader] for row in world.rows().stores)
+    return max(leads.values()) - min(leads.values()) <= 1
+
+
+async def hand_over(world: World) -> None:
+    """A leader is killed, its store is led elsewhere, and is handed back to its node when all is calm."""
+    await begin(world)
+    world.cluster.cut_off.add("s0.n0")
+    await world.until(lambda: world.rows().stores[0].leader == "s0.n1")
+    world.cluster.cut_off.clear()
+    await world.until(lambda: leads_evenly(world))
+    assert any(what == "resign" for _, what in world.cluster.asked)
 
 
 async def restart_alone(world: World) -> None:
@@ -115,4 +137,16 @@ async def stop(world: World) -> None:
     assert all(row.epoch > 1 for row in world.rows().stores)
 
 
-ALL = (begin, fail_over, fail_over_twice, restart_alone, lose_node, drop_node, join_node, deploy, move, stop)
+ALL = (
+    begin,
+    fail_over,
+    fail_over_twice,
+    hand_over,
+    restart_alone,
+    lose_node,
+    drop_node,
+    join_node,
+    deploy,
+    move,
+    stop,
+)
