@@ -86,7 +86,8 @@ class Reception:
             group = max(group, self._take(client, tag, ask))
         if group > gate.durable:
             await self._settled(group)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.number == batch.number  # or this one was given up, and what it took would be lost
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     async def collect(self, client_id: bytes, epoch: int, number: int) -> bytes:
         """Wait for outcomes of what a client has asked before, for a while. number: grows with each such question.
@@ -100,7 +101,8 @@ class Reception:
             return asking.encode(Told(self._epoch, client.pending, ()))
         client.question = number
         await client.ready(_COLLECT_SECONDS)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.question == number
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     def _take(self, client: Client, tag: int, ask: Ask) -> int:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
 from automata.asking import AGAIN, MOVED, Ask, Batch
+from darq.errors import AutomataError
 from ssms.patience import answered
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
@@ -53,6 +54,7 @@ class Hub(Protocol):
     routes: Routes
     client: bytes
     loop: asyncio.AbstractEventLoop
+    right: Callable[[], Awaitable[None]] | None
 
     def route(self, asked: Asked) -> None:
         """Put it into the lane to where its object lives."""
@@ -88,7 +90,7 @@ class Lane:
         self._queue: deque[Asked] = deque()
         self._pending: dict[int, Asked] = {}
         self._sending = False
-        self._epoch = self._collecting = 0
+        self._epoch = self._collecting = 0  # of whoever is asked, and of whoever is asked for late answers
         self._number = self._questions = 0
         self._failures = 0
 
@@ -114,6 +116,8 @@ class Lane:
                 if place is None:
                     self._reroute()
                     return
+                if self._lanes.right is not None:
+                    await self._lanes.right()
                 if not await self._submit(place):
                     await self._pause()
         except Exception:
@@ -153,7 +157,7 @@ class Lane:
         try:
             answer = lanes.peers.copy(place.primary).call("submit", asking.encode(batch))
             data = await answered(lanes.routes, self._store, place.epoch, answer, LOST_SECONDS)
-        except Unreachable:
+        except (Unreachable, AutomataError):
             self.forget = [*forget, *self.forget]
             self._again()
             return False
@@ -163,9 +167,12 @@ class Lane:
             return False
         self._failures = 0
         self._hear(told.told)
-        if told.pending and self._pending and self._collecting != place.epoch:
-            self._collecting = place.epoch
-            lanes.spawn(self._collect(place))
+        if self._pending and self._collecting != place.epoch:
+            if told.pending:
+                self._collecting = place.epoch
+                lanes.spawn(self._collect(place))
+            else:
+                self._again()  # the host has told the rest to a question that was given up
         return True
 
     async def _collect(self, place: StorePlace) -> None:
@@ -183,7 +190,7 @@ class Lane:
                     break
             else:
                 return
-        except Unreachable:
+        except (Unreachable, AutomataError):
             pass
         finally:
             if self._collecting == place.epoch:  # else who collects from the next leader has begun

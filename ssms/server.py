@@ -313,7 +313,7 @@ class Server:
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
-        lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
+        lanes = Lanes(around.peers, self._routes, around.draw(16), loop, primary.lease)
         placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
