@@ -97,9 +97,9 @@ class Moving:
 
     async def settled(self, partition: bytes) -> None:
         """Wait, for a while, if an object is expected."""
-        arriving = self._arriving.get(partition)
-        if arriving is not None:
-            await asyncio.wait([arriving], timeout=ARRIVE_SECONDS_MAX)
+        stub = self.residence.stubs.get(partition)
+        if partition in self._arriving or (stub is not None and stub.returning):
+            await asyncio.wait([self.expect(partition)], timeout=ARRIVE_SECONDS_MAX)
 
     def return_guests(self) -> int:
         """Ask the stores of their slots to call all guests home. Returns how many there are."""
@@ -135,6 +135,8 @@ class Moving:
         log = self._log
         size = step.size()
         group = log.commit(step, 0)  # an object is moved as a whole, whatever the limits of methods are
+        if self._host.stage.outgoing is not None:
+            self._host.stage.outgoing.committed(step)
         log.group.bytes += size
         if log.full:
             self._host.committer.close_full_group()

@@ -263,7 +263,7 @@ class Lane:
 
     async def _ask_later(self, again: list[Asked]) -> None:
         hops = max(asked.hops for asked in again)
-        await asyncio.sleep(pause_seconds(hops))
+        await asyncio.sleep(pause_seconds(max(0, hops - _HOPS_MAX)))
         await self._lanes.routes.refresh()
         for asked in again:
             asked.hops += 1
