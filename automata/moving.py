@@ -183,15 +183,28 @@ class Moving:
         until = host.loop.time() + host.options.closing_effect_seconds_max
         while (prepared := host.prepared.get(partition)) is not None:
             await asyncio.wait([prepared])
+        await self._passed(partition)
         while (entity := host.entities.find(name)) is not None:
             await hold(entity, host.loop)
             effects = host.tasks.effects_of(entity)
             left = until - host.loop.time()
-            if not effects or left <= 0:
+            if (not effects or left <= 0) and not self._under_way(partition):
                 return entity
             release(entity)
-            await asyncio.wait(effects, timeout=left)
+            if effects and left > 0:
+                await asyncio.wait(effects, timeout=left)
+            await self._passed(partition)
         return None
+
+    def _under_way(self, partition: bytes) -> list[bytes]:
+        outgoing = self._host.stage.outgoing
+        return outgoing.under_way(partition) if outgoing is not None else []
+
+    async def _passed(self, partition: bytes) -> None:
+        """Wait until what an object has sent has come to its stores: calls from elsewhere must not overtake it."""
+        outgoing = self._host.stage.outgoing
+        while outgoing is not None and (stores := outgoing.under_way(partition)):
+            await outgoing.passed(partition, stores[0])
 
     def _call_back(self, partition: bytes, cause: Message | None = None) -> None:
         """Have an object come home, behind all that was sent to it so far; what comes now waits for it here."""
@@ -263,6 +276,8 @@ class Moving:
         self.commit(step)
         residence.note_stub(partition, None)
         residence.note_guest(partition, None if at_home else last.number)
+        if self._host.stage.outgoing is not None:
+            self._host.stage.outgoing.come(partition)
         self._arrival.begin(partition, arrived)
         for message in reversed(self._held.pop(partition, [])):
             self._log.inbox.put_back(message)

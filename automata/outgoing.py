@@ -48,7 +48,8 @@ class Outgoing:
         self._sent: dict[tuple[bytes, bytes], int] = {}  # sender and store: its last message there
         # what earlier lives have sent, and others that are not told apart any more
         self._floor = {store: log.outbox.last(store) for store in log.outbox.stores()}
-        self._answered: dict[tuple[bytes, bytes], int] = {}  # caller and object: how far a call has come behind
+        self._answered: dict[bytes, dict[bytes, int]] = {}  # caller, object: how far a call has come behind
+        self._answers = 0
         self._waiting: list[tuple[bytes, int, asyncio.Future[None]]] = []
         log.outbox.on_taken = self._taken
 
@@ -79,11 +80,14 @@ class Outgoing:
             self._sent[name] = self._log.outbox.last(store)
 
     def precedes(self, sender: bytes, partition: bytes) -> bool:
-        """Whether something that an object has sent may be on its way to another one through other stores."""
+        """Whether something that an object has sent may be on its way to another one through other stores.
+
+        As long as no call of this life has come there, nobody knows: it may have sent it from where it was before.
+        """
         if self.routes is not None and not self.routes.is_open(partition):
             return True
         store = self._placement.route_of(partition)
-        return store is not None and self._last(sender, store) > self._answered.get((sender, partition), 0)
+        return store is not None and self._last(sender, store) > self._answered.get(sender, {}).get(partition, -1)
 
     def mark(self, sender: bytes, partition: bytes) -> int:
         """How far an object has sent on the way to another one by now."""
@@ -92,10 +96,21 @@ class Outgoing:
 
     def answered(self, sender: bytes, partition: bytes, mark: int) -> None:
         """A call has come behind all that was sent up to `mark`: none of it is on its way any more."""
-        if mark:
-            if len(self._answered) >= KEPT_MAX:
-                self._answered.clear()
-            self._answered[sender, partition] = mark
+        if self._answers >= KEPT_MAX:
+            self._answered.clear()
+            self._answers = 0
+        known = self._answered.setdefault(sender, {})
+        self._answers += partition not in known
+        known[partition] = mark
+
+    def come(self, sender: bytes) -> None:
+        """An object has come from another store: what it has sent from there may still be on its way."""
+        self._answers -= len(self._answered.pop(sender, ()))
+
+    def under_way(self, sender: bytes) -> list[bytes]:
+        """The stores that have not taken all that an object has sent to them."""
+        outbox = self._log.outbox
+        return [store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)]
 
     async def opened(self, partition: bytes) -> None:
         """Wait until what was sent to an object has gone the way that is the right one now."""
