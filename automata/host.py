@@ -123,7 +123,7 @@ class Host:
         sent_lsn: the last message of its sender, which the call must not overtake; caller: who keeps its outcome.
         """
         self.check_size(call, packed)
-        if self.abroad is not None and self.abroad.store_of(call.ref.type_name, call.ref.key) is not None:
+        if self.abroad is not None and self.abroad.goes_out(call, caller):
             return self.abroad.invoke(call, packed, caller)
         entity = self.entity(call.ref.type_name, call.ref.key)
         request = self.keyed.request(call, packed)

@@ -52,11 +52,21 @@ class Leases(Protocol):
         """Wait until that is so again. Raises Fenced if somebody has."""
 
 
+class Comings(Protocol):
+    """The objects that come and go, where they do (`automata.moving`)."""
+
+    async def settled(self, partition: bytes) -> None:
+        """Wait, for a while, if an object is expected here."""
+
+
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
     show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
+    comings: None where no object moves.
     """
+
+    comings: Comings | None = None
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
@@ -206,14 +216,23 @@ class Reception:
         client.tell(tag, self._encode(kind, outcome))
 
     async def _tell_moved(self, client: Client, tag: int, store: bytes, ask: Ask) -> None:
-        """Say where the object is, once what was sent to it before has gone there."""
-        abroad = self._host.abroad
-        if ask.behind and abroad is not None and store:
-            try:
-                await abroad.handed_on(ask.partition, store)
-            except AutomataError:
-                client.tell(tag, AGAIN)
-                return
+        """Say where the object is, once it has gone there, with what was sent to it before. One that comes is waited
+        for, since whoever asked would only be sent to and fro.
+        """
+        abroad, partition = self._host.abroad, ask.partition
+        try:
+            if self.comings is not None:
+                await self.comings.settled(partition)
+                here = self._placement.store_of(partition)
+                if here is None:
+                    self._take(client, tag, ask)
+                    return
+                store = here
+            if abroad is not None and store:
+                await (abroad.handed_on(partition, store) if ask.behind else abroad.gone(partition, store))
+        except AutomataError:
+            client.tell(tag, AGAIN)
+            return
         client.tell(tag, MOVED + store)
 
     def _encode(self, kind: Kind, outcome: Outcome) -> bytes:

@@ -32,7 +32,9 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 
 class Asked:
-    """One ask, until it is answered. store: whom to ask, where that does not follow from the object."""
+    """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
+    comes behind messages, whom to ask next.
+    """
 
     __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
 
@@ -260,12 +262,14 @@ class Lane:
         asked.hops += 1
         if asked.hops < _HOPS_MAX and store and lanes.routes.placement.has(store):
             lanes.route_to(store, asked)
-        else:
-            lanes.spawn(self._ask_later([asked]))
+            return
+        if asked.ask.behind:  # what it must not overtake has gone there: only that way leads on
+            asked.store = store or None
+        lanes.spawn(self._ask_later([asked]))
 
     async def _ask_later(self, again: list[Asked]) -> None:
         hops = max((asked.hops for asked in again), default=0)
-        await asyncio.sleep(pause_seconds(hops))
+        await asyncio.sleep(pause_seconds(max(0, hops - _HOPS_MAX)))
         await self._lanes.routes.refresh()
         for asked in again:
             asked.hops += 1

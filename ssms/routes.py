@@ -52,6 +52,10 @@ class Routes:
         """The identity of the store that has an object's slot; b"" before there is any placement."""
         return self.placement.owner(partition).identity if self.placement.stores else b""
 
+    def home_of(self, partition: bytes) -> StorePlace | None:
+        """The store of an object's slot, by way of which its messages go; None before there is any placement."""
+        return self.placement.owner(partition) if self.placement.stores else None
+
     def moved(self, partition: bytes, store: bytes) -> None:
         """A host has said where an object lives; nothing, where it does not know."""
         if not store:
