@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from automata.asking import CALL, POST, Ask
@@ -31,9 +31,18 @@ class Lanes:
     """The ways of one process to all stores. client: 16 random bytes that no other process has.
 
     spread: which reads go to backups, if any do.
+    right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.
     """
 
-    def __init__(self, peers: Peers, routes: Routes, client: bytes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        routes: Routes,
+        client: bytes,
+        loop: asyncio.AbstractEventLoop,
+        right: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.right = right
         self.peers = peers
         self.routes = routes
         self.client = client
