@@ -61,7 +61,7 @@ class Host:
             raise Unreachable("the answer was lost")
         return asking.encode(Told(self.epoch, len(self.pending), told))
 
-    async def collect(self, client: bytes, epoch: int) -> bytes:
+    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         if not self.late:
             self.collecting.clear()
             await self.collecting.wait()
