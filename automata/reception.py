@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError
@@ -37,7 +37,7 @@ from darq.errors import AutomataError, StoreClosed
 from darq.lane import durable
 
 _LEASED = frozenset(
-    {READ, PART, PREPARE, ABORT}
+    {READ, LOOK, PART, PREPARE, ABORT}
 )  # what is answered without a step, so that another may have led by then
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
 
@@ -96,7 +96,8 @@ class Reception:
             group = max(group, self._take(client, tag, ask))
         if group > gate.durable:
             await self._settled(group)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.number == batch.number  # or this one was given up, and what it took would be lost
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     async def collect(self, client_id: bytes, epoch: int, number: int) -> bytes:
         """Wait for outcomes of what a client has asked before, for a while. number: grows with each such question.
@@ -110,7 +111,8 @@ class Reception:
             return asking.encode(Told(self._epoch, client.pending, ()))
         client.question = number
         await client.ready(_COLLECT_SECONDS)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.question == number
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     def _take(self, client: Client, tag: int, ask: Ask) -> int:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""

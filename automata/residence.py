@@ -70,7 +70,7 @@ class Residence:
         self._owner_of = owner_of
         self.stubs = {key[1:]: _decode_stub(data) for key, data in log.rows(keys.MOVED)}
         self.guests = {key[1:]: keys.number_of(data) for key, data in log.rows(keys.GUEST)}
-        self.slots = {int.from_bytes(key[1:], "big"): _decode_slot(data) for key, data in log.rows(keys.SLOT)}
+        self.slots = {int.from_bytes(key[1:], "big"): decode_slot(data) for key, data in log.rows(keys.SLOT)}
 
     def store_of(self, partition: bytes) -> bytes | None:
         """The identity of the other store that an object lives in; None if it lives here."""
@@ -152,7 +152,8 @@ def _decode_stub(data: bytes) -> Stub:
     return Stub(number, store, bool(returning))
 
 
-def _decode_slot(data: bytes) -> SlotMove:
+def decode_slot(data: bytes) -> SlotMove:
+    """What `SlotMove.encode` has made."""
     phase, store = _slot.unpack(data)
     return SlotMove(Phase(phase), store)
 

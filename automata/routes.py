@@ -71,8 +71,11 @@ class Routes:
             self._moving.commit(step)
 
     def send(self, step: Step, message: Message, here: list[Message]) -> None:
-        """Let a message of `step` take its way: out of this store, or `here`, into its inbox."""
-        if message.partition == NOTICES:  # a fence of this step, which goes through the own inbox
+        """Let a message of `step` take its way: out of this store, or `here`, into its inbox.
+
+        What stores tell themselves and each other is sent to this store, or to another by name: it has no slot.
+        """
+        if message.partition == NOTICES:
             here.append(message)
             return
         now = self._residence.route_of(message.partition)

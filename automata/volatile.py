@@ -7,7 +7,7 @@ rebuilt before the next one: it never shows what is not in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automata import checkpoint, replay_cost
@@ -215,6 +215,21 @@ class VolatileState(ObjectState):
             self.applying = False
             CURRENT.reset(token)
 
+    def follow(self, records: Iterable[tuple[int, bytes]]) -> None:
+        """Apply stored self-messages, (lsn, payload), that come behind all that it has. Raises StateError."""
+        token = CURRENT.set(self._pure)
+        self.applying = True
+        try:
+            self._apply(records)
+            self._encoded = {}
+        finally:
+            self.applying = False
+            CURRENT.reset(token)
+
+    def move_to(self, source: RecordReader) -> None:
+        """From now on it is of the log that was opened over what it was built from."""
+        self.log = self._source = source
+
     def unload(self) -> None:
         """What is in memory is not what is in the log: rebuild it before the next method."""
         self._loaded = False
@@ -287,10 +302,12 @@ class VolatileState(ObjectState):
                     raise self.misfit(field.name, str(error)) from None
 
     def _replay(self, after_lsn: int) -> None:
-        partition = keys.split_partition(self.prefix)[0]
+        self._apply(self._source.replay(keys.split_partition(self.prefix)[0], after_lsn))
+
+    def _apply(self, records: Iterable[tuple[int, bytes]]) -> None:
         instance, known = self.instance, self._made.applies.by_head
         count = size = 0
-        for lsn, record in self._source.replay(partition, after_lsn):
+        for lsn, record in records:
             head = head_of(record)
             try:
                 applier = known.get(head) or self._made.applies.of_record(record)
@@ -300,7 +317,8 @@ class VolatileState(ObjectState):
                 raise self._ruined(what) from error
             count += 1
             size += len(record)
-        self.records_since, self.record_bytes = count, size
+        self.records_since += count
+        self.record_bytes += size
 
     def _keep(self, saved: Checkpoint) -> None:
         self._saved, self.saved_bytes, self.saved_lsn = frozenset(saved.rows), saved.size, saved.lsn

@@ -7,12 +7,12 @@ import heapq
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from automata.application import Application, Explanation, Node, object_ref
 from automata.asking import DELETE, LOOK, Ask
 from automata.context import RunningMethod, logger
-from automata.errors import StateError
+from automata.errors import InvalidArgument, StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
@@ -31,8 +31,12 @@ from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
 from ssms.routes import Routes
 from ssms.shown import decode_shown, encode_shown
+from ssms.spread import Spread
 
 T = TypeVar("T")
+
+Reads = Literal["primary", "any"]
+"""Which copies of a store readonly methods run on."""
 
 _PAGE_KEYS = 512
 _CLIENT_BYTES = 16
@@ -66,8 +70,15 @@ class ClusterApp(Application):
         self._deploys = deploys
         self._draw = draw
         self._clock = clock
+        self._reads: Reads = "primary"
         self._lanes: Lanes | None = None
         self._router: ClusterRouter | None = None
+
+    def spread_reads(self, reads: Reads) -> None:
+        """Say which copies readonly methods run on, before the app is opened. Raises InvalidArgument."""
+        if reads not in get_args(Reads):
+            raise InvalidArgument(f'reads={reads!r}: reads go to the "primary" copy of each store, or to "any"')
+        self._reads = reads
 
     @property
     def router(self) -> ClusterRouter:
@@ -186,6 +197,8 @@ class ClusterApp(Application):
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
         self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
+        if self._reads == "any":
+            self._lanes.spread = Spread(self._lanes)
         first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
         self._router = ClusterRouter(self._lanes, self._clock, first_use)
         try:

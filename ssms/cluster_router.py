@@ -71,12 +71,17 @@ class ClusterRouter:
             request = call.request.encode() if call.request is not None else self.new_request()
             ask = Ask(CALL, partition, method.name, arguments, request, behind)
         answer = self.start(call.ref.type_name, ask)
+        spread = None if method.readonly else self._lanes.spread
+        if spread is not None:
+            spread.began(partition)
         timer = loop.call_later(call.timeout, _expire, answer, call) if call.timeout else None
         try:
             outcome = yield from answer
         finally:
             if timer is not None:
                 timer.cancel()
+            if spread is not None:
+                spread.ended(partition)
         return take_outcome(outcome, method.result)
 
     def post(self, call: Call, when: When | None = None) -> Sent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from automata.asking import CALL, POST, Ask
@@ -19,6 +19,7 @@ from ssms.lane import Asked, Lane, pause_seconds
 from ssms.peers import Peers
 from ssms.placement import StorePlace
 from ssms.routes import Routes
+from ssms.spread import Spread
 
 ASKS_MAX = 50_000
 """How many calls of one process may be under way: beyond that, callers get Overloaded."""
@@ -27,15 +28,28 @@ GIVE_UP_SECONDS = 600.0
 
 
 class Lanes:
-    """The ways of one process to all stores. client: 16 random bytes that no other process has."""
+    """The ways of one process to all stores. client: 16 random bytes that no other process has.
 
-    def __init__(self, peers: Peers, routes: Routes, client: bytes, loop: asyncio.AbstractEventLoop) -> None:
+    spread: which reads go to backups, if any do.
+    right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.
+    """
+
+    def __init__(
+        self,
+        peers: Peers,
+        routes: Routes,
+        client: bytes,
+        loop: asyncio.AbstractEventLoop,
+        right: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.right = right
         self.peers = peers
         self.routes = routes
         self.client = client
         self.loop = loop
         self.closed = False
         self.asked = 0
+        self.spread: Spread | None = None
         self._tags = 0
         self._lanes: dict[bytes, Lane] = {}
         self._waiting: deque[Asked] = deque()  # for a first placement
@@ -96,6 +110,13 @@ class Lanes:
             if len(self._waiting) == 1:
                 self.spawn(self._find())
             return
+        if self.spread is None or not self.spread.take(asked, place):
+            self._lane(place).put(asked)
+
+    def ask_primary(self, asked: Asked) -> None:
+        """Put it into the lane to whoever leads the store of its object."""
+        place = self.routes.store_of(asked.ask.partition)
+        assert place is not None, "there is a placement, which has backups"
         self._lane(place).put(asked)
 
     def route_to(self, store: bytes, asked: Asked) -> None:
@@ -156,7 +177,7 @@ class Lanes:
         gone = StoreClosed("the app was closed before the answer came: the call may have happened")
         for lane in self._lanes.values():
             lane.close(gone)
-        for asked in self._waiting:
+        for asked in [*self._waiting, *(self.spread.close() if self.spread is not None else ())]:
             self.fail(asked, gone)
 
     def _lane(self, place: StorePlace) -> Lane:

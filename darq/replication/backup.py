@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from darq import keys
 from darq.errors import Fenced, OutcomeUnknown, StaleCopy, StoreDamaged
 from darq.limits import Limits
 from darq.replication import copying, messages
 from darq.replication.chain import Head, chain_of, promised_epoch
-from darq.replication.entry import apply, drop_loose_generations
+from darq.replication.entry import Operation, apply, decode_operations, drop_loose_generations
 from darq.replication.messages import Reply, Ship
 from darq.replication.options import Options
 from darq.replication.outside import reached
@@ -29,17 +29,29 @@ class ReadPoint(NamedTuple):
     chain: int
 
 
+class Watcher(Protocol):
+    """Who wants to know what comes into a copy. It raises nothing."""
+
+    def applied(self, operations: list[Operation]) -> None:
+        """A group is in the store."""
+
+    def forget(self) -> None:
+        """The store was wiped: what comes now is another chain's."""
+
+
 class Backup:
     """One copy of a store while it follows a primary. All but reading runs on one event loop.
 
     clock: seconds that never step back, such as `time.monotonic`; it need not agree with any other machine's.
-    A failed write or flush poisons it (OutcomeUnknown) until its store is opened again.
+    A failed write or flush poisons it (OutcomeUnknown) until its store is opened again. watcher: is told of each group
+    of a copy that is whole.
     """
 
     def __init__(
         self, store: Store, clock: Callable[[], float], options: Options | None = None, limits: Limits | None = None
     ) -> None:
         self.store = store
+        self.watcher: Watcher | None = None
         self.clock = clock
         self.options = options or Options()
         self._inline_flush_seconds_max = (limits or Limits()).inline_flush_seconds_max
@@ -139,7 +151,8 @@ class Backup:
             if self._dirty and self._failure is None:
                 await self._flush()
         if not old_is_dead:
-            await reached(self.clock, self._granted_until)
+            # while it held, the old primary may have let another backup answer reads, which may be left out now
+            await reached(self.clock, self._granted_until + self.options.trusted_seconds)
         if self.promised != epoch:
             raise Fenced(f"epoch {self.promised} has begun while epoch {epoch} was waiting to lead")
         if self._failure is not None:
@@ -175,6 +188,7 @@ class Backup:
     def _promise(self, epoch: int) -> None:
         if epoch > self.promised:
             self.promised = epoch
+            self._read_until = float("-inf")  # it was the primary of an older epoch that has allowed reads
             self._put_promise(epoch)
 
     def _put_promise(self, epoch: int) -> None:
@@ -193,9 +207,12 @@ class Backup:
             if not entry.follows(self._applied):
                 break
             self._dirty = True
-            self._wrote(apply(self.store, entry, [(keys.CHAIN, entry.head.encode())]))
+            operations = decode_operations(entry.operations)
+            self._wrote(apply(self.store, operations, [(keys.CHAIN, entry.head.encode())]))
             self._applied = entry.head
             self.recent.add(entry)
+            if self.watcher is not None and self.cursor is None:
+                self.watcher.applied(operations)
         self.recent.trim(self._applied.group)
         chunk = ship.chunk
         if chunk is not None and chunk.begin == self.cursor and chunk.after == self._applied.group:
@@ -212,6 +229,8 @@ class Backup:
         self.recent = Recent(head, self.options.recent_bytes_max)
         self._read_until = float("-inf")
         self._chains += 1
+        if self.watcher is not None:
+            self.watcher.forget()
         self._give_up_waiting()
 
     def _wrote(self, size: int) -> None:

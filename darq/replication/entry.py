@@ -21,7 +21,7 @@ Operation = tuple[bytes, ...]
 ROTATE: Operation = ()
 
 encode_operations = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[bytes, ...]]).decode
+decode_operations = msgspec.msgpack.Decoder(list[tuple[bytes, ...]]).decode
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
@@ -42,12 +42,11 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
         return head.follow(self.epoch, self.operations) == self.head
 
 
-def apply(store: Store, entry: Entry, extra: Iterable[tuple[bytes, bytes]]) -> int:
+def apply(store: Store, operations: list[Operation], extra: Iterable[tuple[bytes, bytes]]) -> int:
     """Write a group, with the rows `extra`, as one batch. Returns its size in bytes.
 
     What comes before a new log file is a batch of its own, as it was at the primary.
     """
-    operations = _decode(entry.operations)
     while ROTATE in operations:
         at = operations.index(ROTATE)
         _write(store, operations[:at])

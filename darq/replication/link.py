@@ -31,7 +31,9 @@ class Link:
         self.stamp = 0.0  # the same by its own clock
         self.eager = False
         self.told = 0  # the highest released group that it was told of
-        self.unanswered_since: float | None = None
+        self.silent_seconds = 0.0  # how long it has not answered, while this process could have heard it
+        self.gone = False  # its last call has failed at once, as if there were no process
+        self._silent_at: float | None = None
         self.wanted = True
         self.wake = asyncio.Event()
         self.adding: asyncio.Task[None] | None = None
@@ -51,6 +53,20 @@ class Link:
         if self.judged is not None or self.cursor is not None:
             return True
         return self.acked >= 0 and (self.acked < recent.head.group or (self.eager and self.told < released))
+
+    def unanswered(self, sent_at: float, now: float, seconds_max: float) -> bool:
+        """A call of `sent_at` was not answered. Whether that has lasted for `seconds_max` by now.
+
+        One call counts for half of that at most: where the event loop itself stood still, nobody could be heard.
+        """
+        since = sent_at if self._silent_at is None else self._silent_at
+        self._silent_at = now
+        self.silent_seconds += min(now - since, seconds_max / 2)
+        return self.silent_seconds >= seconds_max
+
+    def answered(self) -> None:
+        """A call was answered."""
+        self.silent_seconds, self._silent_at, self.gone = 0.0, None, False
 
     def renew(self, reply: Reply, sent_at: float, now: float) -> None:
         """An acknowledgement came of what was sent at `sent_at`."""

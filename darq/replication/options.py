@@ -12,7 +12,9 @@ class Options:
 
     lease_seconds: how long a backup waits, after its last acknowledgement, before it leads or is gone on without.
     heartbeat_seconds: how often an idle primary renews its leases.
-    ack_seconds_max: after so long without an answer a backup is dropped. A single call waits for half of that.
+    ack_seconds_max: after so long without an answer a backup is dropped: longer than an overloaded machine stands
+    still. A single call waits for half of that. gone_seconds_max: the same where calls fail at once, as to a process
+    that has died: longer than it takes to start anew.
     retry_seconds: the pause after a call that failed; away_seconds: the same, to a copy that is not in sync.
     lag_bytes_max: the primary closes no further group while groups of this size wait for some backup.
     recent_bytes_max: how much of the latest groups is kept, for a copy that comes back.
@@ -24,7 +26,8 @@ class Options:
 
     lease_seconds: float = 1.0
     heartbeat_seconds: float = 0.25
-    ack_seconds_max: float = 1.0
+    ack_seconds_max: float = 2.5
+    gone_seconds_max: float = 1.0
     retry_seconds: float = 0.02
     away_seconds: float = 0.25
     lag_bytes_max: int = 8 << 20

@@ -161,7 +161,8 @@ class Primary:
         self._stopped()
 
     async def stop(self) -> None:
-        """Stop calling the backups. What they do not hold by now is never released."""
+        """Stop calling the backups. What they do not hold is never released, and nothing is answered any more."""
+        self._poison(Fenced(f"this copy does not lead under epoch {self.epoch} any more"))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -250,25 +251,26 @@ class Primary:
             async with asyncio.timeout(self.options.ack_seconds_max / 2):
                 data = await self._outside.ship(link.name, messages.encode(ship))
             reply = messages.decode_reply(data)
-        except (OSError, AutomataError):
+        except (OSError, AutomataError) as error:
+            link.gone = not isinstance(error, TimeoutError)
             return None
         if reply.epoch > self.epoch:
             self.fence(self._superseded(reply.epoch))
         return reply if reply.epoch == self.epoch else None
 
     async def _unanswered(self, link: Link, sent_at: float) -> None:
-        if link.unanswered_since is None:
-            link.unanswered_since = sent_at
-        if self._outside.clock() - link.unanswered_since >= self.options.ack_seconds_max:
+        options = self.options
+        seconds_max = min(options.ack_seconds_max, options.gone_seconds_max) if link.gone else options.ack_seconds_max
+        if link.unanswered(sent_at, self._outside.clock(), seconds_max):
             if link.counts:
                 await self._leave(link)
             link.standing, link.acked = Standing.AWAY, -1
             self._advance()
         away = link.standing is Standing.AWAY
-        await asyncio.sleep(self.options.away_seconds if away else self.options.retry_seconds)
+        await asyncio.sleep(options.away_seconds if away else options.retry_seconds)
 
     async def _answered(self, link: Link, ship: Ship, reply: Reply, sent_at: float) -> None:
-        link.unanswered_since = None
+        link.answered()
         link.renew(reply, sent_at, self._outside.clock())
         if link.standing is Standing.AWAY:
             link.standing = Standing.JOINING

@@ -1,5 +1,6 @@
 """`ssms up`: a cluster, on this machine or on a running Ray cluster."""
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,10 @@ from ssms.running_cluster import begin
 
 NodesOption = Annotated[int, typer.Option("--nodes", min=1, help="Ray nodes to start on this machine.")]
 ReplicasOption = Annotated[int, typer.Option("--replicas", min=1, help="Copies of each store in all.")]
-HostsOption = Annotated[int, typer.Option("--hosts", min=1, help="Stores that each node leads: one a core is good.")]
+HostsOption = Annotated[
+    int,
+    typer.Option("--hosts", min=0, help="Stores that each node leads; 0: one a core."),
+]
 CatalogOption = Annotated[
     str, typer.Option("--catalog", metavar="URL", help="SQL database of the catalog; SQLite on the head by default.")
 ]
@@ -31,7 +35,7 @@ class Wanted:
 
     nodes: NodesOption = 1
     replicas: ReplicasOption = 1
-    hosts: HostsOption = 1
+    hosts: HostsOption = 0
     path: PathOption = Path("cluster")
     catalog: CatalogOption = ""
     token: TokenOption = ""
@@ -51,7 +55,7 @@ def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False)
     order = ClusterOrder(
         nodes=wanted.nodes,
         replicas=wanted.replicas,
-        hosts_per_node=wanted.hosts,
+        hosts_per_node=wanted.hosts or max(1, (os.cpu_count() or 1) // (1 if address else wanted.nodes)),
         root=str(wanted.path.absolute()),
         catalog=wanted.catalog,
         token=wanted.token,

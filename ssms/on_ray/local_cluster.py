@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -35,6 +36,7 @@ class LocalCluster:
 
     def __init__(self, order: ClusterOrder) -> None:
         self._order = order
+        self._one_at_a_time = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None
         self._about: dict[str, Any] = {}
@@ -117,12 +119,13 @@ class LocalCluster:
     def _ask(self, *order: str) -> Any:
         assert self._process is not None
         assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise ClusterFailed(self._last_words()) from error
-        answer = self._answer()
+        with self._one_at_a_time:
+            try:
+                self._process.stdin.write(json.dumps(order) + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError as error:
+                raise ClusterFailed(self._last_words()) from error
+            answer = self._answer()
         if "error" in answer:
             raise ClusterFailed(answer["error"])
         return answer["result"]

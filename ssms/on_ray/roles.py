@@ -19,9 +19,11 @@ from ssms.deployed_types import DeployedTypes
 from ssms.on_ray.homes import CoordinatorHome, CopyHome, Roles
 from ssms.on_ray.machines import RayMachines
 from ssms.on_ray.peers import RayPeers
+from ssms.on_ray.renewing import RenewedServer
 from ssms.on_ray.serving import Served
 from ssms.on_ray.workers import WorkerPlaces
-from ssms.server import Server, Surroundings
+from ssms.server import Server
+from ssms.server_surroundings import Surroundings
 
 _LEFT = 1
 _NEW_OBJECTS_PER_COLLECTION = 100_000
@@ -64,8 +66,10 @@ def copy_server(home: CopyHome) -> Served:
     _collect_seldom()
     open_store, deployed = partial(RocksStore, home.folder, identity=home.store), DeployedTypes()
     options = Options(workers=WorkerPlaces(types=deployed.encoded).workers)
-    around = Surroundings(RayPeers(), open_store, time.monotonic, _leave, options=options, deployed=deployed)
-    return Server(home.copy, around)
+    around = Surroundings(
+        RayPeers(), open_store, time.monotonic, _leave, options=options, deployed=deployed, renewed=True
+    )
+    return RenewedServer(Server(home.copy, around), time.monotonic)
 
 
 def _collect_seldom() -> None:

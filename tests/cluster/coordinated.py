@@ -24,7 +24,8 @@ from ssms.coordinator import Coordinator, Machine, MachineFailed, Settings
 from ssms.coordinator import Surroundings as World
 from ssms.peers import Unreachable
 from ssms.placement import Placement
-from ssms.server import Server, Surroundings
+from ssms.server import Server
+from ssms.server_surroundings import Surroundings
 from tests.cluster.coordinated_network import Network, Wire, end_process
 
 RESTART_SECONDS = 0.2

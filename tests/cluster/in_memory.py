@@ -19,9 +19,12 @@ from darq.limits import Limits
 from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
 from ssms import slots
-from ssms.cluster_app import ClusterApp
+from ssms.cluster_app import ClusterApp, Reads
+from ssms.coordinator import Forbidden
+from ssms.peers import Unreachable
 from ssms.placement import NodePlace, Placement, StorePlace
-from ssms.server import Server, Surroundings
+from ssms.server import Server
+from ssms.server_surroundings import Surroundings
 from tests.cluster.network import Disk, Network, Wire
 from tests.cluster.processes import Process, ProcessLoop
 
@@ -37,6 +40,10 @@ class Catalog:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.placement = Placement(0, b"", ())
+        self.deployed: list[bytes] = []
+        self.token = ""
+        self.loads = True  # hosts of this process share its modules, in which what is loaded takes places
+        self.away = 0  # so many calls about types are lost
 
     async def serve(self, what: str, args: Sequence[Any]) -> Any:
         """Do what is asked."""
@@ -55,8 +62,18 @@ class Catalog:
     async def _nodes(self) -> list[tuple[str, bool, bool]]:
         return [(node.id, node.alive, node.is_head) for node in self.placement.nodes]
 
+    async def _types(self) -> list[bytes]:
+        await asyncio.sleep(0)
+        if self.away:
+            self.away -= 1
+            raise Unreachable("the coordinator is away")
+        return self.deployed
+
     async def _deploy(self, types: list[bytes], token: str) -> None:
-        for name in self._cluster.running():
+        if token != self.token:
+            raise Forbidden("the token is another one")
+        self.deployed += types
+        for name in self._cluster.running() if self.loads else ():
             await self._cluster.network.serve(name, "load", (types,))
 
     async def _drop(self, store: bytes, epoch: int, copy: str, number: int) -> None:
@@ -170,6 +187,7 @@ class Cluster:
         self.catalog.set_store(place, primary=name, node=name.partition(".")[2], backups=tuple(backups))
         await serve(name, "lead", (place.epoch, backups, old_is_dead))
         for backup in backups:
+            await serve(backup, "place", (self.catalog.placement.encode(),))
             await serve(backup, "follow", (place.epoch, name))
 
     def pause(self, name: str) -> None:
@@ -214,22 +232,27 @@ class Cluster:
         for task in list(network.late):
             task.cancel()
         await asyncio.gather(*network.late, return_exceptions=True)
+        for process, _ in self.dead:  # also those that have left only now, as what they were doing was cancelled
+            process.bury()
 
     async def _stop(self, name: str) -> None:
         process = self.network.processes[name]
         stopping = self.network.keep(process.spawn(self.server(name).stop()))
         await asyncio.wait([stopping, process.over], return_when=asyncio.FIRST_COMPLETED)  # or it leaves meanwhile
 
-    def connect(self) -> ClusterApp:
-        """An app of this cluster."""
+    def connect(self, reads: Reads = "primary", deploys: bool = False) -> ClusterApp:
+        """An app of this cluster. deploys: types that it does not know go there at their first use."""
 
         async def dial(loop: asyncio.AbstractEventLoop) -> Cluster:
             return self
 
         loop = asyncio.get_running_loop()
         if not isinstance(loop, ProcessLoop):
-            return ClusterApp(dial)
-        return ClusterApp(dial, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
+            app = ClusterApp(dial, deploys=deploys)
+        else:
+            app = ClusterApp(dial, deploys=deploys, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
+        app.spread_reads(reads)
+        return app
 
 
 async def _stop_dead(server: Server) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automata import List, gather, object_type, readonly, ref, send
+from automata import List, cancel, gather, object_type, readonly, ref, send
 
 
 @object_type(name="ClusterPurse")  # names of types are those of one process, in which all tests are
@@ -30,6 +30,12 @@ class Purse:
     async def _take(self, amount: int) -> int:
         self.balance += amount
         return self.balance
+
+    async def set_timer(self) -> str:
+        return send(ref(Purse, self.key)._note("late"), delay=3600).id
+
+    async def cancel_for(self, message_id: str) -> bool:
+        return await cancel(message_id)
 
     async def note_twice(self, to: str, n: int) -> None:
         send(ref(Purse, to)._note(f"sent {n}"))

@@ -121,6 +121,7 @@ async def changes(cluster: LocalCluster, app: ClusterApp, killer: Killer) -> Non
 
 async def scenario(cluster: LocalCluster) -> None:
     async with cluster.connect() as app:
+        await app.deploy(Purse, Late)
         load, killer = Load(), Killer(cluster)
         running = asyncio.create_task(load.run())
         for _ in range(ROUNDS):
@@ -136,16 +137,20 @@ async def scenario(cluster: LocalCluster) -> None:
         load.stopping = True
         await running
         assert killer.kills >= ROUNDS * 3  # some hit nobody: it was not back yet
-        await nothing_is_lost(load.acknowledged)
+        await nothing_is_lost(app, load.acknowledged)
 
 
-async def nothing_is_lost(acknowledged: int) -> None:
+async def nothing_is_lost(app: ClusterApp, acknowledged: int) -> None:
     last = time.monotonic() + PATIENCE_SECONDS
     while True:
         looks = await asyncio.gather(*(ref(Purse, f"p{number}").look() for number in range(PURSES)))
-        if (sum(balance for balance, _ in looks), sum(moves for _, moves in looks)) == (0, acknowledged):
+        sums = (sum(balance for balance, _ in looks), sum(moves for _, moves in looks))
+        if sums == (0, acknowledged):
             return
-        assert time.monotonic() < last, (looks, acknowledged)
+        if time.monotonic() > last:
+            dead = [(letter.ref, letter.method, letter.error) async for letter in app.dead_letters()]
+            stopped = [(letter.ref, letter.method, letter.error) async for letter in app.interrupted()]
+            raise AssertionError(sums, acknowledged, dead, stopped, await app.stats(), await app.status())
         await asyncio.sleep(0.1)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from automata import List, object_type, readonly, ref, send, sleep
 from automata.errors import AutomataError
+from automata.notices import NOTICES
 from automata.partitions import partition_of
 from automata.residence import Phase
 from darq import keys
@@ -244,3 +245,21 @@ def test_messages_keep_their_order_when_a_slot_moves(slow: tuple[int, int], dies
             assert len(mine) == (99 if number == 0 else 100)
 
     scenario()
+
+
+@in_stores()
+async def test_what_stores_tell_themselves_has_no_slot_that_could_move(stores: Stores) -> None:
+    stores.owners = dict.fromkeys(range(SLOTS), 0)
+    notices = slot_of(NOTICES)
+    by_slot = {slot_of(partition_of("SlotCounter", key)): key for key in KEYS}
+    (first, a), (second, b), (_, sender) = [(slot, key) for slot, key in by_slot.items() if slot != notices][:3]
+    for key in (a, b):
+        await stores.call(ref(Counter, sender).tell(key, 1))
+    for slot in (first, notices, second):
+        await give_slots(stores, [slot], 0, 1)
+        for key in (a, b):
+            await stores.call(ref(Counter, sender).tell(key, 1))
+        await asyncio.sleep(5)
+    assert [await stores.call(ref(Counter, key).look()) for key in (a, b)] == [4, 4]
+    assert settled(stores, first)
+    assert settled(stores, second)

@@ -20,6 +20,10 @@ class SlowLoop(VirtualLoop):
 
     seconds: Callable[[], float] = staticmethod(lambda: 0.0)
 
+    def stand_still(self, seconds: float) -> None:
+        """Time passes while nothing runs."""
+        self._now += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:

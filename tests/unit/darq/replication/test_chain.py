@@ -5,7 +5,7 @@ import pytest
 from darq import Log, MemoryStore, Store, keys
 from darq.errors import Fenced, StoreDamaged
 from darq.replication.chain import Head, chain_of, head_of, promised_epoch
-from darq.replication.entry import Entry, apply
+from darq.replication.entry import Entry, apply, decode_operations
 from darq.replication.recording import ReplicatedStore
 from tests.unit.darq.replication.world import rows_of
 
@@ -57,7 +57,7 @@ def test_what_the_log_writes_outside_of_groups_goes_with_the_next_one() -> None:
     log, entries = replicated(store, epoch=7)
     put(log)
     [entry] = entries
-    apply(copy, entry, [(keys.CHAIN, entry.head.encode())])
+    apply(copy, decode_operations(entry.operations), [(keys.CHAIN, entry.head.encode())])
     assert rows_of(copy) == rows_of(store)
     assert copy.get(keys.LEASE) == (7).to_bytes(8, "big")
 

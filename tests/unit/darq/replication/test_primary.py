@@ -11,6 +11,7 @@ from darq import MemoryStore
 from darq.errors import AutomataError, Fenced
 from darq.replication import Head, Options, head_of, messages
 from darq.replication.messages import Reply, Ship
+from tests.unit.darq.replication.network import SlowLoop
 from tests.unit.darq.replication.world import IDENTITY, SMALL, Copy, World, rows_of, run
 
 QUICK = Options()
@@ -106,7 +107,7 @@ def test_no_group_is_closed_while_a_backup_lags_too_far_behind() -> None:
         await a.committer.settle()
         assert world.promises.highest == world.writes
 
-    play(scenario, options=replace(SMALL, ack_seconds_max=60.0))
+    play(scenario, options=replace(SMALL, ack_seconds_max=60.0, gone_seconds_max=60.0))
 
 
 def test_a_backup_that_fails_is_gone_on_without_once_the_catalog_and_its_own_lease_allow_it() -> None:
@@ -128,6 +129,24 @@ def test_a_backup_that_fails_is_gone_on_without_once_the_catalog_and_its_own_lea
         assert a.primary.leased()  # type: ignore[union-attr]
 
     play(scenario, options=replace(QUICK, ack_seconds_max=0.1))
+
+
+def test_a_primary_whose_loop_stood_still_drops_nobody() -> None:
+    async def scenario(world: World) -> None:
+        a, loop = world.copies["a"], asyncio.get_running_loop()
+        assert isinstance(loop, SlowLoop)
+        await asyncio.sleep(1)
+        for _ in range(20):
+            world.write(a)
+            await asyncio.sleep(0.001)
+            loop.stand_still(10)
+            for _ in range(50):
+                await asyncio.sleep(0.001)
+                assert world.catalog.in_sync == {"a", "b"}
+        await world.settle()
+        assert world.promises.highest == world.writes
+
+    play(scenario)
 
 
 def test_nothing_is_released_by_fewer_copies_than_asked_for() -> None:
@@ -276,7 +295,7 @@ def test_nobody_may_read_at_a_backup_of_a_primary_that_is_not_sure_of_itself() -
         await world.until(lambda: not primary.leased())
         assert primary._heartbeat(primary._links["b"]).heard == 0
 
-    play(scenario, names="abc", options=replace(QUICK, ack_seconds_max=60.0))
+    play(scenario, names="abc", options=replace(QUICK, ack_seconds_max=60.0, gone_seconds_max=60.0))
 
 
 def test_a_new_primary_answers_nothing_before_the_others_hold_what_it_found() -> None:
@@ -339,7 +358,7 @@ def test_a_lease_counts_from_when_the_message_was_sent_however_late_the_answer_c
         primary.beaten("b", sent_at, reply)
         assert not primary.leased()
 
-    play(scenario, options=replace(QUICK, ack_seconds_max=60.0))
+    play(scenario, options=replace(QUICK, ack_seconds_max=60.0, gone_seconds_max=60.0))
 
 
 def test_a_backup_hears_at_once_what_is_released_while_it_is_read() -> None:
