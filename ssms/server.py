@@ -34,6 +34,7 @@ from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
 from ssms.peers import Unreachable
 from ssms.placement import Placement
+from ssms.reporting import HELLO_SECONDS, report
 from ssms.routes import Routes
 from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
@@ -41,9 +42,6 @@ from ssms.slots import slot_of
 
 T = TypeVar("T")
 
-HELLO_SECONDS = 0.2
-"""How often a copy says that it is there, until it was told what to be; and that it is alive."""
-ALIVE_SECONDS = 0.5
 RESIGNED_SECONDS_MAX = 15.0
 RESIGNING_SECONDS = (0.05, 2.0)
 """How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
@@ -103,7 +101,7 @@ class Server:
         """Open the store as a backup, and tell the coordinator. Raises what opening a store raises."""
         self._over = asyncio.get_running_loop().create_future()
         self._open()
-        self._spawn(self._report())
+        self._spawn(report(self, self._around))
 
     def _open(self) -> None:
         around = self._around
@@ -327,6 +325,7 @@ class Server:
         self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
+        await _begin(log, engine)
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
 
@@ -368,22 +367,6 @@ class Server:
             except (Unreachable, AutomataError):
                 await asyncio.sleep(HELLO_SECONDS)
 
-    async def _report(self) -> None:
-        """Tell the coordinator of this process until it is known there, then that it is alive."""
-        coordinator = self._around.peers.coordinator
-        while True:
-            try:
-                if not self.placed:
-                    epoch, group, _ = await self.head()
-                    await coordinator.call("hello", self.name, self._around.pid, epoch, group)
-                    await asyncio.sleep(HELLO_SECONDS)
-                else:
-                    if not self._around.renewed:
-                        await coordinator.call("alive", self.name)
-                    await asyncio.sleep(ALIVE_SECONDS)
-            except (Unreachable, AutomataError):
-                await asyncio.sleep(HELLO_SECONDS)
-
     def _followed(self) -> Backup:
         if self._backup is None:
             raise Unreachable(f"copy {self.name} is not open")
@@ -398,3 +381,12 @@ class Server:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _begin(log: Log, engine: Engine) -> None:
+    """Let a new store hold something before it serves: later, a copy that holds nothing is known to have lost it."""
+    if log.group.number == 1:
+        log.touch()
+        await engine.host.committer.settle()
+        if log.gate.failure is not None:
+            raise log.gate.failure

@@ -205,7 +205,9 @@ class Coordinator:
                 {**vars(row), "state": row.state.value, "alive": self._roll.alive.get(row.id, False)}
                 for row in found.nodes
             ],
-            "stores": [{**vars(row), "slots": owners[row.identity]} for row in found.stores],
+            "stores": [
+                {**vars(row), "slots": owners[row.identity], "trouble": self._trouble(row)} for row in found.stores
+            ],
             "copies": [
                 {**vars(row), "state": row.state.value, "suspect": row.name in self._vigil.suspects}
                 for row in found.copies
@@ -214,6 +216,15 @@ class Coordinator:
         }
 
     # inside
+
+    def _trouble(self, store: StoreRow) -> str:
+        """Why nobody leads a store, where that needs somebody's help; "" for none."""
+        empty = self._steps.emptied.get(store.identity, ())
+        if not empty:
+            return ""
+        away = [copy for copy in store.in_sync if copy not in empty]
+        others = f"bring back {', '.join(away)}, or restore" if away else "restore"
+        return f"nobody leads: {', '.join(empty)} lost what they held, and would empty the store: {others} a copy from a backup"
 
     def _of_cluster(self) -> Overseer:
         return self._workshop.ref(self._overseer, Overseer, "cluster")
