@@ -261,9 +261,17 @@ class Server:
         self._routes.learn(Placement.decode(placement))
 
     async def load(self, types: Sequence[bytes]) -> None:
-        """Types that were deployed. They come from the catalog alone."""
+        """Types that were deployed. They come from the catalog alone. All are loaded that can be, then the first error
+        of the others is raised.
+        """
+        errors: list[AutomataError] = []
         for data in types:
-            self._around.deployed.load(data)
+            try:
+                self._around.deployed.load(data)
+            except AutomataError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def watch(self) -> None:
         """Answers only when this copy is stopped: that a process has ended shows in a call that it never answers."""

@@ -75,6 +75,7 @@ class Coordinator:
                 self._vigil.watch(copy.name)
         await self._workshop.open()
         self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        self._ticking.add_done_callback(self._ended)
         self._wake_soon()
         self._informing.placement_changed()
 
@@ -209,7 +210,12 @@ class Coordinator:
                 {**vars(row), "slots": owners[row.identity], "trouble": self._trouble(row)} for row in found.stores
             ],
             "copies": [
-                {**vars(row), "state": row.state.value, "suspect": row.name in self._vigil.suspects}
+                {
+                    **vars(row),
+                    "state": row.state.value,
+                    "suspect": row.name in self._vigil.suspects,
+                    "unloadable": self._informing.unloadable.get(row.name, ""),
+                }
                 for row in found.copies
             ],
             "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
@@ -280,6 +286,12 @@ class Coordinator:
         self._beside.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a change was not looked at: the next sweep does", exc_info=error)
+
+    def _ended(self, ticking: asyncio.Task[None]) -> None:
+        """A coordinator that keeps watch no more is worse than none."""
+        if not ticking.cancelled() and (error := ticking.exception()) is not None:
+            logger.error("this coordinator keeps watch no more, and ends", exc_info=error)
+            self._world.leave(error)
 
     async def _tick(self) -> None:
         """Count time, and what did not happen in it. A loop that comes late has stood still itself."""

@@ -23,9 +23,10 @@ Leading = tuple[int, tuple[str, ...], bool]
 
 
 class Informing:
-    """Tells copies what they have to know."""
+    """Tells copies what they have to know. unloadable: copies that cannot load all deployed types, and why."""
 
     def __init__(self, world: Surroundings, vigil: Vigil, roll: RollCall) -> None:
+        self.unloadable: dict[str, str] = {}
         self._world = world
         self._vigil = vigil
         self._roll = roll
@@ -82,7 +83,10 @@ class Informing:
         try:
             await self._world.ask(copy, seconds, "load", [made.encode() for made in types])
         except AutomataError as error:
+            self.unloadable[copy] = str(error)
             logger.error("copy %s cannot load the deployed types: %s", copy, error)
+        else:
+            self.unloadable.pop(copy, None)
 
     # placements
 

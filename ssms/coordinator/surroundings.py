@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The world of one coordinator. clock: seconds since the epoch; random: of identities of stores."""
+    """The world of one coordinator. clock: seconds since the epoch; random: of identities of stores; leave: ends the
+    process, with the reason, as its next life does better.
+    """
 
     catalog: Catalog
     machines: Machines
@@ -29,6 +31,7 @@ class Surroundings:
     settings: Settings = field(default_factory=Settings)
     clock: Callable[[], float] = time.time
     random: random.Random = field(default_factory=random.SystemRandom)
+    leave: Callable[[BaseException], None] = lambda why: None
 
     async def read(self, look: Callable[..., T], *args: object) -> T:
         """What a function of the catalog finds, on a thread, tried again for as long as the database is away."""

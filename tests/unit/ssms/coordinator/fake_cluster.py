@@ -146,7 +146,7 @@ class FakeCopy:
 
     async def load(self, types: list[bytes]) -> None:
         for made in map(DeployedType.decode, types):
-            if made.name == "Broken":
+            if made.name == "Broken" or (self.name, made.name) in self.cluster.unloadable:
                 raise AutomataError("it cannot be imported")
             if made.version >= self.types.get(made.name, 0):
                 self.types[made.name] = made.version
@@ -282,6 +282,7 @@ class FakeCluster:
         self.processes: dict[str, FakeCopy] = {}
         self.supervised: dict[str, tuple[str, bytes]] = {}
         self.cut_off: set[str] = set()
+        self.unloadable: set[tuple[str, str]] = set()
         self.asked: list[tuple[str, str]] = []
         self.given: list[tuple[bytes, bytes, bytes]] = []
         self.audit = Audit()

@@ -23,7 +23,7 @@ def test_a_copy_that_comes_back_empty_does_not_lead_and_is_copied_anew_once_the_
         assert all("bring back" in store["trouble"] for store in status["stores"])
         world.cluster.back("y")
         await world.until(lambda: world.settled(2))
-        assert [row.leader for row in world.rows().stores][0] == "s0.n1"
+        assert world.rows().stores[0].leader == "s0.n1"
         assert [store["trouble"] for store in (await world.call("status"))["stores"]] == ["", ""]
 
     play(scenario, tmp_path, "x", "y")
