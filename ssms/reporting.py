@@ -1,4 +1,4 @@
-"""What a copy's process says to the coordinator: that it is there, until it was told what to be; then that it is alive."""
+"""What a copy's process says to the coordinator: that it is there, until it has a part; then that it is alive."""
 
 from __future__ import annotations
 

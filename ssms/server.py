@@ -94,6 +94,7 @@ class Server:
             "give": self.give,
             "give_slots": self.give_slots,
             "take_slots": self.take_slots,
+            "settled_slots": self.settled_slots,
             "watch": self.watch,
         }
 
@@ -201,8 +202,8 @@ class Server:
 
     @property
     def placed(self) -> bool:
-        """Whether this copy was told what to be."""
-        return self._leading is not None or self._following is not None
+        """Whether this copy was told what to be; also while it becomes that, which may take long."""
+        return self._leading is not None or self._following is not None or self._changing.locked()
 
     # what the coordinator decides
 
@@ -303,6 +304,11 @@ class Server:
         """Expect slots of another store."""
         leading = self._led()
         await self._while_leading(leading, leading.giving.take_slots(numbers, source))
+
+    async def settled_slots(self, numbers: bytes) -> bool:
+        """Whether slots may move again."""
+        leading = self._led()
+        return await self._while_leading(leading, leading.giving.settled_slots(numbers))
 
     # inside
 

@@ -47,8 +47,8 @@ class StoreRow:
     """One logical store. leader: the copy that has `epoch`, "" before the first; backups: the other in-sync copies.
 
     number: from 0, its index in placements. replicas: how many copies it shall have. revision: rises with each change.
-    changes: the number of the last change that its leader has asked for, from 0 in each epoch. led: some leader has been
-    told of its part, which it takes only once a group is durable: from then on a copy that holds none has lost its disk.
+    changes: the number of the last change that its leader has asked for, from 0 in each epoch. led: a leader was told
+    of its part, which it takes once a group is durable: from then on a copy that holds none has lost its disk.
     """
 
     identity: bytes

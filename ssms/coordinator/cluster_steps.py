@@ -182,6 +182,21 @@ class ClusterSteps:
         found = next_slots(owners, [row.identity for row in rows], self._world.settings.slots_at_once)
         return None if found is None else SlotMove(*found)
 
+    async def slots_settled(self, move: SlotMove) -> bool:
+        """Whether nothing is under way still to where the slots were before, in any store: it could be overtaken."""
+        numbers = slot_numbers.encode(move.slots)
+        try:
+            for store in (await self._informing.placement()).stores:
+                if not store.primary:
+                    return False
+                seconds = self._world.settings.give_seconds_max
+                if not await self._world.ask(store.primary, seconds, "settled_slots", numbers):
+                    return False
+        except (Unreachable, AutomataError) as error:
+            logger.warning("whether slots can move again is not known: %s", error)
+            return False
+        return True
+
     async def give_slots(self, move: SlotMove) -> bool:
         """Let the source give the slots to the target; whether it has."""
         source, target = await self._led(move.source), await self._led(move.target)

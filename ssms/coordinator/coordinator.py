@@ -20,6 +20,7 @@ from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
 from ssms.catalog.elections import lose_part
 from ssms.catalog.outlook import outlook
+from ssms.catalog.rows import StoreRow
 from ssms.coordinator.cluster_steps import ClusterSteps, Keepers
 from ssms.coordinator.informing import Informing
 from ssms.coordinator.keeper import Keeper
@@ -230,7 +231,8 @@ class Coordinator:
             return ""
         away = [copy for copy in store.in_sync if copy not in empty]
         others = f"bring back {', '.join(away)}, or restore" if away else "restore"
-        return f"nobody leads: {', '.join(empty)} lost what they held, and would empty the store: {others} a copy from a backup"
+        lost = f"{', '.join(empty)} lost what they held, and would empty the store"
+        return f"nobody leads: {lost}: {others} a copy from a backup"
 
     def _of_cluster(self) -> Overseer:
         return self._workshop.ref(self._overseer, Overseer, "cluster")

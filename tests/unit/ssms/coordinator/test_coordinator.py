@@ -214,7 +214,7 @@ def test_a_type_is_deployed_only_where_every_living_copy_can_load_it(tmp_path: P
         await world.call("start", 1, 1)
         await world.until(lambda: world.settled(1))
         world.cluster.unloadable = {("s1.n1", "User")}
-        with pytest.raises(InvalidArgument, match="s1.n1"):
+        with pytest.raises(InvalidArgument, match="copy s1"):
             await world.call("deploy", [made])
         assert await world.call("types") == []
 
@@ -248,5 +248,19 @@ def test_a_coordinator_that_can_keep_watch_no_more_ends(tmp_path: Path) -> None:
         assert world.coordinator is not None
         world.coordinator._vigil.tick = fail  # type: ignore[method-assign]
         await world.until(lambda: [type(why) for why in world.left] == [Broken])
+
+    play(scenario, tmp_path, "x")
+
+
+def test_a_store_that_takes_long_to_recover_is_waited_for_under_one_epoch(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        world.cluster.recovery_seconds = 13.0
+        world.cluster.kill("s0.n0")
+        begun = world.cluster.now()
+        await world.until(lambda: world.rows().stores[0].epoch > 1 and world.settled(1))
+        assert world.rows().stores[0].epoch == 2
+        assert world.cluster.now() - begun < 16
 
     play(scenario, tmp_path, "x")
