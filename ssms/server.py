@@ -29,6 +29,7 @@ from darq.replication import Backup, Outside, Primary, Recent
 from darq.store import Store
 from ssms import backup_reads, questions
 from ssms.backup_reads import BackupReads
+from ssms.first_group import hold_something
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
@@ -339,7 +340,7 @@ class Server:
         self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
-        await _begin(log, engine)
+        await hold_something(log, engine.host.committer)
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
 
@@ -395,12 +396,3 @@ class Server:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _begin(log: Log, engine: Engine) -> None:
-    """Let a new store hold something before it serves: later, a copy that holds nothing is known to have lost it."""
-    if log.group.number == 1:
-        log.touch()
-        await engine.host.committer.settle()
-        if log.gate.failure is not None:
-            raise log.gate.failure

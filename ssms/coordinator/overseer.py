@@ -14,8 +14,8 @@ _MOVES_MAX = 3
 class Overseer:
     """What concerns all stores. It has the one key "cluster".
 
-    move: the slots that are being moved: they are, before others are chosen, since a store that has given them away does
-    not take them back half way. begun: whether they were asked for.
+    move: the slots that are being moved: they are, before others are chosen, since a store that gives them takes none
+    back half way. begun: whether they were asked for.
     """
 
     steps: ClassVar[ClusterSteps]
