@@ -41,6 +41,10 @@ class Giving:
         """Expect these slots of another store."""
         await self._slots.take(slots.decode(numbers), source)
 
+    async def settled_slots(self, numbers: bytes) -> bool:
+        """Whether this store's messages to these slots have found their way, so that they may move again."""
+        return self._slots.settled(slots.decode(numbers))
+
     async def _ask(self, store: bytes, what: str, *args: object) -> None:
         if not self._routes.placement.has(store):
             await self._routes.refresh()

@@ -28,12 +28,14 @@ from darq.replication import Backup, Outside, Primary, Recent
 from darq.store import Store
 from ssms import backup_reads, questions
 from ssms.backup_reads import BackupReads
+from ssms.first_group import hold_something
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.leading import Leading
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
 from ssms.peers import Unreachable
 from ssms.placement import Placement
+from ssms.reporting import HELLO_SECONDS, report
 from ssms.routes import Routes
 from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
@@ -41,9 +43,6 @@ from ssms.slots import slot_of
 
 T = TypeVar("T")
 
-HELLO_SECONDS = 0.2
-"""How often a copy says that it is there, until it was told what to be; and that it is alive."""
-ALIVE_SECONDS = 0.5
 RESIGNED_SECONDS_MAX = 15.0
 RESIGNING_SECONDS = (0.05, 2.0)
 """How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
@@ -84,6 +83,7 @@ class Server:
             "give": partial(self._give, "give"),
             "give_slots": partial(self._give, "give_slots"),
             "take_slots": partial(self._give, "take_slots"),
+            "settled_slots": partial(self._give, "settled_slots"),
             "watch": self.watch,
         }
 
@@ -91,7 +91,7 @@ class Server:
         """Open the store as a backup, and tell the coordinator. Raises what opening a store raises."""
         self._over = asyncio.get_running_loop().create_future()
         self._open()
-        self._spawn(self._report())
+        self._spawn(report(self, self._around))
 
     def _open(self) -> None:
         around = self._around
@@ -197,8 +197,8 @@ class Server:
 
     @property
     def placed(self) -> bool:
-        """Whether this copy was told what to be."""
-        return self._leading is not None or self._following is not None
+        """Whether this copy was told what to be; also while it becomes that, which may take long."""
+        return self._leading is not None or self._following is not None or self._changing.locked()
 
     # what the coordinator decides
 
@@ -264,9 +264,17 @@ class Server:
         self._routes.learn(Placement.decode(placement))
 
     async def load(self, types: Sequence[bytes]) -> None:
-        """Types that were deployed. They come from the catalog alone."""
+        """Types that were deployed. They come from the catalog alone. All are loaded that can be, then the first error
+        of the others is raised.
+        """
+        errors: list[AutomataError] = []
         for data in types:
-            self._around.deployed.load(data)
+            try:
+                self._around.deployed.load(data)
+            except AutomataError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def watch(self) -> None:
         """Answers only when this copy is stopped: that a process has ended shows in a call that it never answers."""
@@ -284,10 +292,10 @@ class Server:
 
         return await leading.unless_over(answer())
 
-    async def _give(self, what: str, *args: Any) -> None:
-        """Move an object, or slots, to or from another store: see `ssms.giving`."""
+    async def _give(self, what: str, *args: Any) -> Any:
+        """Move an object, or slots, to or from another store, or say how far that is: see `ssms.giving`."""
         leading = self._led()
-        await leading.unless_over(getattr(leading.giving, what)(*args))
+        return await leading.unless_over(getattr(leading.giving, what)(*args))
 
     # inside
 
@@ -322,6 +330,7 @@ class Server:
         self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
         log.gate.on_failure = self._failed
+        await hold_something(log, engine.host.committer)
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
 
@@ -349,22 +358,6 @@ class Server:
             try:
                 await self._around.peers.copy(primary).call("attach", self.name)
                 return
-            except (Unreachable, AutomataError):
-                await asyncio.sleep(HELLO_SECONDS)
-
-    async def _report(self) -> None:
-        """Tell the coordinator of this process until it is known there, then that it is alive."""
-        coordinator = self._around.peers.coordinator
-        while True:
-            try:
-                if not self.placed:
-                    epoch, group, _ = await self.head()
-                    await coordinator.call("hello", self.name, self._around.pid, epoch, group)
-                    await asyncio.sleep(HELLO_SECONDS)
-                else:
-                    if not self._around.renewed:
-                        await coordinator.call("alive", self.name)
-                    await asyncio.sleep(ALIVE_SECONDS)
             except (Unreachable, AutomataError):
                 await asyncio.sleep(HELLO_SECONDS)
 

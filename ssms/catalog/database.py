@@ -40,7 +40,7 @@ class Database:
     def open(self, initial: dict[str, str]) -> None:
         """Create what is missing, and check the version. initial: of `meta`, where the catalog is new.
 
-        Raises NewerCatalog and CatalogAway.
+        Raises NewerCatalog, CatalogAway, and InvalidArgument for one of before the first release.
         """
         with self.faults():
             with self._engine.begin() as connection:
@@ -55,6 +55,10 @@ class Database:
             raise NewerCatalog(
                 f"the catalog at {self.where} has schema {found}, and this release knows {SCHEMA_VERSION}: "
                 "open it with the release that made it, or a later one"
+            )
+        if int(found) < SCHEMA_VERSION:
+            raise InvalidArgument(
+                f"the catalog at {self.where} has schema {found}, which no release has made: begin a new one"
             )
 
     @contextmanager

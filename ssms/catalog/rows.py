@@ -47,7 +47,8 @@ class StoreRow:
     """One logical store. leader: the copy that has `epoch`, "" before the first; backups: the other in-sync copies.
 
     number: from 0, its index in placements. replicas: how many copies it shall have. revision: rises with each change.
-    changes: the number of the last change that its leader has asked for, from 0 in each epoch.
+    changes: the number of the last change that its leader has asked for, from 0 in each epoch. led: a leader was told
+    of its part, which it takes once a group is durable: from then on a copy that holds none has lost its disk.
     """
 
     identity: bytes
@@ -59,6 +60,7 @@ class StoreRow:
     backups: tuple[str, ...] = ()
     revision: int = 0
     changes: int = 0
+    led: bool = False
     kind: str = "rocksdb"
     load: float = 0.0
 

@@ -218,6 +218,7 @@ def set_told(connection: Connection, name: str, pid: int, epoch: int) -> bool:
         connection.execute(update(copies).where(copies.c.name == name).values(told=epoch))
         owner = store(connection, row.store)
         if owner.leader == name and owner.epoch == epoch:
+            connection.execute(update(stores).where(stores.c.identity == row.store).values(led=True))
             raise_version(connection)
     return True
 

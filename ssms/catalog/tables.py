@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -68,6 +69,7 @@ stores = Table(
     Column("backups", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("changes", BigInteger, nullable=False),
+    Column("led", Boolean, nullable=False),
 )
 """Logical stores, and who leads them. `primary` is a word of SQL, hence `leader`."""
 

@@ -30,8 +30,16 @@ def status(address: ClusterOption = "auto", json: JsonOption = False) -> None:
     print_table("nodes", ["node", "state", "alive"], [_row(node, "id", "state", "alive") for node in found["nodes"]])
     rows = [_row(store, "name", "leader", "epoch", "backups", "slots") for store in found["stores"]]
     print_table("stores", ["store", "leader", "epoch", "in sync", "slots"], rows)
+    for store in found["stores"]:
+        if store["trouble"]:
+            out().print(f"store {store['name']}: {store['trouble']}", markup=False, highlight=False)
     rows = [_row(copy, "name", "node", "state", "pid", "suspect") for copy in found["copies"]]
     print_table("copies", ["copy", "node", "state", "pid", "suspect"], rows)
+    for copy in found["copies"]:
+        if copy["unloadable"]:
+            out().print(
+                f"copy {copy['name']} cannot load all types: {copy['unloadable']}", markup=False, highlight=False
+            )
     rows = [[made["name"], str(made["version"]), made["reference"] or "by value"] for made in found["types"]]
     print_table("types", ["type", "version", "code"], rows)
 

@@ -133,17 +133,24 @@ class ClusterSteps:
     # types
 
     async def try_types(self, types: list[bytes]) -> str:
-        """Let one copy load types before all have to; what is wrong with them, "" if nothing is."""
+        """Let all living copies load types before anybody calls them; what is wrong with them, "" if nothing is.
+
+        Where any cannot, the others have what they had before.
+        """
         rows = await self._world.read(stores.all_copies)
-        for row in rows:
-            if row.told >= 0 and row.name not in self._vigil.suspects:
-                try:
-                    await self._world.ask(row.name, self._world.settings.load_seconds_max, "load", types)
-                except Unreachable:
-                    continue
-                except AutomataError as error:
-                    return f"{type(error).__name__}: {error}"
-                return ""
+        living = [row.name for row in rows if row.told >= 0 and row.name not in self._vigil.suspects]
+        wrong = [error for error in await asyncio.gather(*(self._try(copy, types) for copy in living)) if error]
+        if wrong:
+            await self._load(living, await self._world.read(deployments.newest_types))
+        return wrong[0] if wrong else ""
+
+    async def _try(self, copy: str, types: list[bytes]) -> str:
+        try:
+            await self._world.ask(copy, self._world.settings.load_seconds_max, "load", types)
+        except Unreachable:
+            return ""  # it loads all types when it reports
+        except AutomataError as error:
+            return f"{type(error).__name__}: {error} (copy {copy})"
         return ""
 
     async def register(self, types: list[bytes]) -> list[bytes]:
@@ -154,15 +161,17 @@ class ClusterSteps:
     async def load(self, types: list[bytes]) -> None:
         """Let all copies load types. Those that do not answer get all types when they report."""
         rows = await self._world.read(stores.all_copies)
-        decoded = [DeployedType.decode(made) for made in types]
+        able = [row.name for row in rows if row.pid and row.name not in self._vigil.suspects]
+        await self._load(able, [DeployedType.decode(made) for made in types])
 
+    async def _load(self, copies: list[str], types: list[DeployedType]) -> None:
         async def load(copy: str) -> None:
             try:
-                await self._informing.load(copy, decoded, self._world.settings.load_seconds_max)
+                await self._informing.load(copy, types, self._world.settings.load_seconds_max)
             except Unreachable as error:
                 logger.info("copy %s loads the new types when it reports: %s", copy, error)
 
-        await asyncio.gather(*(load(row.name) for row in rows if row.pid and row.name not in self._vigil.suspects))
+        await asyncio.gather(*(load(copy) for copy in copies))
 
     # slots
 
@@ -172,6 +181,21 @@ class ClusterSteps:
         rows = await self._world.read(stores.all_stores)
         found = next_slots(owners, [row.identity for row in rows], self._world.settings.slots_at_once)
         return None if found is None else SlotMove(*found)
+
+    async def slots_settled(self, move: SlotMove) -> bool:
+        """Whether nothing is under way still to where the slots were before, in any store: it could be overtaken."""
+        numbers = slot_numbers.encode(move.slots)
+        try:
+            for store in (await self._informing.placement()).stores:
+                if not store.primary:
+                    return False
+                seconds = self._world.settings.give_seconds_max
+                if not await self._world.ask(store.primary, seconds, "settled_slots", numbers):
+                    return False
+        except (Unreachable, AutomataError) as error:
+            logger.warning("whether slots can move again is not known: %s", error)
+            return False
+        return True
 
     async def give_slots(self, move: SlotMove) -> bool:
         """Let the source give the slots to the target; whether it has."""

@@ -20,6 +20,7 @@ from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
 from ssms.catalog.elections import lose_part
 from ssms.catalog.outlook import outlook
+from ssms.catalog.rows import StoreRow
 from ssms.coordinator.cluster_steps import ClusterSteps, Keepers
 from ssms.coordinator.informing import Informing
 from ssms.coordinator.keeper import Keeper
@@ -75,6 +76,7 @@ class Coordinator:
                 self._vigil.watch(copy.name)
         await self._workshop.open()
         self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        self._ticking.add_done_callback(self._ended)
         self._wake_soon()
         self._informing.placement_changed()
 
@@ -205,15 +207,32 @@ class Coordinator:
                 {**vars(row), "state": row.state.value, "alive": self._roll.alive.get(row.id, False)}
                 for row in found.nodes
             ],
-            "stores": [{**vars(row), "slots": owners[row.identity]} for row in found.stores],
+            "stores": [
+                {**vars(row), "slots": owners[row.identity], "trouble": self._trouble(row)} for row in found.stores
+            ],
             "copies": [
-                {**vars(row), "state": row.state.value, "suspect": row.name in self._vigil.suspects}
+                {
+                    **vars(row),
+                    "state": row.state.value,
+                    "suspect": row.name in self._vigil.suspects,
+                    "unloadable": self._informing.unloadable.get(row.name, ""),
+                }
                 for row in found.copies
             ],
             "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
         }
 
     # inside
+
+    def _trouble(self, store: StoreRow) -> str:
+        """Why nobody leads a store, where that needs somebody's help; "" for none."""
+        empty = self._steps.emptied.get(store.identity, ())
+        if not empty:
+            return ""
+        away = [copy for copy in store.in_sync if copy not in empty]
+        others = f"bring back {', '.join(away)}, or restore" if away else "restore"
+        lost = f"{', '.join(empty)} lost what they held, and would empty the store"
+        return f"nobody leads: {lost}: {others} a copy from a backup"
 
     def _of_cluster(self) -> Overseer:
         return self._workshop.ref(self._overseer, Overseer, "cluster")
@@ -269,6 +288,12 @@ class Coordinator:
         self._beside.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a change was not looked at: the next sweep does", exc_info=error)
+
+    def _ended(self, ticking: asyncio.Task[None]) -> None:
+        """A coordinator that keeps watch no more is worse than none."""
+        if not ticking.cancelled() and (error := ticking.exception()) is not None:
+            logger.error("this coordinator keeps watch no more, and ends", exc_info=error)
+            self._world.leave(error)
 
     async def _tick(self) -> None:
         """Count time, and what did not happen in it. A loop that comes late has stood still itself."""

@@ -12,7 +12,7 @@ from darq.errors import AutomataError
 from ssms.catalog import deployments, placements, stores
 from ssms.catalog.rows import CopyRow
 from ssms.coordinator.roll_call import RollCall
-from ssms.coordinator.surroundings import Surroundings
+from ssms.coordinator.surroundings import Slow, Surroundings
 from ssms.coordinator.vigil import Vigil
 from ssms.deployed import DeployedType
 from ssms.peers import Unreachable
@@ -23,9 +23,10 @@ Leading = tuple[int, tuple[str, ...], bool]
 
 
 class Informing:
-    """Tells copies what they have to know."""
+    """Tells copies what they have to know. unloadable: copies that cannot load all deployed types, and why."""
 
     def __init__(self, world: Surroundings, vigil: Vigil, roll: RollCall) -> None:
+        self.unloadable: dict[str, str] = {}
         self._world = world
         self._vigil = vigil
         self._roll = roll
@@ -60,7 +61,7 @@ class Informing:
             if row.told < 0:
                 await self._equip(row, seconds)
             what, *args = part
-            await self._world.ask(copy, seconds, str(what), *args)
+            await self._ask_for(row, seconds, str(what), args)
         except (Unreachable, AutomataError) as error:
             logger.warning("copy %s was not told to %s under epoch %d: %s", copy, part[0], epoch, error)
             self._vigil.suspect(copy)
@@ -70,6 +71,21 @@ class Informing:
         self._vigil.watch(copy)
         self.placement_changed()
         return True
+
+    async def _ask_for(self, row: CopyRow, seconds: float, what: str, args: list[object]) -> None:
+        """Ask a copy to take a part. To lead takes as long as its store takes to recover: while that process lives it
+        is asked for the same again, which is no error, and not for another epoch, with which it would begin anew.
+        """
+        while True:
+            try:
+                await self._world.ask(row.name, seconds, what, *args)
+            except Slow:
+                now = await self._world.read(stores.copy, row.name)
+                if what != "lead" or now is None or now.pid != row.pid or not self._vigil.lives(row.name):
+                    raise
+                logger.info("copy %s still recovers its store: it is waited for", row.name)
+            else:
+                return
 
     async def _equip(self, row: CopyRow, seconds: float) -> None:
         types = await self._world.read(deployments.newest_types)
@@ -82,7 +98,10 @@ class Informing:
         try:
             await self._world.ask(copy, seconds, "load", [made.encode() for made in types])
         except AutomataError as error:
+            self.unloadable[copy] = str(error)
             logger.error("copy %s cannot load the deployed types: %s", copy, error)
+        else:
+            self.unloadable.pop(copy, None)
 
     # placements
 

@@ -6,17 +6,23 @@ from typing import ClassVar
 
 from automata import effect, ref, send, uuid4
 from automata.errors import InvalidArgument
-from ssms.coordinator.cluster_steps import ClusterSteps
+from ssms.coordinator.cluster_steps import ClusterSteps, SlotMove
 
 _MOVES_MAX = 3
 
 
 class Overseer:
-    """What concerns all stores. It has the one key "cluster"."""
+    """What concerns all stores. It has the one key "cluster".
+
+    move: the slots that are being moved: they are, before others are chosen, since a store that gives them takes none
+    back half way. begun: whether they were asked for.
+    """
 
     steps: ClassVar[ClusterSteps]
     key: str
     spreading: bool = False
+    move: SlotMove | None = None
+    begun: bool = False
 
     async def start(self, replicas: int, hosts_per_node: int) -> None:
         """Start the cluster: a new one gets `hosts_per_node` stores for each node, in `replicas` copies each."""
@@ -60,14 +66,17 @@ class Overseer:
             send(ref(self).forget_node(node), delay=self.steps.retry_seconds)
 
     async def spread(self) -> None:
-        """Move the next slots, then look again, until all stores have as many."""
-        move = await effect(self.steps.next_slots)
-        if move is None:
+        """Finish the move that was chosen, or choose the next; then look again, until all stores have as many."""
+        if self.move is None:
+            self.move, self.begun = await effect(self.steps.next_slots), False
+        if self.move is None:
             self.spreading = False
             return
-        given = await effect(self.steps.give_slots, move)
+        self.begun = self.begun or await effect(self.steps.slots_settled, self.move)
+        given = self.begun and await effect(self.steps.give_slots, self.move)
         if given:
-            await effect(self.steps.slots_moved, move)
+            await effect(self.steps.slots_moved, self.move)
+            self.move = None
         send(ref(self).spread(), delay=0 if given else self.steps.retry_seconds)
 
 

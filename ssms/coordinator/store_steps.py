@@ -57,9 +57,13 @@ class Won:
 
 
 class StoreSteps:
-    """What workflows of stores do, outside of their own state. They answer whether they were done, and never raise."""
+    """What workflows of stores do, outside of their own state. They answer whether they were done, and never raise.
+
+    emptied: stores that cannot be led as all in-sync copies that answer have lost what they held; the names of those.
+    """
 
     def __init__(self, world: Surroundings, vigil: Vigil, roll: RollCall, informing: Informing) -> None:
+        self.emptied: dict[bytes, tuple[str, ...]] = {}
         self._world = world
         self._vigil = vigil
         self._roll = roll
@@ -187,7 +191,11 @@ class StoreSteps:
     # a new epoch
 
     async def heads(self, elect: Elect) -> Heads:
-        """What each candidate holds. Those that do not say so are suspect."""
+        """What each candidate holds. Those that do not say so are suspect.
+
+        A store that was ever led has a group on each copy in sync: one without has lost its disk. It is not elected, as
+        the others would be wiped to match, even if it is the only one that answers.
+        """
 
         async def head(copy: str) -> tuple[int, int] | None:
             try:
@@ -199,7 +207,22 @@ class StoreSteps:
             return epoch, group
 
         found = await asyncio.gather(*(head(copy) for copy in elect.candidates))
-        return {copy: known for copy, known in zip(elect.candidates, found, strict=True) if known is not None}
+        told = {copy: known for copy, known in zip(elect.candidates, found, strict=True) if known is not None}
+        held = {copy: head for copy, head in told.items() if head[1] or not elect.before.led}
+        self._note_empty(elect.before, tuple(copy for copy in told if copy not in held), bool(held))
+        return held
+
+    def _note_empty(self, store: StoreRow, empty: tuple[str, ...], others: bool) -> None:
+        """Say which in-sync copies have lost what they held."""
+        if not empty or others:
+            self.emptied.pop(store.identity, None)
+        elif self.emptied.get(store.identity) != empty:
+            self.emptied[store.identity] = empty
+            logger.error(
+                "store %s is led by nobody: the disks of %s are empty, and no other copy answers", store.name, empty
+            )
+        if empty and others:
+            logger.warning("the disks of %s of store %s are empty: they are copied anew", empty, store.name)
 
     async def take(self, before: StoreRow, epoch: int, leader: str, backups: tuple[str, ...]) -> Won | None:
         """Take the epoch for a leader; None if somebody else has changed the store."""

@@ -19,9 +19,15 @@ from ssms.peers import Peers, Unreachable
 T = TypeVar("T")
 
 
+class Slow(Unreachable):
+    """The copy has not answered in time: it may be doing what it was asked to."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
-    """The world of one coordinator. clock: seconds since the epoch; random: of identities of stores."""
+    """The world of one coordinator. clock: seconds since the epoch; random: of identities of stores; leave: ends the
+    process, with the reason, as its next life does better.
+    """
 
     catalog: Catalog
     machines: Machines
@@ -29,6 +35,7 @@ class Surroundings:
     settings: Settings = field(default_factory=Settings)
     clock: Callable[[], float] = time.time
     random: random.Random = field(default_factory=random.SystemRandom)
+    leave: Callable[[BaseException], None] = lambda why: None
 
     async def read(self, look: Callable[..., T], *args: object) -> T:
         """What a function of the catalog finds, on a thread, tried again for as long as the database is away."""
@@ -50,12 +57,12 @@ class Surroundings:
                 await asyncio.sleep(self.settings.retry_seconds)
 
     async def ask(self, copy: str, seconds: float, what: str, *args: Any) -> Any:
-        """Ask a copy. Raises Unreachable, also when it takes longer than `seconds`, and what the copy raises."""
+        """Ask a copy. Raises Unreachable, Slow when it takes longer than `seconds`, and what the copy raises."""
         try:
             async with asyncio.timeout(seconds):
                 return await self.peers.copy(copy).call(what, *args)
         except TimeoutError:
-            raise Unreachable(f"{copy} has not answered {what!r} within {seconds} s") from None
+            raise Slow(f"{copy} has not answered {what!r} within {seconds} s") from None
 
     async def try_machines(self, work: Callable[[Machines], Awaitable[None]]) -> bool:
         """Ask the machines for something, once; whether it was done."""

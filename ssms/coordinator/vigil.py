@@ -7,6 +7,7 @@ here is suspicion, and never more: epochs and leases keep a copy that lives afte
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from automata.context import logger
@@ -31,6 +32,7 @@ class Vigil:
         self._peers = peers
         self._settings = settings
         self._heard: dict[str, int] = {}
+        self._spoke: dict[str, int] = {}
         self._started: dict[str, float] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._closed = False
@@ -52,14 +54,20 @@ class Vigil:
             self._heard[copy] = self.ticks
             self._watches[copy] = asyncio.get_running_loop().create_task(self._watch(copy))
 
+    def lives(self, copy: str) -> bool:
+        """Whether its process has said anything lately, with a part or without."""
+        return self.ticks - self._spoke.get(copy, -math.inf) <= self._settings.silent_ticks_max
+
     def reported(self, copy: str) -> None:
         """A new process of a copy has said hello: it has no part yet."""
+        self._spoke[copy] = self.ticks
         self._unwatch(copy)
         self._heard.pop(copy, None)
         self.suspects.discard(copy)
 
     def heard(self, copy: str) -> None:
         """A heartbeat."""
+        self._spoke[copy] = self.ticks
         if copy in self._heard:
             self._heard[copy] = self.ticks
         if copy in self.suspects:
@@ -77,6 +85,7 @@ class Vigil:
         """A copy shall have no process any more."""
         self.reported(copy)
         self._started.pop(copy, None)
+        self._spoke.pop(copy, None)
 
     def tick(self, stalled: bool) -> None:
         """Some time has passed. stalled: the coordinator itself stood still, so everybody gets a full period."""

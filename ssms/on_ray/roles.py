@@ -44,7 +44,9 @@ class CoordinatorServer:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - once, before anybody is served
         self._catalog = Catalog(home.plan.catalog or f"sqlite:///{folder / 'catalog.sqlite'}", uuid4().hex)
         settings = coordinator.Settings(token=home.plan.token or None, auto_join=home.plan.auto_join)
-        world = coordinator.Surroundings(self._catalog, RayMachines(home.plan, home.roles), RayPeers(), settings)
+        world = coordinator.Surroundings(
+            self._catalog, RayMachines(home.plan, home.roles), RayPeers(), settings, leave=_leave
+        )
         self._coordinator = coordinator.Coordinator(world, partial(RocksStore, folder / "store"))
         await self._coordinator.open()
 
@@ -80,8 +82,8 @@ def _collect_seldom() -> None:
 
 
 def _leave(why: BaseException) -> None:
-    """A copy may not go on: its process ends, and Ray starts it anew."""
-    _logger.error("this copy leaves, and begins anew", exc_info=why)
+    """A copy, or the coordinator, may not go on: its process ends, and Ray starts it anew."""
+    _logger.error("this process leaves, and begins anew", exc_info=why)
     os._exit(_LEFT)
 
 

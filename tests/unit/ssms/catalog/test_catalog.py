@@ -62,8 +62,8 @@ def test_a_catalog_is_there_when_it_is_opened_again(open_catalog: Open) -> None:
 
 
 def test_a_newer_schema_is_refused(open_catalog: Open, catalog: Catalog) -> None:
-    catalog.write(versions.set_value, "schema", "2")
-    with pytest.raises(NewerCatalog, match="has schema 2, and this release knows 1"):
+    catalog.write(versions.set_value, "schema", "3")
+    with pytest.raises(NewerCatalog, match="has schema 3, and this release knows 2"):
         open_catalog()
 
 

@@ -103,6 +103,7 @@ class FakeCopy:
                 raise Unreachable("begins anew")
             if epoch <= self.disk.epoch and self.disk.epoch:
                 raise Fenced(f"{self.name} knows epoch {self.disk.epoch}")
+            await asyncio.sleep(self.cluster.recovery_seconds)
             if not old_is_dead:
                 await asyncio.sleep(max(0.0, self.granted_until - self.cluster.now()))
             self.role, self.epoch, self.backups, self.disk.epoch = "leader", epoch, list(backups), epoch
@@ -146,7 +147,7 @@ class FakeCopy:
 
     async def load(self, types: list[bytes]) -> None:
         for made in map(DeployedType.decode, types):
-            if made.name == "Broken":
+            if made.name == "Broken" or (self.name, made.name) in self.cluster.unloadable:
                 raise AutomataError("it cannot be imported")
             if made.version >= self.types.get(made.name, 0):
                 self.types[made.name] = made.version
@@ -160,7 +161,14 @@ class FakeCopy:
     async def give(self, partition: bytes, target: bytes) -> None:
         self.cluster.given.append((self.store, partition, target))
 
+    async def settled_slots(self, numbers: bytes) -> bool:
+        return not self.cluster.unsettled
+
     async def give_slots(self, numbers: bytes, target: bytes) -> None:
+        self.cluster.slot_moves.append((self.store, numbers, target))
+        if self.cluster.refused:
+            self.cluster.refused -= 1
+            raise AutomataError("it was interrupted half way")
         self.cluster.given.append((self.store, numbers, target))
 
     # inside
@@ -282,6 +290,11 @@ class FakeCluster:
         self.processes: dict[str, FakeCopy] = {}
         self.supervised: dict[str, tuple[str, bytes]] = {}
         self.cut_off: set[str] = set()
+        self.unsettled = False
+        self.refused = 0
+        self.slot_moves: list[tuple[bytes, bytes, bytes]] = []
+        self.recovery_seconds = 0.0
+        self.unloadable: set[tuple[str, str]] = set()
         self.asked: list[tuple[str, str]] = []
         self.given: list[tuple[bytes, bytes, bytes]] = []
         self.audit = Audit()

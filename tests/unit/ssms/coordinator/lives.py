@@ -67,6 +67,7 @@ class World:
         self.settings = settings or Settings()
         self.coordinator: Coordinator | None = None
         self.lives = 0
+        self.left: list[BaseException] = []
         self._reviving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -78,6 +79,7 @@ class World:
             self.settings,
             clock=lambda: BEGINNING + loop.time(),
             random=random.Random(self.lives),
+            leave=self.left.append,
         )
         self.lives += 1
 

@@ -205,3 +205,62 @@ def test_an_object_moves_to_a_node_from_which_others_have_taken_over(tmp_path: P
         await world.until(lambda: world.settled(2))
 
     play(scenario, tmp_path, "x", "y")
+
+
+def test_a_type_is_deployed_only_where_every_living_copy_can_load_it(tmp_path: Path) -> None:
+    made = DeployedType("User", 0, "app:User", b"", b"1").encode()
+
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        world.cluster.unloadable = {("s1.n1", "User")}
+        with pytest.raises(InvalidArgument, match="copy s1"):
+            await world.call("deploy", [made])
+        assert await world.call("types") == []
+
+    play(scenario, tmp_path, "x", "y")
+
+
+def test_a_copy_that_cannot_load_a_deployed_type_serves_the_others_and_is_shown(tmp_path: Path) -> None:
+    made = DeployedType("User", 0, "app:User", b"", b"1").encode()
+
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        await world.call("deploy", [made])
+        world.cluster.unloadable = {("s0.n0", "User")}
+        world.cluster.kill("s0.n0")
+        await world.until(lambda: world.rows().stores[0].epoch == 2 and world.settled(1))
+        [copy] = (await world.call("status"))["copies"]
+        assert "cannot be imported" in copy["unloadable"]
+
+    play(scenario, tmp_path, "x")
+
+
+def test_a_coordinator_that_can_keep_watch_no_more_ends(tmp_path: Path) -> None:
+    class Broken(Exception):
+        pass
+
+    async def scenario(world: World) -> None:
+        def fail(stalled: bool) -> None:
+            raise Broken
+
+        assert world.coordinator is not None
+        world.coordinator._vigil.tick = fail  # type: ignore[method-assign]
+        await world.until(lambda: [type(why) for why in world.left] == [Broken])
+
+    play(scenario, tmp_path, "x")
+
+
+def test_a_store_that_takes_long_to_recover_is_waited_for_under_one_epoch(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        world.cluster.recovery_seconds = 13.0
+        world.cluster.kill("s0.n0")
+        begun = world.cluster.now()
+        await world.until(lambda: world.rows().stores[0].epoch > 1 and world.settled(1))
+        assert world.rows().stores[0].epoch == 2
+        assert world.cluster.now() - begun < 16
+
+    play(scenario, tmp_path, "x")
