@@ -56,8 +56,11 @@ class Way(Protocol):
     async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
         """Ask where the object lives, or a store, as often as it takes, and give the outcome."""
 
-    async def let_pass(self, sender: bytes, partition: bytes) -> None:
-        """Wait until the store of an object has taken all that `sender` has sent there."""
+    async def let_pass(self, sender: bytes, partition: bytes) -> tuple[bool, bytes | None]:
+        """Wait until what `sender` has sent to an object is behind it on its way.
+
+        Returns whether a call has to follow it from there, and whom to ask first, if that is known here.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +260,7 @@ class Branch(Transaction):
         nonce = self.host.random.getrandbits(_NONCE_BITS).to_bytes(_NONCE_BITS // 8, "big")
         span = encode(Span(self.id, self.age, self.counts))
         arguments = method.encode_arguments(packed)
-        ask = Ask(PART, partition, method.name, arguments, nonce, behind=self.own, span=span)
+        ask = Ask(PART, partition, method.name, arguments, nonce, span=span)
         try:
             data: bytes = yield from self._own(self.host.loop.create_task(self._ask(ask)))
         except AutomataError as error:  # the way's trouble, not the method's
@@ -278,9 +281,10 @@ class Branch(Transaction):
         return died
 
     async def _ask(self, ask: Ask) -> bytes:
+        store = None
         if self.own:
-            await self._way.let_pass(self.sender.partition, ask.partition)
-        return await self._way.ask(ask)
+            ask.behind, store = await self._way.let_pass(self.sender.partition, ask.partition)
+        return await self._way.ask(ask, store)
 
 
 class _Waiting(InBody):

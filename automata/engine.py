@@ -141,7 +141,7 @@ def _open(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighb
     receiver = Receiver(log, host.committer.touch)
     if not isinstance(placement, Residence):
         return Doors(reception, receiver, sender)
-    moving = Moving(host, delivery, resuming, placement)
+    reception.comings = moving = Moving(host, delivery, resuming, placement)
     outgoing.routes = routes = Routes(log, moving)
     routes.start()
     return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))

@@ -93,7 +93,7 @@ class Host:
 
     def timing(self, under: Timing | None = None) -> Timing:
         """What one step does about timers. under: of the whole that this is a part of."""
-        return Timing(self.log, under)
+        return Timing(self.log, under, self.abroad is None)
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""
@@ -123,7 +123,7 @@ class Host:
         sent_lsn: the last message of its sender, which the call must not overtake; caller: who keeps its outcome.
         """
         self.check_size(call, packed)
-        if self.abroad is not None and self.abroad.store_of(call.ref.type_name, call.ref.key) is not None:
+        if self.abroad is not None and self.abroad.goes_out(call, caller):
             return self.abroad.invoke(call, packed, caller)
         entity = self.entity(call.ref.type_name, call.ref.key)
         request = self.keyed.request(call, packed)

@@ -72,8 +72,13 @@ class Keyed:
         return started
 
     def asked_before(self, partition: bytes, caller: Caller) -> Request | None:
-        """The request under which this call was recorded, or runs, because an object has moved meanwhile."""
+        """The request under which this call was recorded, or runs, because an object has moved meanwhile.
+
+        What a method that has moved asks for always has one: it may be on its way from where the method was.
+        """
         request = Request(self._opened.request_of(caller.address), NO_FINGERPRINT)
+        if self._opened.has_moved(caller.address[0]):
+            return request
         log = self._log
         known = (partition, request.key) in self._running or self._opened.is_open(partition, request.key)
         return request if known or log.answers.find(request.key) is not None else None

@@ -97,9 +97,9 @@ class Moving:
 
     async def settled(self, partition: bytes) -> None:
         """Wait, for a while, if an object is expected."""
-        arriving = self._arriving.get(partition)
-        if arriving is not None:
-            await asyncio.wait([arriving], timeout=ARRIVE_SECONDS_MAX)
+        stub = self.residence.stubs.get(partition)
+        if partition in self._arriving or (stub is not None and stub.returning):
+            await asyncio.wait([self.expect(partition)], timeout=ARRIVE_SECONDS_MAX)
 
     def return_guests(self) -> int:
         """Ask the stores of their slots to call all guests home. Returns how many there are."""
@@ -135,6 +135,8 @@ class Moving:
         log = self._log
         size = step.size()
         group = log.commit(step, 0)  # an object is moved as a whole, whatever the limits of methods are
+        if self._host.stage.outgoing is not None:
+            self._host.stage.outgoing.committed(step)
         log.group.bytes += size
         if log.full:
             self._host.committer.close_full_group()
@@ -181,15 +183,28 @@ class Moving:
         until = host.loop.time() + host.options.closing_effect_seconds_max
         while (prepared := host.prepared.get(partition)) is not None:
             await asyncio.wait([prepared])
+        await self._passed(partition)
         while (entity := host.entities.find(name)) is not None:
             await hold(entity, host.loop)
             effects = host.tasks.effects_of(entity)
             left = until - host.loop.time()
-            if not effects or left <= 0:
+            if (not effects or left <= 0) and not self._under_way(partition):
                 return entity
             release(entity)
-            await asyncio.wait(effects, timeout=left)
+            if effects and left > 0:
+                await asyncio.wait(effects, timeout=left)
+            await self._passed(partition)
         return None
+
+    def _under_way(self, partition: bytes) -> list[bytes]:
+        outgoing = self._host.stage.outgoing
+        return outgoing.under_way(partition) if outgoing is not None else []
+
+    async def _passed(self, partition: bytes) -> None:
+        """Wait until what an object has sent has come to its stores: calls from elsewhere must not overtake it."""
+        outgoing = self._host.stage.outgoing
+        while outgoing is not None and (stores := outgoing.under_way(partition)):
+            await outgoing.passed(partition, stores[0])
 
     def _call_back(self, partition: bytes, cause: Message | None = None) -> None:
         """Have an object come home, behind all that was sent to it so far; what comes now waits for it here."""
@@ -261,6 +276,8 @@ class Moving:
         self.commit(step)
         residence.note_stub(partition, None)
         residence.note_guest(partition, None if at_home else last.number)
+        if self._host.stage.outgoing is not None:
+            self._host.stage.outgoing.come(partition)
         self._arrival.begin(partition, arrived)
         for message in reversed(self._held.pop(partition, [])):
             self._log.inbox.put_back(message)

@@ -73,6 +73,11 @@ class OpenInvocations:
         """The unfinished methods that the one of this number has called."""
         return [journal for caller, journal in self._callees.items() if caller[0] == number]
 
+    def has_moved(self, number: int) -> bool:
+        """Whether a method has come from another store, since it began."""
+        journal = self._journals.get(number)
+        return journal is not None and journal.row.origin is not None
+
     def request_of(self, address: Address) -> bytes:
         """The id under which the method that awaits there asks other stores, wherever it has moved since it began."""
         number, part, index = address

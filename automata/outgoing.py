@@ -1,6 +1,8 @@
 """Messages to objects of other stores: a step puts them into the outbox instead of its own store's inbox.
 
 They leave when their group is durable, in the lane to their store, so that none is lost or comes twice (`darq.lane`).
+A call comes behind what its sender has sent to the same object. Messages go by way of the store of the object's slot,
+so a call to an object that has moved away from there goes the same way, unless nothing can be on it any more.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from typing import Protocol
 from automata.placement import Placement
 from darq.log import Log
 from darq.step import Message, Step
+
+KEPT_MAX = 10_000
+"""How many senders and receivers are told apart: of those that are not, it is supposed that they have sent."""
 
 
 class Ways(Protocol):
@@ -25,6 +30,12 @@ class Ways(Protocol):
     def committed(self, step: Step) -> None:
         """The step is in the log."""
 
+    def is_open(self, partition: bytes) -> bool:
+        """Whether all that was sent to an object so far has gone the way that is the right one now."""
+
+    async def opened(self, partition: bytes) -> None:
+        """Wait until that is so."""
+
 
 class Outgoing:
     """What the objects of one host send to other stores. routes: where slots can move."""
@@ -34,9 +45,11 @@ class Outgoing:
     def __init__(self, log: Log, placement: Placement) -> None:
         self._log = log
         self._placement = placement
-        self._sent: dict[tuple[bytes, bytes], int] = {}  # sender and store: its last message there, not yet taken
-        # what earlier lives have sent, by whom is not known any more
-        self._left = {store: log.outbox.last(store) for store in log.outbox.receivers()}
+        self._sent: dict[tuple[bytes, bytes], int] = {}  # sender and store: its last message there
+        # what earlier lives have sent, and others that are not told apart any more
+        self._floor = {store: log.outbox.last(store) for store in log.outbox.stores()}
+        self._answered: dict[bytes, dict[bytes, int]] = {}  # caller, object: how far a call has come behind
+        self._answers = 0
         self._waiting: list[tuple[bytes, int, asyncio.Future[None]]] = []
         log.outbox.on_taken = self._taken
 
@@ -62,24 +75,60 @@ class Outgoing:
         if self.routes is not None:
             self.routes.committed(step)
         for store, _ in step.outgoing or ():
-            self._sent[step.partition, store] = self._log.outbox.last(store)
+            name = step.partition, store
+            self._sent.pop(name, None)  # so that the oldest are first
+            self._sent[name] = self._log.outbox.last(store)
+
+    def precedes(self, sender: bytes, partition: bytes) -> bool:
+        """Whether something that an object has sent may be on its way to another one through other stores.
+
+        As long as no call of this life has come there, nobody knows: it may have sent it from where it was before.
+        """
+        if self.routes is not None and not self.routes.is_open(partition):
+            return True
+        store = self._placement.route_of(partition)
+        return store is not None and self._last(sender, store) > self._answered.get(sender, {}).get(partition, -1)
+
+    def mark(self, sender: bytes, partition: bytes) -> int:
+        """How far an object has sent on the way to another one by now."""
+        store = self._placement.route_of(partition)
+        return 0 if store is None else self._last(sender, store)
+
+    def answered(self, sender: bytes, partition: bytes, mark: int) -> None:
+        """A call has come behind all that was sent up to `mark`: none of it is on its way any more."""
+        if self._answers >= KEPT_MAX:
+            self._answered.clear()
+            self._answers = 0
+        known = self._answered.setdefault(sender, {})
+        self._answers += partition not in known
+        known[partition] = mark
+
+    def come(self, sender: bytes) -> None:
+        """An object has come from another store: what it has sent from there may still be on its way."""
+        self._answers -= len(self._answered.pop(sender, ()))
+
+    def under_way(self, sender: bytes) -> list[bytes]:
+        """The stores that have not taken all that an object has sent to them."""
+        outbox = self._log.outbox
+        return [store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)]
+
+    async def opened(self, partition: bytes) -> None:
+        """Wait until what was sent to an object has gone the way that is the right one now."""
+        if self.routes is not None:
+            await self.routes.opened(partition)
 
     async def passed(self, sender: bytes, store: bytes) -> None:
         """Wait until `store` has taken all that an object has sent to it."""
-        last = max(self._sent.get((sender, store), 0), self._left.get(store, 0))
+        last = self._last(sender, store)
         if last > self._log.outbox.taken(store):
-            await self._wait(store, last)
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((store, last, waiting))
+            await waiting
 
-    async def drained(self, store: bytes) -> None:
-        """Wait until `store` has taken all that was sent to it so far."""
-        last = self._log.outbox.last(store)
-        if last > self._log.outbox.taken(store):
-            await self._wait(store, last)
-
-    async def _wait(self, store: bytes, last: int) -> None:
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((store, last, waiting))
-        await waiting
+    def _last(self, sender: bytes, store: bytes) -> int:
+        """The last message to a store that may be of this sender. What was kept back for it went under no name."""
+        sent = self._sent
+        return max(sent.get((sender, store), 0), sent.get((b"", store), 0), self._floor.get(store, 0))
 
     def _taken(self, store: bytes, up_to: int) -> None:
         if self._waiting:
@@ -90,9 +139,11 @@ class Outgoing:
                 elif not waiter[2].done():
                     waiter[2].set_result(None)
             self._waiting = left
-        if len(self._sent) > _SENT_KEPT:
-            taken = self._log.outbox.taken
-            self._sent = {name: last for name, last in self._sent.items() if last > taken(name[1])}
+        if len(self._sent) > KEPT_MAX:
+            self._tell_apart_fewer()
 
-
-_SENT_KEPT = 1000  # what was taken is looked for beyond that
+    def _tell_apart_fewer(self) -> None:
+        for (sender, store), last in list(self._sent.items())[: KEPT_MAX // 2]:
+            if last <= self._log.outbox.taken(store):
+                del self._sent[sender, store]
+                self._floor[store] = max(self._floor.get(store, 0), last)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError
@@ -37,7 +37,7 @@ from darq.errors import AutomataError, StoreClosed
 from darq.lane import durable
 
 _LEASED = frozenset(
-    {READ, PART, PREPARE, ABORT}
+    {READ, LOOK, PART, PREPARE, ABORT}
 )  # what is answered without a step, so that another may have led by then
 _COLLECT_SECONDS = 10.0  # how long a client's question for late outcomes may stay open
 
@@ -52,11 +52,21 @@ class Leases(Protocol):
         """Wait until that is so again. Raises Fenced if somebody has."""
 
 
+class Comings(Protocol):
+    """The objects that come and go, where they do (`automata.moving`)."""
+
+    async def settled(self, partition: bytes) -> None:
+        """Wait, for a while, if an object is expected here."""
+
+
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
     show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
+    comings: None where no object moves.
     """
+
+    comings: Comings | None = None
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
@@ -86,7 +96,8 @@ class Reception:
             group = max(group, self._take(client, tag, ask))
         if group > gate.durable:
             await self._settled(group)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.number == batch.number  # or this one was given up, and what it took would be lost
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     async def collect(self, client_id: bytes, epoch: int, number: int) -> bytes:
         """Wait for outcomes of what a client has asked before, for a while. number: grows with each such question.
@@ -100,7 +111,8 @@ class Reception:
             return asking.encode(Told(self._epoch, client.pending, ()))
         client.question = number
         await client.ready(_COLLECT_SECONDS)
-        return asking.encode(Told(self._epoch, client.pending, client.take()))
+        newest = client.question == number
+        return asking.encode(Told(self._epoch, client.pending, client.take() if newest else ()))
 
     def _take(self, client: Client, tag: int, ask: Ask) -> int:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""
@@ -204,14 +216,23 @@ class Reception:
         client.tell(tag, self._encode(kind, outcome))
 
     async def _tell_moved(self, client: Client, tag: int, store: bytes, ask: Ask) -> None:
-        """Say where the object is, once what was sent to it before has gone there."""
-        abroad = self._host.abroad
-        if ask.behind and abroad is not None and store:
-            try:
-                await abroad.handed_on(ask.partition, store)
-            except AutomataError:
-                client.tell(tag, AGAIN)
-                return
+        """Say where the object is, once it has gone there, with what was sent to it before. One that comes is waited
+        for, since whoever asked would only be sent to and fro.
+        """
+        abroad, partition = self._host.abroad, ask.partition
+        try:
+            if self.comings is not None:
+                await self.comings.settled(partition)
+                here = self._placement.store_of(partition)
+                if here is None:
+                    self._take(client, tag, ask)
+                    return
+                store = here
+            if abroad is not None and store:
+                await (abroad.handed_on(partition, store) if ask.behind else abroad.gone(partition, store))
+        except AutomataError:
+            client.tell(tag, AGAIN)
+            return
         client.tell(tag, MOVED + store)
 
     def _encode(self, kind: Kind, outcome: Outcome) -> bytes:

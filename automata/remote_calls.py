@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from automata.asking import CALL, READ, Ask
 from automata.calls import Call
+from automata.journal import Journal
 from automata.methods import Packed
 from automata.moved import Moved
 from automata.open_invocations import OpenInvocations
@@ -22,8 +23,10 @@ from automata.partitions import partition_of
 from automata.placement import Placement
 from automata.request_ids import is_automatic
 from automata.waiting import outcome_of
-from automata.work import Caller, Outcome, Reply
+from automata.work import Caller, Outcome, Refusal, Reply
 from darq.committer import Committer
+from darq.errors import OutcomeUnknown
+from darq.inbox import UNREAD
 from darq.lane import durable
 from darq.log import Log
 from darq.step import Message, Step
@@ -35,6 +38,7 @@ class Elsewhere(Protocol):
     async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
         """Ask wherever the object lives now, or a store, as often as it takes, and give the outcome.
 
+        What is asked behind messages is asked by way of the store of the object's slot, and of `store` only first.
         May raise AutomataError.
         """
 
@@ -66,6 +70,14 @@ class RemoteCalls:
     def store_of(self, type_name: str, key: str) -> bytes | None:
         """The other store that an object lives in; None if it lives here."""
         return self._placement.store_of(partition_of(type_name, key))
+
+    def goes_out(self, call: Call, caller: Caller | None) -> bool:
+        """Whether a call leaves this store: for another one, or only to come back behind messages on that way."""
+        partition = partition_of(call.ref.type_name, call.ref.key)
+        if self._placement.store_of(partition) is not None:
+            return True
+        journal = None if caller is None else self._journal(caller)
+        return journal is not None and self._outgoing.precedes(journal.row.partition, partition)
 
     def check_here(self, type_name: str, key: str) -> None:
         """Raise Moved for an object that lives elsewhere: nobody must find an empty one here in its place."""
@@ -99,13 +111,21 @@ class RemoteCalls:
         """Ask where the object lives, or a store, as often as it takes, and give the outcome."""
         return await self._elsewhere.ask(ask, store)
 
-    async def let_pass(self, sender: bytes, partition: bytes) -> None:
-        """Wait until the store of an object has taken all that `sender` has sent there."""
+    async def let_pass(self, sender: bytes, partition: bytes) -> tuple[bool, bytes | None]:
+        """Wait until what `sender` has sent to an object is behind it on its way: in the store of its slot.
+
+        Returns whether a call has to follow it from there, and whom to ask first, if that is known here.
+        """
+        await self._outgoing.opened(partition)
         store, route = self._placement.store_of(partition), self._placement.route_of(partition)
         if store is not None and route is None:
             await self.handed_on(partition, store)
-        elif route is not None:
-            await self._outgoing.passed(sender, route)
+            return True, store
+        if route is None:
+            return True, None
+        behind = self._outgoing.precedes(sender, partition)
+        await self._outgoing.passed(sender, route)
+        return behind, None
 
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""
@@ -122,32 +142,52 @@ class RemoteCalls:
     async def handed_on(self, partition: bytes, store: bytes) -> None:
         """Wait until another store has taken what came here for an object that lives there, as far as it is known."""
         host = self._host
-        while partition in host.log.inbox.waiting:
+        waiting = host.log.inbox.waiting
+        while partition in waiting or UNREAD in waiting:
             await durable(host.log.gate, self._save_journals())
-        await self._outgoing.drained(store)
+        await self.gone(partition, store)
+
+    async def gone(self, partition: bytes, store: bytes) -> None:
+        """Wait until another store has taken an object that has left for it, and what was passed on to it since."""
+        await self._outgoing.passed(partition, store)
 
     async def _invoke(self, call: Call, packed: Packed, caller: Caller | None) -> Outcome:
-        host, method = self._host, call.method
         partition = partition_of(call.ref.type_name, call.ref.key)
-        kind = READ if method.readonly else CALL
-        if caller is not None:
-            await durable(host.log.gate, self._save_journals())
-            await self._let_pass(caller, partition)
-        ask = Ask(
-            kind,
-            partition,
-            method.name,
-            method.encode_arguments(packed),
-            self._request(call, caller),
-            behind=caller is not None,  # whatever it has sent there is in the inbox by now
-        )
-        outcome = decode_outcome(await self._elsewhere.ask(ask), method.result, 0)
-        if caller is not None and not outcome.refused:
-            caller.answer(outcome, method.result)
-            group = self._save_journals()
-            if ask.request and is_automatic(ask.request):
-                host.log.gate.release(group, partial(self._forget, ask))
+        if caller is None:
+            ask = self._ask(call, packed, partition, self._request(call, None), behind=False)
+            return decode_outcome(await self._elsewhere.ask(ask), call.method.result, 0)
+        await durable(self._host.log.gate, self._save_journals())
+        journal = self._journal(caller)
+        if journal is None:
+            return _gone()
+        behind, store = await self.let_pass(journal.row.partition, partition)
+        journal = self._journal(caller)
+        if journal is None:
+            return _gone()
+        sender = journal.row.partition
+        mark = self._outgoing.mark(sender, partition)
+        ask = self._ask(call, packed, partition, self._request(call, caller), behind)
+        outcome = decode_outcome(await self._elsewhere.ask(ask, store), call.method.result, 0)
+        if not outcome.refused:
+            self._outgoing.answered(sender, partition, mark)
+            self._keep(caller, call, ask, outcome)
         return outcome
+
+    def _ask(self, call: Call, packed: Packed, partition: bytes, request: bytes, behind: bool) -> Ask:
+        method = call.method
+        kind = READ if method.readonly else CALL
+        return Ask(kind, partition, method.name, method.encode_arguments(packed), request, behind)
+
+    def _keep(self, caller: Caller, call: Call, ask: Ask, outcome: Outcome) -> None:
+        """Let the journal of the caller keep an answer, which its host then need not."""
+        journal = self._journal(caller)
+        if journal is None:
+            return
+        caller.answer(outcome, call.method.result)
+        group = self._save_journals()
+        # a method that has moved may have asked from elsewhere too, which must not find the outcome forgotten
+        if ask.request and is_automatic(ask.request) and journal.row.origin is None:
+            self._host.log.gate.release(group, partial(self._forget, ask))
 
     def _forget(self, ask: Ask, error: BaseException | None) -> None:
         """The answer is durable in its caller's journal, which never asks for it again."""
@@ -160,11 +200,9 @@ class RemoteCalls:
         self._host.committer.touch()
         return group
 
-    async def _let_pass(self, caller: Caller, partition: bytes) -> None:
-        """Wait until the other store has taken all that the caller has sent to it, which the call must not overtake."""
-        journal = self._host.open_invocations.find(caller.address[0])
-        if journal is not None:
-            await self.let_pass(journal.row.partition, partition)
+    def _journal(self, caller: Caller) -> Journal | None:
+        """Of the method that asks; None once it has gone to another store, or has ended."""
+        return self._host.open_invocations.find(caller.address[0])
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:
@@ -172,6 +210,10 @@ class RemoteCalls:
         if caller is None or call.method.readonly:
             return b""
         return self._host.open_invocations.request_of(caller.address)
+
+
+def _gone() -> Outcome:
+    return Refusal(OutcomeUnknown("the method that asks has moved: it asks from where it is now"))
 
 
 def _moved(outcome: Outcome) -> bool:

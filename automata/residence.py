@@ -94,9 +94,12 @@ class Residence:
             move = self.slots.get(self.slot_of(partition))
             if move is not None and move.phase is Phase.COMING:
                 return move.store
-            if move is not None and move.phase is not Phase.GONE:
-                return None
-        owner = self._owner_of(partition)  # of a slot that is gone, only once a placement says so
+            if move is not None:
+                if move.phase is not Phase.GONE:
+                    return None
+                owner = self._owner_of(partition)
+                return move.store if owner == self.own else owner  # it may have gone further since
+        owner = self._owner_of(partition)
         return None if owner == self.own else owner
 
     def onward(self, partition: bytes) -> bytes | None:

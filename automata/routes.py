@@ -9,6 +9,7 @@ the slot in its own inbox. Then that goes out first, in order, and later message
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Collection
 from enum import IntEnum
@@ -54,6 +55,7 @@ class Routes:
         self._routes = {int.from_bytes(key[1:], "big"): _decode(data) for key, data in log.rows(keys.ROUTE)}
         self._proposed: dict[int, dict[int, Route]] = {}
         self._held: dict[int, list[Message]] = {}
+        self._opening: list[asyncio.Future[None]] = []
         self._sent_since: set[int] = set()  # slots for which something was put into the own inbox since its last mark
         moving.handlers[Fence] = self._pass_on
         moving.handlers[Passed] = self._passed
@@ -103,7 +105,34 @@ class Routes:
 
     def committed(self, step: Step) -> None:
         """The step is in the log."""
-        self._routes.update(self._proposed.pop(id(step), {}))
+        changed = self._proposed.pop(id(step), {})
+        self._routes.update(changed)
+        if self._opening and any(route.way is Way.OPEN for route in changed.values()):
+            opening, self._opening = self._opening, []
+            for waiting in opening:
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    def is_open(self, partition: bytes) -> bool:
+        """Whether all that was sent to an object so far has gone the way that is the right one now."""
+        route = self._routes.get(self._residence.slot_of(partition)) if self._routes else None
+        if route is None:
+            return True
+        return route.way is Way.OPEN and route.store == (self._residence.route_of(partition) or self._own)
+
+    async def opened(self, partition: bytes) -> None:
+        """Wait until that is so. What went an older way is followed by a fence, as if a message were sent."""
+        slot = self._residence.slot_of(partition)
+        while not self.is_open(partition):
+            route = self._routes[slot]
+            if route.way is Way.OPEN:
+                step = Step(b"", b"")
+                self.begin(step)
+                self._propose(step, slot, self._fence(step, slot, partition, route.store))
+                self._moving.commit(step)
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._opening.append(waiting)
+            await waiting
 
     # inside
 

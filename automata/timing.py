@@ -39,11 +39,13 @@ class _Cancelled:
 class Timing:
     """The timers that one step sets and drops.
 
-    under: of the whole that this is a part of, which takes it over (`absorb`) or never hears of it.
+    under: of the whole that this is a part of, which takes it over (`absorb`) or never hears of it. alone: there are no
+    other stores that could keep timers.
     """
 
-    def __init__(self, log: Log, under: Timing | None = None) -> None:
+    def __init__(self, log: Log, under: Timing | None = None, alone: bool = True) -> None:
         self._log = log
+        self._alone = alone
         self._under = under
         self._store = log.store.identity()[:_STORE_BYTES].hex()
         self._added: dict[str, _Added] = {}
@@ -101,6 +103,11 @@ class Timing:
 
     def _find(self, message_id: str) -> _Cancelled | None:
         parts = parse(message_id)
+        if parts is not None and parts[0] != self._store and not self._alone:
+            raise InvalidArgument(
+                f"message {message_id} is kept in another store, that of the object which sent it: let that object, "
+                "or a client, cancel it"
+            )
         if parts is None or parts[0] != self._store:
             return None
         _, lsn, due_ms = parts

@@ -76,8 +76,11 @@ class Answers:
             number, (made_ms, requests) = next(iter(self._left.items()))
             if made_ms + self._kept_ms > now_ms:
                 break
-            for request in list(requests):
-                self.forget(request)
+            for request in requests:
+                if self._known.get(request, _NOTHING)[1] == number:  # else it has come again, with its object
+                    del self._known[request]
+            del self._left[number]
+            self._dropped.append(number)
         recorded, self._open = self._open, []
         kept = [answer for answer in recorded if answer.request in self._known]
         if kept:
@@ -88,5 +91,6 @@ class Answers:
         self._dropped.clear()
 
 
+_NOTHING = (None, -1)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Row).decode

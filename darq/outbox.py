@@ -60,6 +60,10 @@ class Outbox:
         """The stores for which something waits to be acknowledged."""
         return [receiver for receiver in self._sendable if self.waits(receiver)]
 
+    def stores(self) -> list[bytes]:
+        """All stores to which anything was ever sent."""
+        return list(self._next)
+
     def waits(self, receiver: bytes) -> bool:
         """Whether a message that may leave for `receiver` is not acknowledged yet."""
         return self._first.get(receiver, 1) < self._sendable.get(receiver, 1)

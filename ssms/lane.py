@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
 from automata.asking import AGAIN, MOVED, Ask, Batch
+from darq.errors import AutomataError
+from ssms.patience import answered
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
 from ssms.routes import Routes
@@ -23,14 +25,16 @@ from ssms.routes import Routes
 BATCH_ASKS_MAX = 1024
 BATCH_BYTES_MAX = 1 << 20
 BACKOFF_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-_LOOK_SECONDS = 0.5  # between looks at whether another host leads a store that gives no answer
-_LOST_SECONDS = 10.0  # an answer that has not come by then is taken for lost
+LOST_SECONDS = 10.0
+"""An answer that has not come by then is taken for lost."""
 _LATE_SECONDS = 20.0  # and one to `collect`, which waits for something to tell
 _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 
 class Asked:
-    """One ask, until it is answered. store: whom to ask, where that does not follow from the object."""
+    """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
+    comes behind messages, whom to ask next.
+    """
 
     __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
 
@@ -52,6 +56,7 @@ class Hub(Protocol):
     routes: Routes
     client: bytes
     loop: asyncio.AbstractEventLoop
+    right: Callable[[], Awaitable[None]] | None
 
     def route(self, asked: Asked) -> None:
         """Put it into the lane to where its object lives."""
@@ -86,8 +91,8 @@ class Lane:
         self._store = store
         self._queue: deque[Asked] = deque()
         self._pending: dict[int, Asked] = {}
-        self._sending = self._collecting = False
-        self._epoch = 0
+        self._sending = False
+        self._epoch = self._collecting = 0  # of whoever is asked, and of whoever is asked for late answers
         self._number = self._questions = 0
         self._failures = 0
 
@@ -113,8 +118,13 @@ class Lane:
                 if place is None:
                     self._reroute()
                     return
+                if self._lanes.right is not None:
+                    await self._lanes.right()
                 if not await self._submit(place):
                     await self._pause()
+        except Exception:
+            self._lanes.spawn(self._ask_later(self._take_back()))  # whatever it was, nobody waits for ever
+            raise
         finally:
             self._sending = False
 
@@ -127,6 +137,7 @@ class Lane:
             place = routes.placement.store(self._store)
             if place.primary:
                 return place
+            self._drop_stale()
             await self._pause()
 
     async def _pause(self) -> None:
@@ -147,8 +158,9 @@ class Lane:
         batch = Batch(lanes.client, place.epoch, self._number, forget, [(a.tag, a.ask) for a in asks])
         try:
             answer = lanes.peers.copy(place.primary).call("submit", asking.encode(batch))
-            data = await self._answered(place.epoch, answer, _LOST_SECONDS)
-        except Unreachable:
+            data = await answered(lanes.routes, self._store, place.epoch, answer, LOST_SECONDS)
+        except (Unreachable, AutomataError):
+            self.forget = [*forget, *self.forget]
             self._again()
             return False
         told = asking.decode_told(data)
@@ -157,30 +169,13 @@ class Lane:
             return False
         self._failures = 0
         self._hear(told.told)
-        if told.pending and self._pending and not self._collecting:
-            self._collecting = True
-            lanes.spawn(self._collect(place))
+        if self._pending and self._collecting != place.epoch:
+            if told.pending:
+                self._collecting = place.epoch
+                lanes.spawn(self._collect(place))
+            else:
+                self._again()  # the host has told the rest to a question that was given up
         return True
-
-    async def _answered(self, epoch: int, ask: Coroutine[Any, Any, Any], lost_seconds: float) -> bytes:
-        """The answer of the host, unless another leads the store meanwhile. Raises Unreachable."""
-        lanes = self._lanes
-        answer = lanes.loop.create_task(ask)
-        since = lanes.loop.time()
-        try:
-            while True:
-                done, _ = await asyncio.wait({answer}, timeout=_LOOK_SECONDS)
-                if done:
-                    data: bytes = answer.result()
-                    return data
-                await lanes.routes.refresh()
-                placement = lanes.routes.placement
-                if not placement.has(self._store) or placement.store(self._store).epoch != epoch:
-                    raise Unreachable("another host leads the store by now")
-                if lanes.loop.time() - since > lost_seconds:
-                    raise Unreachable(f"no answer in {lost_seconds:.0f} s")
-        finally:
-            answer.cancel()
 
     async def _collect(self, place: StorePlace) -> None:
         """Ask for late answers until there are none to come."""
@@ -190,17 +185,18 @@ class Lane:
             while self._pending and self._epoch == place.epoch:
                 self._questions += 1
                 answer = peer.call("collect", lanes.client, place.epoch, self._questions)
-                data = await self._answered(place.epoch, answer, _LATE_SECONDS)
+                data = await answered(lanes.routes, self._store, place.epoch, answer, _LATE_SECONDS)
                 told = asking.decode_told(data)
                 self._hear(told.told)
                 if told.epoch != place.epoch or (not told.pending and not told.told and not self._sending):
                     break
             else:
                 return
-        except Unreachable:
+        except (Unreachable, AutomataError):
             pass
         finally:
-            self._collecting = False
+            if self._collecting == place.epoch:  # else who collects from the next leader has begun
+                self._collecting = 0
         if self._epoch == place.epoch:
             self._again()  # the host knows nothing of what is pending: it has begun anew
 
@@ -219,6 +215,16 @@ class Lane:
                 self._pending[asked.tag] = asked
         return asks
 
+    def _take_back(self) -> list[Asked]:
+        """All that is not answered, in the order in which it was asked first."""
+        self._again()
+        queue, self._queue = self._queue, deque()
+        return list(queue)
+
+    def _drop_stale(self) -> None:
+        """Nobody leads the store: do not keep those waiting who have waited long enough."""
+        self._queue = deque(asked for asked in self._queue if not self._lanes.stale(asked))
+
     def _again(self) -> None:
         """Whatever is not answered is asked again, in the order in which it was asked first."""
         pending, self._pending = self._pending, {}
@@ -229,9 +235,7 @@ class Lane:
             self._lanes.spawn(self._send())
 
     def _reroute(self) -> None:
-        self._again()
-        queue, self._queue = self._queue, deque()
-        for asked in queue:
+        for asked in self._take_back():
             if not self._lanes.stale(asked):
                 self._lanes.route(asked)
 
@@ -258,12 +262,14 @@ class Lane:
         asked.hops += 1
         if asked.hops < _HOPS_MAX and store and lanes.routes.placement.has(store):
             lanes.route_to(store, asked)
-        else:
-            lanes.spawn(self._ask_later([asked]))
+            return
+        if asked.ask.behind:  # what it must not overtake has gone there: only that way leads on
+            asked.store = store or None
+        lanes.spawn(self._ask_later([asked]))
 
     async def _ask_later(self, again: list[Asked]) -> None:
-        hops = max(asked.hops for asked in again)
-        await asyncio.sleep(pause_seconds(hops))
+        hops = max((asked.hops for asked in again), default=0)
+        await asyncio.sleep(pause_seconds(max(0, hops - _HOPS_MAX)))
         await self._lanes.routes.refresh()
         for asked in again:
             asked.hops += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from automata.asking import CALL, POST, Ask
@@ -31,9 +31,18 @@ class Lanes:
     """The ways of one process to all stores. client: 16 random bytes that no other process has.
 
     spread: which reads go to backups, if any do.
+    right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.
     """
 
-    def __init__(self, peers: Peers, routes: Routes, client: bytes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        routes: Routes,
+        client: bytes,
+        loop: asyncio.AbstractEventLoop,
+        right: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.right = right
         self.peers = peers
         self.routes = routes
         self.client = client
@@ -81,15 +90,21 @@ class Lanes:
             self._lane(place).forget.append(request)
 
     def route(self, asked: Asked) -> None:
-        """Put it into the lane to where its object lives, or to the store that it is for."""
-        placement, store = self.routes.placement, asked.store
+        """Put it into the lane to where its object lives, or to the store that it is for.
+
+        What comes behind messages goes their way: by way of the store of its slot, unless it is to ask another first.
+        """
+        placement, store, behind = self.routes.placement, asked.store, asked.ask.behind
+        if behind:
+            asked.store = None
         if store is not None and placement.stores:
             if placement.has(store):
                 self.route_to(store, asked)
-            else:
+                return
+            if not behind:
                 self.fail(asked, OutcomeUnknown(f"store {store.hex()} is no part of this cluster any more"))
-            return
-        place = self.routes.store_of(asked.ask.partition)
+                return
+        place = (self.routes.home_of if behind else self.routes.store_of)(asked.ask.partition)
         if place is None:
             self._waiting.append(asked)
             if len(self._waiting) == 1:

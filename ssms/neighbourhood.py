@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from darq.errors import AutomataError
 from ssms.catalog.errors import Outrun
+from ssms.lane import LOST_SECONDS
+from ssms.patience import answered
 from ssms.peers import Peers, Unreachable
 from ssms.routes import Routes
 
@@ -28,7 +30,8 @@ class StoreTransport:
         try:
             if place is None or not place.primary:
                 raise Unreachable(f"nobody is known to lead store {receiver.hex()}")
-            mark: int = await self._peers.copy(place.primary).call("deliver", receiver, sender, first, list(messages))
+            call = self._peers.copy(place.primary).call("deliver", receiver, sender, first, list(messages))
+            mark: int = await answered(self._routes, receiver, place.epoch, call, LOST_SECONDS)
             return mark
         except (Unreachable, NotLeading):
             await self._routes.refresh()

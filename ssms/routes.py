@@ -8,11 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ssms.peers import Peers, Unreachable
+from darq.errors import AutomataError
+from ssms.peers import Peers
 from ssms.placement import NOWHERE, Placement, StorePlace
 
 ASK_SECONDS = 0.1
 """How long to wait until the coordinator is asked again."""
+WAIT_SECONDS = 0.5
+"""How long to wait for its answer, which counts later too."""
+LOST_SECONDS = 5.0
+"""An answer that has not come by then is taken for lost."""
 EXCEPTIONS_MAX = 100_000
 """How many objects that were moved by themselves are remembered."""
 
@@ -25,7 +30,7 @@ class Routes:
         self.changed: Callable[[Placement], None] = _nobody
         self._peers = peers
         self._exceptions: dict[bytes, bytes] = {}
-        self._asking: asyncio.Future[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     def learn(self, placement: Placement) -> None:
         """A placement was heard of; the highest version counts."""
@@ -47,6 +52,10 @@ class Routes:
         """The identity of the store that has an object's slot; b"" before there is any placement."""
         return self.placement.owner(partition).identity if self.placement.stores else b""
 
+    def home_of(self, partition: bytes) -> StorePlace | None:
+        """The store of an object's slot, by way of which its messages go; None before there is any placement."""
+        return self.placement.owner(partition) if self.placement.stores else None
+
     def moved(self, partition: bytes, store: bytes) -> None:
         """A host has said where an object lives; nothing, where it does not know."""
         if not store:
@@ -64,20 +73,16 @@ class Routes:
                 await asyncio.sleep(ASK_SECONDS)
 
     async def refresh(self) -> None:
-        """Ask the coordinator for what is newer. While it cannot be reached, nothing is."""
-        if self._asking is not None:
-            await asyncio.shield(self._asking)
-            return
-        self._asking = asyncio.ensure_future(self._ask())
-        try:
-            await asyncio.shield(self._asking)
-        finally:
-            self._asking = None
+        """Ask the coordinator for what is newer, and wait for it a little. While it does not answer, nothing is."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        await asyncio.wait({self._asking}, timeout=WAIT_SECONDS)
 
     async def _ask(self) -> None:
         try:
-            data = await self._peers.coordinator.call("placement", self.placement.version)
-        except Unreachable:
+            async with asyncio.timeout(LOST_SECONDS):
+                data = await self._peers.coordinator.call("placement", self.placement.version)
+        except (OSError, AutomataError):  # also TimeoutError
             return
         if data is not None:
             self.learn(Placement.decode(data))

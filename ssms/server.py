@@ -12,18 +12,17 @@ it is leaves: its process ends, and begins anew as a backup (fail-stop).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from automata.asking import Told, encode
-from automata.engine import Doors, Engine, Neighbours, run, stop
+from automata.engine import Neighbours, run, stop
 from automata.errors import InvalidArgument
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
 from automata.standby import Standby
-from darq.errors import AutomataError, Fenced
+from darq.errors import AutomataError, Fenced, OutcomeUnknown
 from darq.log import Log
 from darq.replication import Backup, Outside, Primary, Recent
 from darq.store import Store
@@ -32,6 +31,7 @@ from ssms.backup_reads import BackupReads
 from ssms.first_group import hold_something
 from ssms.giving import Giving
 from ssms.lanes import Lanes
+from ssms.leading import Leading
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
 from ssms.peers import Unreachable
 from ssms.placement import Placement
@@ -48,19 +48,6 @@ RESIGNING_SECONDS = (0.05, 2.0)
 """How long a copy that resigns waits to hear who leads; for methods, which go on elsewhere, and for effects."""
 
 
-@dataclass(frozen=True)
-class Leading:
-    """The parts of a copy that leads."""
-
-    epoch: int
-    primary: Primary
-    engine: Engine
-    doors: Doors
-    lanes: Lanes
-    giving: Giving
-    over: asyncio.Future[None]
-
-
 class Server:
     """A copy by its name. Everything here runs on one event loop, but for `beat` and `beaten`."""
 
@@ -74,6 +61,7 @@ class Server:
         self._standby: Standby | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
+        self._becoming = 0  # the epoch under which it is about to lead
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] | None = None
@@ -92,10 +80,10 @@ class Server:
             "place": self.place,
             "load": self.load,
             "ask": self.ask,
-            "give": self.give,
-            "give_slots": self.give_slots,
-            "take_slots": self.take_slots,
-            "settled_slots": self.settled_slots,
+            "give": partial(self._give, "give"),
+            "give_slots": partial(self._give, "give_slots"),
+            "take_slots": partial(self._give, "take_slots"),
+            "settled_slots": partial(self._give, "settled_slots"),
             "watch": self.watch,
         }
 
@@ -142,13 +130,15 @@ class Server:
     async def submit(self, data: bytes) -> bytes:
         """A batch of calls: see `automata.reception`."""
         leading = self._leading
-        return encode(Told(0, 0, ())) if leading is None else await leading.doors.reception.submit(data)
+        if leading is not None:
+            return await leading.unless_over(leading.doors.reception.submit(data))
+        return encode(Told(0, 0, ()))
 
     async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
         leading = self._leading
         if leading is not None:
-            return await self._while_leading(leading, leading.doors.reception.collect(client, epoch, number))
+            return await leading.unless_over(leading.doors.reception.collect(client, epoch, number))
         return encode(Told(0, 0, ()))
 
     async def read(self, data: bytes) -> bytes:
@@ -174,7 +164,11 @@ class Server:
             except Fenced as error:
                 self._leave(error)
                 raise
-        return await self._followed().receive(data)
+        try:
+            return await self._followed().receive(data)
+        except OutcomeUnknown as error:
+            self._leave(error)  # its disk has failed it once: what it holds is known when it is opened again
+            raise
 
     async def attach(self, copy: str) -> None:
         """Another copy wants to be kept up to date."""
@@ -222,16 +216,23 @@ class Server:
                     self._leave(Fenced(f"copy {self.name} leads under epoch {leading.epoch}, and is to under {epoch}"))
                     raise Unreachable(f"copy {self.name} begins anew")
                 return await self.head()
-            await self._lead(epoch, backups, old_is_dead)
+            self._becoming = epoch
+            try:
+                await self._lead(epoch, backups, old_is_dead)
+            finally:
+                self._becoming = 0
         return await self.head()
 
     async def follow(self, epoch: int, primary: str) -> None:
         """Be a backup of another copy. A copy that leads leaves, and begins anew."""
-        if self._leading is not None:
-            if self._leading.epoch >= epoch:
-                raise Fenced(f"copy {self.name} leads under epoch {self._leading.epoch}")
+        leads = self._becoming if self._leading is None else self._leading.epoch
+        if leads:
+            if leads >= epoch:
+                raise Fenced(f"copy {self.name} leads under epoch {leads}")
             self._leave(Fenced(f"copy {primary} leads under epoch {epoch}"))
-            return
+            raise Unreachable(f"copy {self.name} begins anew")
+        if self._following is not None and self._following[0] > epoch:
+            raise Fenced(f"copy {self.name} follows under epoch {self._following[0]}")
         self._following = (epoch, primary)
         self._spawn(self._attach(epoch, primary))
 
@@ -289,34 +290,23 @@ class Server:
             await leading.primary.lease()
             return encode_shown(answered)
 
-        return await self._while_leading(leading, answer())
+        return await leading.unless_over(answer())
 
-    async def give(self, partition: bytes, target: bytes, hops: int = 0) -> None:
-        """Move an object to another store: see `ssms.giving`."""
+    async def _give(self, what: str, *args: Any) -> Any:
+        """Move an object, or slots, to or from another store, or say whether they can be: see `ssms.giving`."""
         leading = self._led()
-        await self._while_leading(leading, leading.giving.give(partition, target, hops))
-
-    async def give_slots(self, numbers: bytes, target: bytes) -> None:
-        """Give whole slots to another store."""
-        leading = self._led()
-        await self._while_leading(leading, leading.giving.give_slots(numbers, target))
-
-    async def take_slots(self, numbers: bytes, source: bytes) -> None:
-        """Expect slots of another store."""
-        leading = self._led()
-        await self._while_leading(leading, leading.giving.take_slots(numbers, source))
-
-    async def settled_slots(self, numbers: bytes) -> bool:
-        """Whether slots may move again."""
-        leading = self._led()
-        return await self._while_leading(leading, leading.giving.settled_slots(numbers))
+        return await leading.unless_over(getattr(leading.giving, what)(*args))
 
     # inside
 
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
         backup = self._followed()
         await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
-        recent = await backup.lead(epoch, old_is_dead)
+        try:
+            recent = await backup.lead(epoch, old_is_dead)
+        except OutcomeUnknown as error:
+            self._leave(error)
+            raise
         try:
             self._leading = await self._run(epoch, backups, recent)
         except BaseException as error:
@@ -331,7 +321,7 @@ class Server:
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
-        lanes = Lanes(around.peers, self._routes, around.draw(16), loop)
+        lanes = Lanes(around.peers, self._routes, around.draw(16), loop, primary.lease)
         placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
@@ -361,17 +351,6 @@ class Server:
         await asyncio.sleep(RESIGNED_SECONDS_MAX)
         if self._leading is None and self._following == (epoch, ""):
             self._leave(Unreachable(f"copy {self.name} has resigned, and nobody leads"))
-
-    async def _while_leading(self, leading: Leading, work: Coroutine[Any, Any, T]) -> T:
-        """Do it unless this copy ceases to lead, which its caller takes as the end of the process."""
-        task = asyncio.get_running_loop().create_task(work)
-        try:
-            await asyncio.wait((task, leading.over), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise Unreachable(f"copy {self.name} does not lead its store any more")
-            return task.result()
-        finally:
-            task.cancel()
 
     async def _attach(self, epoch: int, primary: str) -> None:
         """Ask the primary to bring this copy up to date, until it has heard."""

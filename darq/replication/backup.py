@@ -151,7 +151,8 @@ class Backup:
             if self._dirty and self._failure is None:
                 await self._flush()
         if not old_is_dead:
-            await reached(self.clock, self._granted_until)
+            # while it held, the old primary may have let another backup answer reads, which may be left out now
+            await reached(self.clock, self._granted_until + self.options.trusted_seconds)
         if self.promised != epoch:
             raise Fenced(f"epoch {self.promised} has begun while epoch {epoch} was waiting to lead")
         if self._failure is not None:
@@ -187,6 +188,7 @@ class Backup:
     def _promise(self, epoch: int) -> None:
         if epoch > self.promised:
             self.promised = epoch
+            self._read_until = float("-inf")  # it was the primary of an older epoch that has allowed reads
             self._put_promise(epoch)
 
     def _put_promise(self, epoch: int) -> None:

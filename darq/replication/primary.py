@@ -161,7 +161,8 @@ class Primary:
         self._stopped()
 
     async def stop(self) -> None:
-        """Stop calling the backups. What they do not hold by now is never released."""
+        """Stop calling the backups. What they do not hold is never released, and nothing is answered any more."""
+        self._poison(Fenced(f"this copy does not lead under epoch {self.epoch} any more"))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ class Insufficient(Exception):
     """More than there is."""
 
 
-@object_type
+@object_type(name="ClusterAccount")
 class Account:
     key: str
     cents: int = 0
@@ -79,7 +79,7 @@ async def read_lines(key: str) -> list[str]:
     return await ref(Account, key).lines()
 
 
-@object_type
+@object_type(name="ClusterTeller")
 class Teller:
     key: str
     moves: int = 0

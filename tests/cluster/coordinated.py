@@ -177,7 +177,10 @@ class Coordinated:
         return self._catalog.read(placements.placement, {})
 
     def settled(self, copies: int) -> bool:
-        """Whether each store is led and has so many copies in sync, and no others."""
+        """Whether each store is led and has so many copies in sync, and no others on machines that live.
+
+        What a lost machine's disk holds stays in the catalog: it is of use if the machine comes back.
+        """
         found = self.rows()
         told = {copy.name: copy.told for copy in found.copies}
         return bool(found.stores) and all(
@@ -185,7 +188,8 @@ class Coordinated:
             and told.get(row.leader) == row.epoch
             and row.leader in self.network.servers
             and len(row.in_sync) == copies
-            and {copy.name for copy in found.copies if copy.store == row.identity} == set(row.in_sync)
+            and {copy.name for copy in found.copies if copy.store == row.identity and self.alive.get(copy.node)}
+            == set(row.in_sync)
             for row in found.stores
         )
 
@@ -212,7 +216,7 @@ class Coordinated:
             self,
             disk.reopen,
             loop.time,
-            leave=lambda why: self._left(copy),
+            leave=lambda why: self._left(copy, server),
             pid=self._pids,
             limits=self.limits,
             options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
@@ -227,6 +231,7 @@ class Coordinated:
     async def _end(self, copy: str) -> None:
         server = self.network.servers.pop(copy, None)
         if server is not None:
+            self.network.died(server)
             await end_process(server)
             disk = next(disk for (_, name), disk in self.disks.items() if name == copy)
             disk.close()
@@ -237,8 +242,8 @@ class Coordinated:
         if copy in self.homes and self.alive[self.homes[copy][0]]:
             await self._begin(copy)
 
-    def _left(self, copy: str) -> None:
-        if copy in self.network.servers:
+    def _left(self, copy: str, server: Server) -> None:
+        if self.network.servers.get(copy) is server:  # else it is dead already, and another process may be there
             self._do_beside(self.kill(copy))
 
     def _do_beside(self, work: Any) -> None:

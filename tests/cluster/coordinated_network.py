@@ -25,6 +25,7 @@ class Network:
     paused: set[str] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
     late: set[asyncio.Task[Any]] = field(default_factory=set)
+    waiting: dict[Server, set[asyncio.Future[Any]]] = field(default_factory=dict)  # calls that are not answered yet
 
     async def carry(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         self.calls.append((name, what))
@@ -53,10 +54,22 @@ class Network:
             raise Unreachable(f"{name} is not there")
         if name in self.paused:
             await asyncio.get_running_loop().create_future()
-        answer = await server.serve(what, args)
-        if self.servers.get(name) is not server:
-            raise Unreachable(f"{name} has died")
-        return answer
+        answer = asyncio.ensure_future(server.serve(what, args))
+        waiting = self.waiting.setdefault(server, set())
+        waiting.add(answer)
+        try:
+            await asyncio.wait([answer])
+            if self.servers.get(name) is not server:
+                raise Unreachable(f"{name} has died")
+            return answer.result()
+        finally:
+            waiting.discard(answer)
+            answer.cancel()
+
+    def died(self, server: Server) -> None:
+        """A process has ended, which breaks the calls that it has not answered."""
+        for answer in list(self.waiting.pop(server, ())):
+            answer.cancel()
 
     async def _pause(self) -> None:
         if self.delay_seconds:

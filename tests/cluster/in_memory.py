@@ -232,6 +232,8 @@ class Cluster:
         for task in list(network.late):
             task.cancel()
         await asyncio.gather(*network.late, return_exceptions=True)
+        for process, _ in self.dead:  # also those that have left only now, as what they were doing was cancelled
+            process.bury()
 
     async def _stop(self, name: str) -> None:
         process = self.network.processes[name]

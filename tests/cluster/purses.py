@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automata import List, gather, object_type, readonly, ref, send
+from automata import List, cancel, gather, object_type, readonly, ref, send
 
 
 @object_type(name="ClusterPurse")  # names of types are those of one process, in which all tests are
@@ -31,11 +31,20 @@ class Purse:
         self.balance += amount
         return self.balance
 
+    async def set_timer(self) -> str:
+        return send(ref(Purse, self.key)._note("late"), delay=3600).id
+
+    async def cancel_for(self, message_id: str) -> bool:
+        return await cancel(message_id)
+
     async def note_twice(self, to: str, n: int) -> None:
         send(ref(Purse, to)._note(f"sent {n}"))
         await ref(Purse, to)._note(f"called {n}")
 
     async def _note(self, text: str) -> None:
+        self.seen.append(text)
+
+    async def note(self, text: str) -> None:
         self.seen.append(text)
 
     async def fail(self) -> None:

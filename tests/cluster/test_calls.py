@@ -116,3 +116,16 @@ async def test_nothing_is_lost_or_doubled_by_a_bad_network(seed: int) -> None:
         await settled(total, 0)
         moves = [(await app.inspect(ref(Purse, key)))["moves"] for key in KEYS]
         assert sum(moves) == 36
+
+
+@virtually
+async def test_a_method_is_told_that_it_cannot_cancel_what_another_store_keeps() -> None:
+    async with cluster() as running, running.connect():
+        refused = 0
+        for key in KEYS:
+            try:
+                assert await ref(Purse, "p0").cancel_for(await ref(Purse, key).set_timer())
+            except InvalidArgument as error:
+                assert "another store" in str(error)  # noqa: PT017 - which it is depends on the key
+                refused += 1
+        assert 0 < refused < len(KEYS)

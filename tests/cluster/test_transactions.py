@@ -253,7 +253,7 @@ def of_store(running: Cluster, index: int) -> list[str]:
     """Keys of which a store has the accounts, and the tellers too."""
     placement = running.catalog.placement
     identity = placement.stores[index].identity
-    types, keys = ("Account", "Teller"), [f"k{n}" for n in range(100)]
+    types, keys = ("ClusterAccount", "ClusterTeller"), [f"k{n}" for n in range(100)]
     return [k for k in keys if all(placement.owner(partition_of(t, k)).identity == identity for t in types)]
 
 
@@ -362,7 +362,7 @@ async def test_a_transaction_whose_method_has_moved_away_happens_once_where_that
         calling = asyncio.create_task(ref(Teller, teller[0]).transfer(here[0], there[0], 1))
         await asyncio.sleep(1)
         assert slow.happened
-        await give(running, "Teller", teller[0], 0)
+        await give(running, "ClusterTeller", teller[0], 0)
         assert await calling == 99
         await nothing_left(running)
         assert await ref(Account, there[0]).get() == 1
@@ -379,7 +379,7 @@ async def test_what_is_prepared_does_not_move_in_a_later_life_either() -> None:
         assert slow.happened
         await interrupted.kill("s0.n0")
         await interrupted.settled()
-        await give(running, "Account", here[0], 1)
+        await give(running, "ClusterAccount", here[0], 1)
         assert await ref(Account, here[0]).get() == 99
         await nothing_left(running)
 
@@ -391,7 +391,7 @@ async def test_objects_that_move_meanwhile(seed: int) -> None:
         chance = random.Random(seed)
 
         async def move_some() -> None:
-            names = [("Account", key) for key in ACCOUNTS] + [("Teller", f"t{n}") for n in range(4)]
+            names = [("ClusterAccount", key) for key in ACCOUNTS] + [("ClusterTeller", f"t{n}") for n in range(4)]
             while True:
                 await asyncio.sleep(chance.random() * 0.02)
                 await give(running, *chance.choice(names), chance.randrange(3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automata import List, Map, gather, object_type, readonly, ref, send
 
 
-@object_type
+@object_type(name="WorldCell")
 class Cell:
     """version: counts the calls that have changed it; done: those, by the names that their callers gave them.
 

@@ -15,7 +15,6 @@ from ssms.placement import Placement, StorePlace
 from tests.cluster.in_memory import Catalog, Cluster
 from tests.cluster.processes import Process
 
-SILENT_SECONDS = 1.5
 LOOK_SECONDS = 0.2
 CALL_SECONDS = 5.0
 
@@ -29,9 +28,10 @@ class Decisions:
 
 
 class Elector(Catalog):
-    """One life of the coordinator's process."""
+    """One life of the coordinator's process. silent_seconds: after which it lets another copy lead."""
 
-    def __init__(self, cluster: Cluster, decisions: Decisions) -> None:
+    def __init__(self, cluster: Cluster, decisions: Decisions, silent_seconds: float) -> None:
+        self._silent_seconds = silent_seconds
         self._decisions = decisions
         super().__init__(cluster)
         self._heard: dict[str, float] = {}
@@ -53,7 +53,7 @@ class Elector(Catalog):
         began = loop.time()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            silent_since = loop.time() - SILENT_SECONDS
+            silent_since = loop.time() - self._silent_seconds
             silent = {name for name in self._cluster.disks if self._heard.get(name, began) < silent_since}
             await asyncio.gather(*(self._mind(index, silent) for index in range(len(self.placement.stores))))
 
@@ -78,7 +78,9 @@ class Elector(Catalog):
     async def _promote(self, place: StorePlace, leader: str) -> None:
         old = self._decisions.leaders.setdefault(place.identity, [])
         dead = all(process.dead for process in old)
-        others = tuple(copy for copy in place.in_sync if copy != leader)
+        # now and then at once without the old leader: only the lease that it was granted keeps it from answering
+        gone = (leader, place.primary) if place.epoch % 2 else (leader,)
+        others = tuple(copy for copy in place.in_sync if copy not in gone)
         place = self.set_store(place, epoch=place.epoch + 1, primary="", node="", backups=(leader, *others))
         self._anew.discard(leader)
         process = self._cluster.network.processes.get(leader)

@@ -13,6 +13,7 @@ from automata.asking import decode_told
 from automata.errors import CallTimeout, Overloaded
 from darq.errors import OutcomeUnknown
 from darq.limits import Limits
+from darq.replication import Options as CopyOptions
 from ssms.cluster_app import ClusterApp
 from tests.cluster.in_memory import Cluster
 from tests.cluster.network import Event
@@ -22,8 +23,14 @@ from tests.simulation.elector import Decisions, Elector
 from tests.simulation.history import History, Op, faults, unsettled
 
 KEYS = [f"c{n}" for n in range(10)]
+HOT_KEYS = KEYS[:2]
 METHODS = ("add", "add", "pay", "pay_and_wait", "tour", "later", "read", "read", "read", "read_there")
 READERS = 2
+READS_PER_SECOND = 8.0
+SILENT_SECONDS = (0.7, 1.5)
+"""After how long a copy is taken for dead: sooner than the leases that it holds are over, or later."""
+SMALL_CALLS = CopyOptions(call_bytes_max=400, chunk_bytes=2000, chunk_rows=20)
+"""Copies that lag catch up in many steps."""
 HEALED_SECONDS = 200.0
 """How long all may take to settle, in virtual time, once nothing goes wrong any more."""
 
@@ -36,7 +43,7 @@ class Plan:
     replicas: int
     callers: int = 5
     calls: int = 12
-    seconds: float = 8.0
+    seconds: float = 10.0
 
     @staticmethod
     def of(seed: int) -> Plan:
@@ -56,6 +63,10 @@ class World:
         self._tasks: list[asyncio.Task[None]] = []
         self._leaders: dict[tuple[str, int], Process] = {}
         self._left: object = "callers"
+        self._calm = False
+        draw = self._draw("world")
+        self._silent_seconds = draw.choice(SILENT_SECONDS)
+        self.cluster.copying = draw.choice((SMALL_CALLS, self.cluster.copying))
 
     async def run(self) -> list[str]:
         """Let it all happen, and give what is wrong at the end."""
@@ -90,6 +101,7 @@ class World:
     async def _suffer(self, app: ClusterApp, callers: list[asyncio.Future[None]]) -> None:
         chaos = [asyncio.ensure_future(work) for work in (self._strike(), self._storm(), self._split())]
         await asyncio.sleep(self._plan.seconds)
+        self._calm = True
         for one in chaos:
             one.cancel()
         await asyncio.gather(*chaos, return_exceptions=True)
@@ -132,15 +144,15 @@ class World:
     # those who call
 
     async def _call(self, n: int, app: ClusterApp) -> None:
-        """One client. Some read all the time."""
-        draw = self._draw(f"caller {n}")
-        loop = asyncio.get_running_loop()
-        reads = n >= self._plan.callers
-        for _ in range(self._plan.calls * (3 if reads else 1)):
-            await asyncio.sleep(draw.expovariate(10.0 if reads else 4.0))
-            method, cell = "read" if reads else draw.choice(METHODS), draw.choice(KEYS)
-            op = self.history.begin(method, cell, _arguments(method, cell, draw), loop.time())
+        """One client. Some read for as long as things go wrong."""
+        draw, plan = self._draw(f"caller {n}"), self._plan
+        reads, made = n >= plan.callers, 0
+        while (reads and not self._calm) or made < plan.calls:
+            await asyncio.sleep(draw.expovariate(READS_PER_SECOND if reads else plan.calls / plan.seconds))
+            method, cell = "read" if reads else draw.choice(METHODS), draw.choice(draw.choice((HOT_KEYS, KEYS)))
+            op = self.history.begin(method, cell, _arguments(method, cell, draw), asyncio.get_running_loop().time())
             await self._make(app, op, draw)
+            made += 1
 
     async def _make(self, app: ClusterApp, op: Op, draw: random.Random) -> None:
         """Make one call: plainly, or with a timeout, or asked again under a key until it is answered."""
@@ -200,21 +212,27 @@ class World:
         """Cut a copy off from others, which clients may still reach; one way or both ways."""
         draw, cut = self._draw("split"), self.cluster.network.cut
         while True:
-            await asyncio.sleep(draw.expovariate(0.5))
-            name = draw.choice([*self.cluster.disks])
-            others = [*self.cluster.disks, "coordinator", *(["client"] if draw.random() < 0.3 else [])]
-            far = draw.choice((others, draw.sample(others, len(others) // 2)))
-            ways = draw.choice((("from",), ("to",), ("from", "to"), ("from", "to")))
+            await asyncio.sleep(draw.expovariate(0.7))
+            others, seconds = [*self.cluster.disks, "coordinator"], draw.random() * 6
+            leaders = [name for name in self.cluster.running() if self.cluster.server(name)._leading is not None]
+            if leaders and draw.random() < 0.5:  # it may answer clients when another leads
+                name, far, ways = draw.choice(leaders), others, ("from", "to")
+                seconds = 4.0 + draw.random() * 4  # another leads after 3 to 5
+            else:
+                name = draw.choice([*self.cluster.disks])
+                others += ["client"] if draw.random() < 0.3 else []
+                far = draw.choice((others, draw.sample(others, len(others) // 2)))
+                ways = draw.choice((("from",), ("to",), ("from", "to"), ("from", "to")))
             for other in far:
                 cut |= {(name, other) if way == "from" else (other, name) for way in ways}
-            await asyncio.sleep(draw.random() * 6)
+            await asyncio.sleep(seconds)
             cut.clear()
 
     async def _storm(self) -> None:
         """Let the network be bad for a while, again and again."""
         draw, network = self._draw("storm"), self.cluster.network
         while True:
-            network.lost, network.doubled = draw.choice((0.0, 0.05, 0.25)), draw.choice((0.0, 0.1, 0.3))
+            network.lost, network.doubled = draw.choice((0.0, 0.0, 0.05, 0.25)), draw.choice((0.0, 0.1, 0.3))
             network.silent, network.delay_seconds = draw.choice((0.0, 0.2)), draw.choice((0.001, 0.02))
             await asyncio.sleep(draw.expovariate(1.0))
 
@@ -232,7 +250,7 @@ class World:
         """Lives of the coordinator."""
         draw, network = self._draw("coordinate"), self.cluster.network
         while True:
-            elector, process = Elector(self.cluster, decisions), Process("coordinator")
+            elector, process = Elector(self.cluster, decisions, self._silent_seconds), Process("coordinator")
             network.servers["coordinator"] = elector
             network.processes["coordinator"] = process
             life = network.keep(process.spawn(elector.watch()))

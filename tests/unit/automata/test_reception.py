@@ -135,6 +135,14 @@ async def test_a_batch_that_is_not_newer_than_the_last_is_not_looked_at(client: 
 
 
 @with_client
+async def test_a_batch_that_was_asked_again_meanwhile_takes_no_answers(client: Client) -> None:
+    ask = client.ask(1, 2)
+    given_up, again = await asyncio.gather(client.submit(ask), client.submit(ask))
+    assert not given_up.told
+    assert [outcome(data) for _, data in again.told] == [2, 2]
+
+
+@with_client
 async def test_a_batch_for_another_epoch_is_not_looked_at(client: Client) -> None:
     told = await client.submit(client.ask(1, 2), epoch=client.epoch + 1)
     assert told.epoch == client.epoch

@@ -35,12 +35,15 @@ class Host:
         self.pending: dict[int, Ask] = {}
         self.seconds = 0.001
         self.lose_answers = 0
+        self.errors: list[Exception] = []
         self.deaf = False
         self.collecting = asyncio.Event()
 
     async def call(self, what: str, *args: Any) -> Any:
         if self.deaf:
             await asyncio.get_running_loop().create_future()
+        if self.errors:
+            raise self.errors.pop()
         return await getattr(self, what)(*args)
 
     async def submit(self, data: bytes) -> bytes:
@@ -77,9 +80,12 @@ class Coordinator:
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
         self.asked = 0
+        self.deaf = False
 
     async def call(self, what: str, known: int) -> bytes | None:
         self.asked += 1
+        if self.deaf:
+            await asyncio.get_running_loop().create_future()
         await asyncio.sleep(0.001)
         return self.placement.encode() if self.placement.version > known else None
 
@@ -163,6 +169,78 @@ async def test_a_late_answer_keeps_no_other_call_waiting(world: World) -> None:
     assert not late.done()
     host.finish(next(iter(host.pending)))
     assert await late == VALUE + b"late"
+
+
+@in_world
+async def test_the_next_leader_is_asked_for_late_answers_while_the_one_before_is_silent(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: None
+    late = world.ask("late")
+    await asyncio.sleep(0.01)
+    world.lead(0, "a2", epoch=2)
+    host = world.hosts["a2"]
+    host.answer = world.hosts["a"].answer
+    await world.lanes.routes.refresh()
+    later = world.ask("later")
+    await asyncio.sleep(30)
+    for tag in list(host.pending):
+        host.finish(tag)
+    async with asyncio.timeout(60):
+        assert await asyncio.gather(late, later) == [VALUE + b"late", VALUE + b"later"]
+
+
+@in_world
+async def test_what_a_host_owes_no_answer_to_any_more_is_asked_again(world: World) -> None:
+    host = world.hosts["a"]
+    answer, host.answer = host.answer, lambda ask: None
+    late = world.ask("late")
+    host.submit, submit = _forgetful(host), host.submit  # type: ignore[method-assign]
+    await asyncio.sleep(0.01)
+    host.answer, host.submit = answer, submit  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        assert await late == VALUE + b"late"
+
+
+def _forgetful(host: Host) -> Callable[[bytes], Any]:
+    """Its answers are told to somebody who has gone."""
+    submit = host.submit
+
+    async def forget(data: bytes) -> bytes:
+        await submit(data)
+        host.pending.clear()
+        return asking.encode(Told(host.epoch, 0, ()))
+
+    return forget
+
+
+@in_world
+async def test_a_host_that_fails_is_asked_again(world: World) -> None:
+    world.hosts["a"].errors = [StoreClosed("its process ends")]
+    async with asyncio.timeout(60):
+        assert await world.ask("x") == VALUE + b"x"
+
+
+@in_world
+async def test_a_host_that_fails_when_it_is_asked_for_late_answers_is_asked_all_again(world: World) -> None:
+    host = world.hosts["a"]
+    answer, host.answer = host.answer, lambda ask: None
+    late = world.ask("late")
+    while not host.batches:  # noqa: ASYNC110 - it has begun to look at the batch
+        await asyncio.sleep(0.0001)
+    host.errors = [StoreClosed("its process ends")]
+    while not host.pending:  # noqa: ASYNC110 - it has done so
+        await asyncio.sleep(0.0001)
+    host.answer = answer
+    async with asyncio.timeout(60):
+        assert await late == VALUE + b"late"
+
+
+@in_world
+async def test_a_coordinator_that_never_answers_holds_no_answer_of_a_host_up(world: World) -> None:
+    await world.ask("0")
+    world.coordinator.deaf = True
+    world.hosts["a"].seconds = 5.0
+    async with asyncio.timeout(8):
+        assert await world.ask("x") == VALUE + b"x"
 
 
 @in_world

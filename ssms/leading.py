@@ -1,0 +1,40 @@
+"""What a copy of a store has while it leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from automata.engine import Doors, Engine
+from darq.replication import Primary
+from ssms.giving import Giving
+from ssms.lanes import Lanes
+from ssms.peers import Unreachable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The parts of a copy that leads under one epoch. over: is done when it ceases to."""
+
+    epoch: int
+    primary: Primary
+    engine: Engine
+    doors: Doors
+    lanes: Lanes
+    giving: Giving
+    over: asyncio.Future[None]
+
+    async def unless_over(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it unless this copy ceases to lead, which its caller takes as the end of the process."""
+        task = asyncio.get_running_loop().create_task(work)
+        try:
+            await asyncio.wait((task, self.over), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Unreachable("this copy does not lead its store any more")
+            return task.result()
+        finally:
+            task.cancel()
