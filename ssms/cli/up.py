@@ -78,7 +78,15 @@ def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False)
         print_json(result)
         return
     out().print(f"up at {result['address']}", markup=False, highlight=False)
+    err().print(warning(wanted), end="")
     err().print("connect with ssms.connect(), take it down with: ssms down")
+
+
+def warning(wanted: Wanted) -> str:
+    """What whoever starts such a cluster should know; "" if nothing."""
+    if wanted.nodes == 1 or wanted.replicas > 1:
+        return ""
+    return "each store has one copy: the loss of a node loses what it holds. Use --replicas 2 or more\n"
 
 
 def _install(address: str, order: ClusterOrder) -> None:
