@@ -61,6 +61,7 @@ class Server:
         self._standby: Standby | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
+        self._measured = (0.0, 0)
         self._becoming = 0  # the epoch under which it is about to lead
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,6 +195,13 @@ class Server:
         """The copies whose leases this one needs, if it leads."""
         leading = self._leading
         return [] if leading is None else leading.primary.in_sync
+
+    def busyness(self) -> float:
+        """From any thread: how many groups were made durable a second, since this was asked last."""
+        leading, now = self._leading, self._around.clock()
+        durable = leading.engine.log.gate.durable if leading is not None else 0
+        (since, before), self._measured = self._measured, (now, durable)
+        return max(0.0, durable - before) / (now - since) if before and now > since else 0.0
 
     @property
     def placed(self) -> bool:

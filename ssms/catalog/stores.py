@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -229,9 +229,10 @@ def set_untold(connection: Connection, names: Iterable[str]) -> None:
         connection.execute(update(copies).where(copies.c.name == name).values(told=-1))
 
 
-def set_load(connection: Connection, name: str, load: float) -> None:
-    """How busy a copy says that it is."""
-    connection.execute(update(copies).where(copies.c.name == name).values(load=load))
+def set_loads(connection: Connection, loads: Mapping[str, float]) -> None:
+    """How busy copies say that they are: by name, groups that they make durable a second."""
+    for name, load in loads.items():
+        connection.execute(update(copies).where(copies.c.name == name).values(load=load))
 
 
 def _store(row: Any) -> StoreRow:

@@ -59,6 +59,7 @@ class Coordinator:
         types = (self._keeper, self._overseer, self._mover)
         self._workshop = Workshop(open_store, types, world.clock, world.random, limits or Limits())
         self._known: Placement | None = None
+        self._loads: dict[str, float] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._joining: set[str] = set()
         self._ticking: asyncio.Task[None] | None = None
@@ -114,9 +115,10 @@ class Coordinator:
         logger.info("copy %s has reported: process %d, epoch %d, group %d", copy, pid, epoch, group)
         await self._mend(row.store)
 
-    async def alive(self, copy: str) -> None:
-        """A heartbeat."""
+    async def alive(self, copy: str, load: float = 0.0) -> None:
+        """A heartbeat. load: groups that the copy makes durable a second."""
         self._vigil.heard(copy)
+        self._loads[copy] = load
 
     async def drop(self, store: bytes, epoch: int, copy: str, number: int) -> list[str]:
         """The primary of `epoch` drops an in-sync backup, whose read lease has run out; the backups that are left.
@@ -308,6 +310,8 @@ class Coordinator:
                 await self._world.write(versions.raise_version)
                 self._informing.placement_changed()
             if changed or ticks % settings.sweep_ticks == 0:
+                loads, self._loads = self._loads, {}
+                await self._world.write(stores.set_loads, loads)
                 await self._wake()
                 if settings.auto_join:
                     await self._let_newcomers_join()

@@ -37,7 +37,9 @@ class RenewedServer:
         """Start the server, then the thread."""
         await self._server.start()
         calls, loop = ThreadCalls(), asyncio.get_running_loop()
-        alive = partial(calls.tell, COORDINATOR, "alive", self._server.name)
+
+        def alive() -> None:
+            calls.tell(COORDINATOR, "alive", self._server.name, self._server.busyness())
 
         def turn(turned: Callable[[], None]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
@@ -71,18 +73,18 @@ class ThreadCalls:
             asked.add_done_callback(partial(self._answered, name, answer))
         return answer
 
-    def tell(self, name: str, what: str, about: str) -> None:
+    def tell(self, name: str, what: str, *about: object) -> None:
         """Ask, and let whatever comes of it go."""
         try:
-            self._call(name, what, about).future().add_done_callback(partial(self._answered, name, Future()))
+            self._call(name, what, *about).future().add_done_callback(partial(self._answered, name, Future()))
         except Exception as error:  # noqa: BLE001 - it is told again soon
             _logger.debug("%s was not told %s: %s", name, what, error)
 
-    def _call(self, name: str, what: str, argument: object) -> Any:
+    def _call(self, name: str, what: str, *arguments: object) -> Any:
         serve = self._serve.get(name)
         if serve is None:
             serve = self._serve[name] = ray.get_actor(name, namespace=NAMESPACE).serve.remote
-        return serve(what, argument)
+        return serve(what, *arguments)
 
     def _answered(self, name: str, answer: Future[bytes], asked: Future[Any]) -> None:
         error = asked.exception()
