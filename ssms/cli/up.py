@@ -79,7 +79,9 @@ def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False)
         return
     out().print(f"up at {result['address']}", markup=False, highlight=False)
     err().print(warning(wanted), end="")
-    err().print("connect with ssms.connect(), take it down with: ssms down")
+    if result.get("dashboard"):
+        err().print(f"jobs: RAY_AUTH_MODE=token ray job submit --address {result['dashboard']} ...", markup=False)
+    err().print(f"connect with ssms.connect(), take it down with: ssms down --path {wanted.path}", markup=False)
 
 
 def warning(wanted: Wanted) -> str:

@@ -33,7 +33,9 @@ def attach(address: str = "auto", working_folder: str = "") -> None:
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InvalidArgument(f"no Ray cluster is to be had at {address!r}: {error}") from error
+        raise InvalidArgument(
+            f"no Ray cluster is to be had at {address!r} (`ssms up` starts one, with a cluster of ours on it): {error}"
+        ) from error
 
 
 def detach(address: str) -> None:

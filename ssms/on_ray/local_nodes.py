@@ -88,6 +88,8 @@ class LocalNodes:
                 _system_config=SYSTEM_CONFIG,
                 **common,
             )
+            # where Ray looks for the cluster that a job belongs to; without it, it takes any that runs on this machine
+            (self._temporary / "ray_current_cluster").write_text(str(self._cluster.address))
         self._nodes[name] = node
         return name
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[dict[str, Any]]:
-    done = command("ssms", "up", "--nodes", "2", "--replicas", "2", "--path", "data", "--json", cwd=folder)
+    done = command(
+        "ssms", "up", "--nodes", "2", "--hosts", "1", "--replicas", "2", "--path", "data", "--json", cwd=folder
+    )
     try:
         assert done.code == 0, done.err + done.out
         yield done.json
@@ -68,5 +71,10 @@ def test_a_file_is_deployed(running: dict[str, Any], folder: Path) -> None:
 def test_a_ray_job_runs_an_example_on_the_cluster(running: dict[str, Any], folder: Path) -> None:
     job = ("--address", running["dashboard"], "--working-dir", EXAMPLES, "--", sys.executable, "retwis.py")
     done = command("ray.scripts.scripts", "job", "submit", *job, cwd=folder)
+    for _ in range(30):  # Ray's agent, which starts the jobs, begins a little after its dashboard does
+        if "No available agent" not in done.out + done.err:
+            break
+        time.sleep(1)
+        done = command("ray.scripts.scripts", "job", "submit", *job, cwd=folder)
     assert done.code == 0, done.err + done.out
     assert "reads ['0: hello']" in done.out
