@@ -98,11 +98,9 @@ def _check_request_key(key: object, checked: Invocation) -> None:
         size = len(key.encode()) if type(key) is str else 0
     except UnicodeEncodeError:
         size = 0
-    if not 0 < size <= REQUEST_KEY_BYTES_MAX or not str(key)[0].isprintable():
+    if not 0 < size <= REQUEST_KEY_BYTES_MAX:
         checked.close()
-        raise InvalidArgument(
-            f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8, the first of them printable"
-        )
+        raise InvalidArgument(f"an idempotency key is a str of 1 to {REQUEST_KEY_BYTES_MAX} bytes of UTF-8")
 
 
 def send(

@@ -15,7 +15,7 @@ from automata.journal import ANYTHING
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
-from automata.request_ids import NO_FINGERPRINT, is_automatic
+from automata.request_ids import NO_FINGERPRINT, is_automatic, of_user
 from automata.work import Caller, Outcome, Reply, Request, Work
 from darq.log import Log
 from darq.step import Answer, Step
@@ -34,7 +34,7 @@ class Keyed:
         """The request of an invocation, if it has a key."""
         if call.request is None:
             return None
-        return request_of(call.method, call.request.encode(), call.method.encode_arguments(packed))
+        return request_of(call.method, of_user(call.request), call.method.encode_arguments(packed))
 
     def invoke(self, work: Work) -> Reply:
         """Answer from what is known under the key, else run. Raises InvalidArgument for other arguments under it."""

@@ -21,7 +21,7 @@ from automata.outcomes import decode_outcome
 from automata.outgoing import Outgoing
 from automata.partitions import partition_of
 from automata.placement import Placement
-from automata.request_ids import is_automatic
+from automata.request_ids import is_automatic, of_user
 from automata.waiting import outcome_of
 from automata.work import Caller, Outcome, Refusal, Reply
 from darq.committer import Committer
@@ -206,7 +206,7 @@ class RemoteCalls:
 
     def _request(self, call: Call, caller: Caller | None) -> bytes:
         if call.request is not None:
-            return call.request.encode()
+            return of_user(call.request)
         if caller is None or call.method.readonly:
             return b""
         return self._host.open_invocations.request_of(caller.address)

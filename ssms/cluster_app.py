@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import os
 import time
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from automata.application import Application, Explanation, Node, object_ref
 from automata.asking import DELETE, LOOK, Ask
 from automata.context import RunningMethod, logger
-from automata.errors import InvalidArgument, StateError
+from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.journal import ANYTHING
 from automata.letter_box import Letter
 from automata.looking import type_name
@@ -255,7 +256,13 @@ class ClusterApp(Application):
         return {DeployedType.decode(made).name for made in await self._coordinator("types")}
 
     async def _deploy(self, classes: Iterable[type]) -> None:
-        await self._coordinator("deploy", [pack(cls).encode() for cls in classes], self._token)
+        """The first of them is needed; the others come along if they can travel."""
+        needed, *others = classes
+        packed = [pack(needed).encode()]
+        for cls in others:
+            with contextlib.suppress(DeclarationError):
+                packed.append(pack(cls).encode())
+        await self._coordinator("deploy", packed, self._token)
 
     async def _coordinator(self, what: str, *args: object) -> Any:
         """Ask the coordinator, for as long as it cannot be reached (it is restarted if it dies)."""

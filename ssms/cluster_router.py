@@ -14,7 +14,7 @@ from automata.errors import InvalidArgument
 from automata.journal import ANYTHING
 from automata.outcomes import take_outcome
 from automata.partitions import partition_of
-from automata.request_ids import of_client
+from automata.request_ids import of_client, of_user
 from automata.timing import kept_by
 from automata.when import When
 from darq.errors import StoreClosed
@@ -68,7 +68,7 @@ class ClusterRouter:
         if method.readonly:
             ask = Ask(READ, partition, method.name, arguments, b"", behind)
         else:
-            request = call.request.encode() if call.request is not None else self.new_request()
+            request = of_user(call.request) if call.request is not None else self.new_request()
             ask = Ask(CALL, partition, method.name, arguments, request, behind)
         answer = self.start(call.ref.type_name, ask)
         spread = None if method.readonly else self._lanes.spread
@@ -90,13 +90,13 @@ class ClusterRouter:
         _check_size(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
         due_ms, rule = (0, b"") if when is None else (when.due_ms(self._clock()), when.rule)
-        request = b"" if call.request is None else call.request.encode()
+        request = b"" if call.request is None else of_user(call.request)
         ask = Ask(POST, partition, call.method.name, arguments, request, True, due_ms, rule)
         return self._stage(lambda: self._post_here(call.ref.type_name, ask))
 
     def cancel(self, message_id: str, request: str | None = None) -> Cancelled:
         """Cancel a message that is due later. Whether it will never be delivered is known when this is awaited."""
-        ask = Ask(CANCEL, b"", message_id, b"", b"" if request is None else request.encode())
+        ask = Ask(CANCEL, b"", message_id, b"", b"" if request is None else of_user(request))
         return self._stage(lambda: self._cancel_here(ask, None))
 
     def keeps(self, message_id: str) -> bool:

@@ -75,9 +75,6 @@ class FirstUse:
         there = await self._names()
         if type_name in there:
             return
-        missing = [made.cls for name, made in REGISTRY.newest.items() if name not in there]
-        await self._deploy([cls for cls in missing if _named(cls) == type_name or not is_installed(cls.__module__)])
-
-
-def _named(cls: type) -> str:
-    return str(cls.__dict__["__automaton__"].name)
+        missing = [made.cls for name, made in REGISTRY.newest.items() if name not in there and name != type_name]
+        own = [cls for cls in missing if not is_installed(cls.__module__)]
+        await self._deploy([REGISTRY.newest[type_name].cls, *own])
