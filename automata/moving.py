@@ -23,7 +23,7 @@ from automata.entity import Entity
 from automata.errors import StorageFull
 from automata.holding import hold, release
 from automata.moved import Moved
-from automata.notices import NOTICES, Notice, Piece, Recall, Return, message_of, notice_of
+from automata.notices import NOTICES, Notice, Piece, Recall, message_of, notice_of
 from automata.partitions import address_of
 from automata.residence import Residence, Stub
 from automata.resuming import Resuming
@@ -44,7 +44,6 @@ class Moving:
         self.handlers: dict[type, Callable[[Any, Message], None]] = {
             Piece: self._collect,
             Recall: self._send_home,
-            Return: self._call_home,
         }
         self.departure = Departure(host, delivery, resuming)
         self.residence = residence
@@ -100,16 +99,6 @@ class Moving:
         stub = self.residence.stubs.get(partition)
         if partition in self._arriving or (stub is not None and stub.returning):
             await asyncio.wait([self.expect(partition)], timeout=ARRIVE_SECONDS_MAX)
-
-    def return_guests(self) -> int:
-        """Ask the stores of their slots to call all guests home. Returns how many there are."""
-        step = Step(b"", b"")
-        for partition in self.residence.guests:
-            home = self.residence.route_of(partition)
-            if home is not None:
-                step.send_to_store(home, message_of(Return(partition)))
-        self.commit(step)
-        return len(self.residence.guests)
 
     def hand_over(self, step: Step, target: bytes, entity: Entity | None) -> None:
         """Send an object that is free away, with a step that may have more to do. entity: held, if it is in memory."""
@@ -206,22 +195,16 @@ class Moving:
         while outgoing is not None and (stores := outgoing.under_way(partition)):
             await outgoing.passed(partition, stores[0])
 
-    def _call_back(self, partition: bytes, cause: Message | None = None) -> None:
+    def _call_back(self, partition: bytes) -> None:
         """Have an object come home, behind all that was sent to it so far; what comes now waits for it here."""
         stub = self.residence.stubs.get(partition)
-        step = self._log.step(partition)
-        if cause is not None:
-            step.consume(cause)
         if stub is not None and not stub.returning:
+            step = self._log.step(partition)
             called = Stub(stub.number, stub.store, returning=True)
             self.residence.write_stub(step, partition, called)
             step.send_to_store(stub.store, message_of(Recall(partition, stub.number, self.residence.own)))
             self.residence.note_stub(partition, called)
-        if step.consumed or step.rows:
             self.commit(step)
-
-    def _call_home(self, notice: Return, message: Message) -> None:
-        self._call_back(notice.partition, message)
 
     def _send_home(self, notice: Recall, message: Message) -> None:
         """It goes as soon as it is free; the step that sends it consumes the notice."""

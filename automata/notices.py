@@ -31,12 +31,6 @@ class Recall(msgspec.Struct, array_like=True, tag=2):
     home: bytes
 
 
-class Return(msgspec.Struct, array_like=True, tag=3):
-    """To the store of its slot: have an object come home, because its host is about to end."""
-
-    partition: bytes
-
-
 class Given(msgspec.Struct, array_like=True, tag=4):
     """The sender has nothing left of a slot, and is no longer its store."""
 
@@ -75,7 +69,7 @@ class Alarm(msgspec.Struct, array_like=True, tag=8):
     timer: bytes
 
 
-Notice = Piece | Recall | Return | Given | Fence | Passed | Held | Alarm
+Notice = Piece | Recall | Given | Fence | Passed | Held | Alarm
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Notice).decode

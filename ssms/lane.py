@@ -99,9 +99,7 @@ class Lane:
     def put(self, asked: Asked) -> None:
         """Take one ask into the next batch."""
         self._queue.append(asked)
-        if not self._sending:
-            self._sending = True
-            self._lanes.spawn(self._send())
+        self._wake()
 
     def close(self, error: Exception) -> None:
         """Answer nobody any more."""
@@ -230,6 +228,10 @@ class Lane:
         pending, self._pending = self._pending, {}
         again = [pending[tag] for tag in sorted(pending)]
         self._queue.extendleft(reversed(again))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Send what waits, unless that goes on already."""
         if self._queue and not self._sending:
             self._sending = True
             self._lanes.spawn(self._send())
