@@ -1,0 +1,245 @@
+"""One invocation of sandboxed code: what it may ask of its host, counted, and answered again when it runs again.
+
+An instance ends where its method awaits another object. Once that has answered, a new instance does the earlier parts
+again, and gets the same answers; what these parts have changed is committed already and is not done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from automata.errors import GuestTrapped, LimitExceeded
+from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.usage import Usage
+
+if TYPE_CHECKING:
+    from automata.turn import Turn
+    from automata.work import Outcome
+
+T = TypeVar("T")
+
+LEVELS_MAX = 50
+"""Of the log: as of the module `logging`."""
+
+
+class TooLong(Exception):  # noqa: N818 - no error: the host runs the method again in another way
+    """The method has more to do than the event loop would wait for, or awaits others: it runs in a task instead."""
+
+
+class Abandoned(Exception):  # noqa: N818 - nobody sees it: the run that gets it was given up
+    """Nobody waits for this run any more."""
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A call or message to another object. own: to a type of the same module, with arguments in that type's encoding;
+    else they are encoded as plain values, a list and a dictionary.
+    """
+
+    type_name: str
+    key: str
+    method: str
+    own: bool
+    arguments: bytes
+    request: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a method awaits at the end of a part: calls, or nothing but time."""
+
+    calls: list[Dispatch]
+    seconds: float | None = None
+
+
+class Errand:
+    """What a run in a thread asks the task of its method to do."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self.answer: Future[object] = Future()
+
+    def do(self) -> None:
+        """Do it, and let the thread go on."""
+        try:
+            self.answer.set_result(self._work())
+        except Exception as error:  # noqa: BLE001 - it goes on in the thread, to where it is sorted
+            self.answer.set_exception(error)
+
+
+class Session:
+    """One invocation. past: outcomes of what each earlier part has awaited.
+
+    inline: it runs on the event loop, for a moment alone. failure: why the host has ended the run, which WebAssembly
+    itself only sees as a trap.
+    """
+
+    def __init__(self, turn: Turn, limits: SandboxLimits, usage: Usage) -> None:
+        self.turn = turn
+        self.limits = limits
+        self.usage = usage
+        self.inline = False
+        self.past: list[list[Outcome]] = []
+        self.sends: list[Dispatch] = []
+        self.failure: Exception | None = None
+        self.point: Point | None = None
+        self._seen: list[list[tuple[object, object]]] = [[]]
+        self._part = self._at = 0
+        self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next: asyncio.Future[Errand | None] | None = None
+        self._errand: Errand | None = None
+        self._abandoned = False
+
+    # runs
+
+    def begin_run(self) -> None:
+        """A new instance begins the method from its start."""
+        self.usage.runs += 1
+        self._part = self._at = 0
+        self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
+        self.sends, self.failure, self.point = [], None, None
+
+    def end_part(self, outcomes: list[Outcome]) -> None:
+        """What the part has awaited has come: the next run goes on behind it."""
+        if len(self.past) >= self.limits.awaits:
+            raise LimitExceeded("awaits", f"{self.turn.name} awaits others more than {self.limits.awaits} times")
+        self.past.append(outcomes)
+        self._seen.append([])
+
+    @property
+    def live(self) -> bool:
+        """Whether what the code does now happens for the first time."""
+        return self._part == len(self.past)
+
+    def next_outcomes(self) -> list[Outcome] | None:
+        """The code has come to an await: its outcomes, or None if they are yet to come."""
+        if self.live:
+            return None
+        outcomes = self.past[self._part]
+        self._part += 1
+        self._at = 0
+        return outcomes
+
+    # what the code asks
+
+    def count_call(self) -> None:
+        """The code calls a function of its host."""
+        self._calls += 1
+        if self._calls > self.limits.host_calls:
+            raise self.over("host_calls", f"calls its host more than {self.limits.host_calls} times")
+
+    def ask(self, question: object, answer: Callable[[], T]) -> T:
+        """What the code gets to see: the same again when it runs again."""
+        if not self.live:
+            return cast("T", self._again(question))
+        found = self.here(answer)
+        self._seen[self._part].append((question, found))
+        return found
+
+    def here(self, work: Callable[[], T]) -> T:
+        """Do something on the event loop, as a part of the method's own task."""
+        loop = self._loop
+        if loop is None:
+            return work()
+        if self._abandoned:
+            raise Abandoned
+        errand = self._errand = Errand(work)
+        loop.call_soon_threadsafe(self._hand, errand)
+        return cast("T", errand.answer.result())
+
+    def count_read(self, rows: int, size: int) -> None:
+        """Rows were read."""
+        self._reads += rows
+        self._read_bytes += size
+        self.usage.read_bytes += size
+        if self._reads > self.limits.reads:
+            raise self.over("reads", f"reads more than {self.limits.reads} rows")
+        if self._read_bytes > self.limits.read_bytes:
+            raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
+
+    def count_write(self, key: bytes, value: bytes | None) -> None:
+        """A row is written. Raises LimitExceeded if it must not be."""
+        limits, size = self.limits, len(key) + len(value or b"")
+        self._writes += 1
+        self._written_bytes += size
+        self.usage.written_bytes += size
+        if len(key) > limits.key_bytes:
+            raise self.over("key_bytes", f"writes a key of {len(key)} bytes: at most {limits.key_bytes}")
+        if value is not None and len(value) > limits.value_bytes:
+            raise self.over("value_bytes", f"writes a value of {len(value)} bytes: at most {limits.value_bytes}")
+        if self._writes > limits.writes:
+            raise self.over("writes", f"writes more than {limits.writes} rows")
+        if self._written_bytes > limits.write_bytes:
+            raise self.over("write_bytes", f"writes more than {limits.write_bytes} bytes")
+
+    def send(self, dispatch: Dispatch) -> None:
+        """A message leaves with the part that sends it."""
+        if not self.live:
+            return
+        self.sends.append(dispatch)
+        self.usage.sends += 1
+        if len(self.sends) > self.limits.sends:
+            raise self.over("sends", f"sends more than {self.limits.sends} messages")
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.ask("now", self.turn.now)
+
+    def entropy(self, count: int) -> bytes:
+        """Random bytes."""
+        if not 0 <= count <= self.limits.value_bytes:
+            raise self.over("value_bytes", f"asks for {count} random bytes: at most {self.limits.value_bytes}")
+        if not count:
+            return b""
+        return self.ask(("entropy", count), lambda: self.turn.random_bits(8 * count).to_bytes(count, "big"))
+
+    def log_text(self, size: int) -> bool:
+        """The code logs so many bytes. Whether that is new, and not too much."""
+        self._logged_bytes += size
+        return self.live and self._logged_bytes <= self.limits.log_bytes
+
+    def over(self, limit: str, what: str) -> LimitExceeded:
+        """The error of a limit."""
+        return LimitExceeded(limit, f"{self.turn.name} {what}")
+
+    # between the thread and the task
+
+    def serve(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Errand | None]:
+        """A future of what the run in a thread asks for next; None says that it has ended."""
+        self._loop = loop
+        future = self._next = loop.create_future()
+        return future
+
+    def finish(self) -> None:
+        """The run in its thread has ended. Called there."""
+        assert self._loop is not None, "it runs in a thread"
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._hand, None)
+
+    def abandon(self) -> None:
+        """Nobody waits for the run in its thread: it gets nothing more."""
+        self._abandoned = True
+        if self._errand is not None and not self._errand.answer.done():
+            self._errand.answer.set_exception(Abandoned())
+
+    def _hand(self, errand: Errand | None) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(errand)
+        elif errand is not None:
+            errand.answer.set_exception(Abandoned())
+
+    def _again(self, question: object) -> Any:
+        seen = self._seen[self._part]
+        if self._at >= len(seen) or seen[self._at][0] != question:
+            raise GuestTrapped(
+                f"{self.turn.name} does something else when it runs again: a method that awaits others must depend on "
+                "nothing but what its host tells it"
+            )
+        self._at += 1
+        return seen[self._at - 1][1]
