@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from automata.errors import GuestTrapped, LimitExceeded
+from automata.errors import GuestTrapped, LimitExceeded, ReadOnlyError
+from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.usage import Usage
+from automata.when import When, check_due, check_rule
 
 if TYPE_CHECKING:
+    from automata.map import Map
+    from automata.sandbox.targets import Targets
     from automata.turn import Turn
     from automata.work import Outcome
 
@@ -32,29 +35,6 @@ class TooLong(Exception):  # noqa: N818 - no error: the host runs the method aga
 
 class Abandoned(Exception):  # noqa: N818 - nobody sees it: the run that gets it was given up
     """Nobody waits for this run any more."""
-
-
-@dataclass(frozen=True)
-class Dispatch:
-    """A call or message to another object. own: to a type of the same module, with arguments in that type's encoding;
-    else they are encoded as plain values, a list and a dictionary.
-    """
-
-    type_name: str
-    key: str
-    method: str
-    own: bool
-    arguments: bytes
-    request: str | None = None
-    timeout: float | None = None
-
-
-@dataclass(frozen=True)
-class Point:
-    """What a method awaits at the end of a part: calls, or nothing but time."""
-
-    calls: list[Dispatch]
-    seconds: float | None = None
 
 
 class Errand:
@@ -75,15 +55,18 @@ class Errand:
 class Session:
     """One invocation. past: outcomes of what each earlier part has awaited.
 
-    inline: it runs on the event loop, for a moment alone. failure: why the host has ended the run, which WebAssembly
+    inline: it runs on the event loop, for a moment alone. rows: the object's, as core modules see them. failure: why the host has ended the run, which WebAssembly
     itself only sees as a trap.
     """
 
-    def __init__(self, turn: Turn, limits: SandboxLimits, usage: Usage) -> None:
+    def __init__(self, turn: Turn, limits: SandboxLimits, usage: Usage, targets: Targets, inline: bool) -> None:
         self.turn = turn
         self.limits = limits
         self.usage = usage
-        self.inline = False
+        self.inline = inline
+        self.key = turn.entity.key
+        self.rows: Map[bytes, bytes]
+        self._targets = targets
         self.past: list[list[Outcome]] = []
         self.sends: list[Dispatch] = []
         self.failure: Exception | None = None
@@ -186,6 +169,19 @@ class Session:
         self.usage.sends += 1
         if len(self.sends) > self.limits.sends:
             raise self.over("sends", f"sends more than {self.limits.sends} messages")
+
+    def check_sending(self) -> None:
+        """Raise ReadOnlyError in a readonly method."""
+        if self.turn.method.readonly:
+            raise ReadOnlyError(f"{self.turn.name} is readonly and must not send")
+
+    def schedule(self, dispatch: Dispatch, due_ms: int, rule: bytes) -> str:
+        """A message for later leaves with the part. Returns its id. Raises InvalidArgument for what is no time or rule.
+
+        Runs as a part of the method's own task.
+        """
+        check_rule(rule)
+        return self.turn.send(self._targets.call_of(dispatch), When(None, check_due(due_ms), rule))
 
     def now(self) -> float:
         """Seconds since the epoch."""

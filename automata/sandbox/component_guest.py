@@ -1,0 +1,159 @@
+"""Runs components: modules with an interface of their own, as `ssms build` makes them of Python (automata/sandbox/guest).
+
+What they say is MessagePack in lists of bytes. Everything here may run in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from wasmtime import Engine, Store, WasmtimeError
+from wasmtime.component import Component, Instance, Linker
+
+from automata.errors import GuestTrapped
+from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
+from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.dispatch import Dispatch
+from automata.sandbox.session import LEVELS_MAX, Session
+from automata.sandbox.stopping import stopped
+
+T = TypeVar("T")
+
+HOST = "automata:guest/host@1.0.0"
+DESCRIBE, RUN = "describe", "run"
+_ROWS_MAX = 10_000
+_logger = logging.getLogger("automata")
+
+
+class ComponentHost:
+    """The functions that components of one engine call, of whichever session runs on the thread.
+
+    They never raise through wasmtime, which keeps such errors in one place for all threads: an error is noted in the
+    session, and the component traps.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._here = threading.local()
+        self._linker = Linker(engine)
+        with self._linker.root() as root, root.add_instance(HOST) as host:
+            for name, function in (
+                ("rows", self._rows),
+                ("now", self._now),
+                ("entropy", self._entropy),
+                ("schedule", self._schedule),
+                ("cancel", self._cancel),
+                ("log", self._log),
+            ):
+                host.add_func(name, function)
+
+    def describe(self, component: Component, session: Session, ticks: int) -> bytes:
+        """What the component says of itself. Raises GuestTrapped, LimitExceeded."""
+        return self._call(component, session, ticks, DESCRIBE)
+
+    def run(self, component: Component, session: Session, ticks: int, task: bytes) -> Done | Raised | Awaits:
+        """One run of a method. Raises GuestTrapped, LimitExceeded, and what the host has refused it."""
+        answer = self._call(component, session, ticks, RUN, task)
+        try:
+            return decode_answer(answer)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise GuestTrapped(f"{session.turn.name} gave an answer that is none: {error}") from None
+
+    def _call(self, component: Component, session: Session, ticks: int, what: str, *arguments: bytes) -> bytes:
+        limits = session.limits
+        store = Store(self._engine)
+        store.set_fuel(limits.fuel)
+        store.set_epoch_deadline(ticks)
+        store.set_limits(
+            memory_size=limits.memory_bytes, table_elements=limits.table_elements, instances=100, tables=100, memories=10
+        )
+        self._here.session = session
+        try:
+            answer = self._enter(store, component, what, arguments)
+        except WasmtimeError as error:
+            raise stopped(session, str(error)) from None
+        finally:
+            self._here.session = None
+            session.usage.fuel += limits.fuel - store.get_fuel()
+            store.close()
+        if type(answer) is not bytes:
+            raise GuestTrapped(f"{session.turn.name} gave no bytes")
+        return answer
+
+    def _enter(self, store: Store, component: Component, what: str, arguments: tuple[bytes, ...]) -> object:
+        instance: Instance = self._linker.instantiate(store, component)
+        function = instance.get_func(store, what)
+        if function is None:
+            raise GuestTrapped(f"the component exports no function {what!r}")
+        return function(store, *arguments)
+
+    # what components call
+
+    def _serve(self, work: Callable[[Session], T]) -> T:
+        session: Session = self._here.session
+        try:
+            session.count_call()
+            return work(session)
+        except Exception as error:  # noqa: BLE001 - noted, and raised to whoever runs the session
+            session.failure = error
+            raise WasmtimeError("refused by the host") from None
+
+    def _rows(self, store: object, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
+        def read(session: Session) -> Rows:
+            bounds, most = (begin, min(end, b"\xff")), min(limit, _ROWS_MAX)
+            if begin >= bounds[1]:
+                return []
+            question = ("rows", begin, end, limit, backwards)
+            rows = session.ask(question, lambda: session.turn.state.scan(bounds, most, backwards))
+            session.count_read(len(rows), sum(len(key) + len(value) for key, value in rows))
+            return rows
+
+        return self._serve(read)
+
+    def _now(self, store: object) -> float:
+        return self._serve(lambda session: session.now())
+
+    def _entropy(self, store: object, count: int) -> bytes:
+        return self._serve(lambda session: session.entropy(count))
+
+    def _schedule(self, store: object, dispatch: bytes, due_ms: int, rule: bytes) -> str:
+        def schedule(session: Session) -> str:
+            message = _read_dispatch(session, dispatch)
+            question = ("schedule", dispatch, due_ms, rule)
+            return session.ask(question, lambda: session.schedule(message, due_ms, rule))
+
+        return self._serve(schedule)
+
+    def _cancel(self, store: object, message_id: str) -> bool:
+        return self._serve(
+            lambda session: session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id))
+        )
+
+    def _log(self, store: object, level: int, text: str) -> None:
+        def log(session: Session) -> None:
+            if session.log_text(len(text)):
+                _logger.log(min(level, LEVELS_MAX), "%s: %s", session.turn.address, text)
+
+        self._serve(log)
+
+
+def _read_dispatch(session: Session, data: bytes) -> Dispatch:
+    try:
+        return decode_dispatch(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise GuestTrapped(f"{session.turn.name} sends what is no message: {error}") from None
+
+
+def check_component(component: Component, engine: Engine, limits: SandboxLimits) -> str:
+    """What is wrong with a component's imports and exports; nothing if it can be run."""
+    imports = component.type.imports(engine)
+    foreign = sorted(name for name in imports if name != HOST)
+    if foreign:
+        return f"it imports {foreign[0]}, which a sandbox does not give: build it with `ssms build`"
+    exports = component.type.exports(engine)
+    missing = [name for name in (DESCRIBE, RUN) if name not in exports]
+    return f"it exports no function {missing[0]!r}" if missing else ""

@@ -1,0 +1,189 @@
+"""The host functions of core modules. Addresses and lengths are unsigned; what they name is copied.
+
+    key(at, room) -> length                       the object's own key, UTF-8
+    get(key, length, at, room) -> length or -1    a row; copied if there is room for all of it
+    put(key, length, value, length)               delete(key, length)
+    scan(begin, length, end, length, limit, backwards, at, room) -> length
+                                                  rows as u32 length, key, u32 length, value; an empty end is open
+    send(type, length, key, length, method, length, arguments, length, delay)
+    call(type, length, key, length, method, length, arguments, length) -> length, or -1 - length of an error's text
+    result(at, room) -> length                    what the last call has given
+    reply(at, length)                             the result of the method, if it is more than a number
+    fail(at, length)                              the method raises, with this text
+    log(level, at, length)    now() -> seconds    random(at, length)
+
+Arguments and results of calls are MessagePack: a list of arguments, one value.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from automata.errors import GuestTrapped, InvalidArgument, RemoteError
+from automata.failure import text_of
+from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
+from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.session import LEVELS_MAX, Session, TooLong
+from automata.values.dynamic import encode_dynamic
+from automata.work import Outcome
+
+_ABSENT = -1
+_count = struct.Struct("<I")
+_logger = logging.getLogger("automata")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Suspended(Exception):  # noqa: N818 - no error: the run ends here, and another goes on
+    """The method awaits what has not come yet."""
+
+
+def _key(run: CoreRun, given: Sequence[Any]) -> int:
+    return run.memory.fill(*given, run.session.key.encode())
+
+
+def _get(run: CoreRun, given: Sequence[Any]) -> int:
+    address, length, at, room = given
+    session, key = run.session, run.memory.read(address, length)
+    if len(key) > session.limits.key_bytes:
+        return _ABSENT
+    value = session.ask(("get", key), lambda: session.rows.get(key))
+    session.count_read(1, len(value or b""))
+    return _ABSENT if value is None else run.memory.fill(at, room, value)
+
+
+def _put(run: CoreRun, given: Sequence[Any]) -> None:
+    address, length, at, size = given
+    session, key = run.session, run.memory.read(address, length)
+    if size & 0xFFFFFFFF > session.limits.value_bytes:
+        raise session.over("value_bytes", f"writes a value of more than {session.limits.value_bytes} bytes")
+    value = run.memory.read(at, size)
+    session.count_write(key, value)
+    if session.live:
+        session.here(lambda: session.rows.__setitem__(key, value))
+
+
+def _delete(run: CoreRun, given: Sequence[Any]) -> None:
+    session, key = run.session, run.memory.read(*given)
+    session.count_write(key, None)
+    if session.live:
+        session.here(lambda: _drop(session, key))
+
+
+def _drop(session: Session, key: bytes) -> None:
+    session.turn.state.check_writable("a row")
+    session.rows.pop(key, None)
+
+
+def _scan(run: CoreRun, given: Sequence[Any]) -> int:
+    first, first_length, last, last_length, limit, backwards, at, room = given
+    session = run.session
+    begin, end = run.memory.read(first, first_length), run.memory.read(last, last_length)
+    most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
+
+    def read() -> bytes:
+        found = session.rows.range(begin, end or None, reverse=bool(backwards))
+        parts, size = [], 0
+        for key, value in itertools.islice(found, most):
+            size += len(key) + len(value)
+            session.count_read(1, len(key) + len(value))
+            parts.append(_count.pack(len(key)) + key + _count.pack(len(value)) + value)
+        return b"".join(parts)
+
+    rows = session.ask(("scan", begin, end, most, bool(backwards)), read)
+    return run.memory.fill(at, room, rows)
+
+
+def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:
+    memory = run.memory
+    type_name, key, method = (memory.text(given[at], given[at + 1]) for at in (0, 2, 4))
+    arguments = memory.read(given[6], given[7])
+    try:
+        listed = msgspec.msgpack.decode(arguments, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        raise GuestTrapped("the arguments of a call are no MessagePack array") from None
+    return Dispatch(type_name, key, method, False, _encode([listed, {}]))
+
+
+def _send(run: CoreRun, given: Sequence[Any]) -> None:
+    delay = given[8]
+    session, dispatch = run.session, _dispatch(run, given)
+    if not delay:
+        session.check_sending()
+        return session.send(dispatch)
+    if not 0 < delay < 1e9:
+        raise InvalidArgument(f"a delay is a number of seconds, 0 or more, not {delay!r}")
+    due_ms = int((session.now() + delay) * 1000) + 1
+    session.ask(("send", dispatch, due_ms), lambda: session.schedule(dispatch, due_ms, b""))
+    return None
+
+
+def _call(run: CoreRun, given: Sequence[Any]) -> int:
+    session, dispatch = run.session, _dispatch(run, given)
+    if session.inline:
+        raise TooLong
+    outcomes = session.next_outcomes()
+    if outcomes is None:
+        session.point = Point([dispatch])
+        raise Suspended
+    run.kept = _result(outcomes[0])
+    failed = outcomes[0].error is not None
+    return _ABSENT - len(run.kept) if failed else len(run.kept)
+
+
+def _result(outcome: Outcome) -> bytes:
+    return text_of(outcome.error).encode() if outcome.error is not None else encode_dynamic(outcome.value)
+
+
+def _kept(run: CoreRun, given: Sequence[Any]) -> int:
+    return run.memory.fill(*given, run.kept)
+
+
+def _reply(run: CoreRun, given: Sequence[Any]) -> None:
+    limits = run.session.limits
+    if given[1] & 0xFFFFFFFF > limits.value_bytes:
+        raise run.session.over("value_bytes", f"gives a result of more than {limits.value_bytes} bytes")
+    run.reply = run.memory.read(*given)
+
+
+def _fail(run: CoreRun, given: Sequence[Any]) -> None:
+    raise RemoteError("fail", run.memory.text(*given))
+
+
+def _log(run: CoreRun, given: Sequence[Any]) -> None:
+    level, at, length = given
+    if run.session.log_text(length & 0xFFFFFFFF):
+        text = run.memory.read(at, length).decode(errors="replace")
+        _logger.log(max(0, min(level, LEVELS_MAX)), "%s: %s", run.session.turn.address, text)
+
+
+def _now(run: CoreRun, given: Sequence[Any]) -> float:
+    return run.session.now()
+
+
+def _random(run: CoreRun, given: Sequence[Any]) -> None:
+    at, length = given
+    run.memory.write(at, run.session.entropy(length & 0xFFFFFFFF))
+
+
+FUNCTIONS: dict[str, tuple[Sequence[str], str | None, HostFunction]] = {
+    "key": ([I32] * 2, I32, _key),
+    "get": ([I32] * 4, I32, _get),
+    "put": ([I32] * 4, None, _put),
+    "delete": ([I32] * 2, None, _delete),
+    "scan": ([I32] * 8, I32, _scan),
+    "send": ([*[I32] * 8, F64], None, _send),
+    "call": ([I32] * 8, I32, _call),
+    "result": ([I32] * 2, I32, _kept),
+    "reply": ([I32] * 2, None, _reply),
+    "fail": ([I32] * 2, None, _fail),
+    "log": ([I32] * 3, None, _log),
+    "now": ([], F64, _now),
+    "random": ([I32] * 2, None, _random),
+}
+"""By name: what they take, what they give, and what they do."""
