@@ -27,9 +27,10 @@ import msgspec
 
 from automata.errors import GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import text_of
+from automata.inline import TooLong
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
-from automata.sandbox.session import LEVELS_MAX, Session, TooLong
+from automata.sandbox.session import LEVELS_MAX, Session, Suspended
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
 
@@ -37,10 +38,6 @@ _ABSENT = -1
 _count = struct.Struct("<I")
 _logger = logging.getLogger("automata")
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Suspended(Exception):  # noqa: N818 - no error: the run ends here, and another goes on
-    """The method awaits what has not come yet."""
 
 
 def _key(run: CoreRun, given: Sequence[Any]) -> int:

@@ -29,8 +29,8 @@ LEVELS_MAX = 50
 """Of the log: as of the module `logging`."""
 
 
-class TooLong(Exception):  # noqa: N818 - no error: the host runs the method again in another way
-    """The method has more to do than the event loop would wait for, or awaits others: it runs in a task instead."""
+class Suspended(Exception):  # noqa: N818 - no error: the run ends here, and another goes on
+    """The method awaits what has not come yet."""
 
 
 class Abandoned(Exception):  # noqa: N818 - nobody sees it: the run that gets it was given up
@@ -53,7 +53,7 @@ class Errand:
 
 
 class Session:
-    """One invocation. past: outcomes of what each earlier part has awaited.
+    """One invocation. points, past: what each earlier part has awaited, and its outcomes.
 
     inline: it runs on the event loop, for a moment alone. rows: the object's, as core modules see them. failure: why the host has ended the run, which WebAssembly
     itself only sees as a trap.
@@ -67,6 +67,7 @@ class Session:
         self.key = turn.entity.key
         self.rows: Map[bytes, bytes]
         self._targets = targets
+        self.points: list[Point] = []
         self.past: list[list[Outcome]] = []
         self.sends: list[Dispatch] = []
         self.failure: Exception | None = None
@@ -88,10 +89,11 @@ class Session:
         self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
         self.sends, self.failure, self.point = [], None, None
 
-    def end_part(self, outcomes: list[Outcome]) -> None:
+    def end_part(self, point: Point, outcomes: list[Outcome]) -> None:
         """What the part has awaited has come: the next run goes on behind it."""
         if len(self.past) >= self.limits.awaits:
             raise LimitExceeded("awaits", f"{self.turn.name} awaits others more than {self.limits.awaits} times")
+        self.points.append(point)
         self.past.append(outcomes)
         self._seen.append([])
 

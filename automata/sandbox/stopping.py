@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from automata.errors import GuestTrapped, LimitExceeded
-from automata.sandbox.session import Session
+from automata.inline import TooLong
+from automata.sandbox.session import Abandoned, Session, Suspended
 
 _TEXT_MAX = 2000
+_FUEL = "all fuel consumed"
 _LIMITS = (
-    ("all fuel consumed", "fuel", "has used up its fuel"),
+    (_FUEL, "fuel", "has used up its fuel"),
     ("wasm trap: interrupt", "seconds", "has run for too long"),
     ("call stack exhausted", "stack", "calls itself too deep"),
     ("memory minimum size", "memory_bytes", "needs more memory than it may have"),
@@ -17,9 +19,14 @@ _LIMITS = (
 
 def stopped(session: Session, text: str) -> Exception:
     """The error for a run that ended with a trap. text: what wasmtime says of it."""
+    failure = session.failure
+    if isinstance(failure, TooLong | Suspended | Abandoned):
+        return failure
+    if failure is None and session.inline and _FUEL in text:
+        return TooLong()
     session.usage.stopped += 1
-    if session.failure is not None:
-        return session.failure
+    if failure is not None:
+        return failure
     name = session.turn.name
     for words, limit, what in _LIMITS:
         if words in text:

@@ -1,0 +1,181 @@
+"""What stands for a sandboxed method on its host: an `async def` that runs the module and does for it what it may.
+
+It runs in an ordinary turn, so that its reads, writes, messages and awaits are those of any method: one atomic step for
+each part, journalled, done again after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+from automata.calls import Awaited, Call
+from automata.context import CURRENT
+from automata.errors import AutomataError, GuestTrapped
+from automata.methods import Method
+from automata.pausing import sleep
+from automata.sandbox.component_messages import Changes
+from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.manifest import MethodManifest
+from automata.sandbox.module import GuestModule, Part
+from automata.sandbox.rows import RowChecks
+from automata.sandbox.session import Session
+from automata.sandbox.targets import Targets
+from automata.sandbox.usage import Usage
+from automata.state import READ
+from automata.suspending import Suspending
+from automata.turn import Turn
+from automata.work import Outcome
+
+Shim = Callable[..., Coroutine[Any, Any, object]]
+
+
+class Uploader(Protocol):
+    """Whoever has uploaded a module, and what all runs of his may use."""
+
+    def admit(self) -> None:
+        """Raise Overloaded if his runs have used too much already."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """Around a run beside the event loop. Raises Overloaded if too many take place."""
+
+    def charge(self, fuel: int) -> None:
+        """A run has used fuel."""
+
+
+class Guest:
+    """One uploaded module and what its methods need. threads: whether it may run beside the event loop."""
+
+    def __init__(
+        self, module: GuestModule, limits: SandboxLimits, targets: Targets, uploader: Uploader, threads: bool
+    ) -> None:
+        self.module = module
+        self.limits = limits
+        self.targets = targets
+        self.usage = Usage()
+        self.uploader = uploader
+        self.threads = threads
+
+    def inline_shim(self, described: MethodManifest) -> Shim:
+        """A method as one that awaits nothing: it raises TooLong if it would take long, or awaits others."""
+        guest = self
+
+        async def shim(instance: Any, *args: object) -> object:
+            turn, method = _running()
+            session = guest.session(turn, True)
+            session.rows = instance.rows
+            part = guest.run(session, guest.module.begin(session, method, args, described.awaits))
+            guest.settle(turn, part)
+            return part.value
+
+        return shim
+
+    def task_shim(self, described: MethodManifest, checks: RowChecks) -> Shim:
+        """A method as one that may take long, and await others."""
+        guest = self
+
+        async def shim(instance: Any, *args: object) -> object:
+            turn, method = _running()
+            session = guest.session(turn, False)
+            if checks.raw:
+                session.rows = instance.rows
+            while True:
+                run = guest.module.begin(session, method, args, described.awaits)
+                part = await guest.run_aside(session, run)
+                if part.changes is not None:
+                    apply(turn, part.changes, checks)
+                guest.settle(turn, part)
+                if part.point is None:
+                    return part.value
+                session.end_part(part.point, await guest.await_point(turn, part.point))
+
+        return shim
+
+    def session(self, turn: Turn, inline: bool) -> Session:
+        """A new invocation. Raises Overloaded."""
+        self.uploader.admit()
+        return Session(turn, self.limits, self.usage, self.targets, inline)
+
+    def run(self, session: Session, run: Callable[[], Part]) -> Part:
+        """Run it here."""
+        before = self.usage.fuel
+        try:
+            return run()
+        finally:
+            self.uploader.charge(self.usage.fuel - before)
+
+    async def run_aside(self, session: Session, run: Callable[[], Part]) -> Part:
+        """Run it in a thread, and do for it meanwhile what it asks for."""
+        turn = session.turn
+        if not self.threads or not isinstance(turn, Suspending):
+            return self.run(session, run)
+        loop = asyncio.get_running_loop()
+        with self.uploader.running():
+            asked = session.serve(loop)
+            ended = machine().threads.submit(self._run_there, session, run)
+            try:
+                while (errand := await Awaited(turn.compute(asked))) is not None:
+                    asked = session.serve(loop)
+                    errand.do()
+            except BaseException:
+                session.abandon()
+                raise
+            finally:
+                session.leave()
+        return ended.result()
+
+    def _run_there(self, session: Session, run: Callable[[], Part]) -> Part:
+        try:
+            return self.run(session, run)
+        finally:
+            session.finish()
+
+    def settle(self, turn: Turn, part: Part) -> None:
+        """Send what a part sends."""
+        for dispatch in part.sends:
+            turn.send(self.targets.call_of(dispatch))
+
+    async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
+        """What a part awaits: its outcomes."""
+        if not point.calls:
+            await sleep(point.seconds or 0)
+            return []
+        try:
+            calls = [self.targets.call_of(dispatch) for dispatch in point.calls]
+        except AutomataError as error:
+            return [Outcome(None, error, 0)] * len(point.calls)
+        return await Awaited(self._outcomes(turn, calls))
+
+    def _outcomes(self, turn: Turn, calls: list[Call]) -> Any:
+        if not isinstance(turn, Suspending):
+            raise GuestTrapped(f"{turn.name} awaits others where nothing can be awaited")
+        return (yield from turn.outcomes(calls))
+
+
+def apply(turn: Turn, changes: Changes, checks: RowChecks) -> None:
+    """Make the changes of a part. Raises GuestTrapped for rows that its type cannot have, ReadOnlyError."""
+    state = turn.state
+    if not (changes.deleted or changes.ranges or changes.writes):
+        return
+    if state.mode is READ:
+        state.check_writable(f"{turn.address}")
+    if changes.deleted:
+        turn.delete()
+    for begin, end in changes.ranges:
+        if begin < end:
+            state.drop_range((begin, min(end, b"\xff")))
+    for subkey, data in changes.writes:
+        checks.check(subkey, data)
+        if data is None:
+            state.delete(subkey)
+        else:
+            state.put(subkey, data)
+
+
+def _running() -> tuple[Turn, Method]:
+    turn = cast("Turn", CURRENT.get())
+    work = turn.work
+    return turn, turn.method if work is None else work.method
