@@ -103,6 +103,18 @@ class Registry:
         for listener in listeners:
             listener(definition)
 
+    def remove(self, definition: AutomatonType) -> None:
+        """Forget a definition, if it is still the one of its place."""
+        with self._lock:
+            named = self._types.get(definition.name, {})
+            if named.get(definition.origin) is not definition:
+                return
+            del named[definition.origin]
+            if named:
+                self.newest[definition.name] = next(reversed(named.values()))
+            else:
+                del self._types[definition.name], self.newest[definition.name]
+
     def find(self, name: str) -> AutomatonType | None:
         """The newest definition under a name."""
         return self.newest.get(name)

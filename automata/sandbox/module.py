@@ -13,6 +13,7 @@ import msgspec
 from automata.errors import GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import encode as encode_error
 from automata.handing_out import first_rows
+from automata.inline import TooLong
 from automata.methods import Method, Parameter
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
@@ -53,14 +54,14 @@ class GuestModule(Protocol):
 class ComponentModule:
     """A component."""
 
-    def __init__(self, machine: Machine, compiled: Path, targets: Targets) -> None:
+    def __init__(self, machine: Machine, compiled: Callable[[], Path], targets: Targets) -> None:
         self._machine = machine
         self._compiled = compiled
         self._targets = targets
 
     @functools.cached_property
     def _component(self) -> Any:
-        return self._machine.load_component(self._compiled)
+        return self._machine.load_component(self._compiled())
 
     def describe(self, session: Session) -> bytes:
         """What it says of itself."""
@@ -111,13 +112,15 @@ class ComponentModule:
 class CoreModule:
     """A core module."""
 
-    def __init__(self, machine: Machine, compiled: Path) -> None:
+    def __init__(self, machine: Machine, compiled: Callable[[], Path]) -> None:
         self._machine = machine
         self._compiled = compiled
+        self._loaded = False
 
     @functools.cached_property
     def _prepared(self) -> Any:
-        return self._machine.load_core(self._compiled)
+        self._loaded = True
+        return self._machine.load_core(self._compiled())
 
     def describe(self, session: Session) -> bytes:
         """What its export `describe` says: address << 32 | length of the manifest."""
@@ -131,6 +134,8 @@ class CoreModule:
 
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """Its rows are those of the object's one map."""
+        if session.inline and not self._loaded:
+            raise TooLong  # it may have to be compiled
         name = f"{method.type_name}.{method.name}".encode()
 
         def work(run: CoreRun) -> Part:

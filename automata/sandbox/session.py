@@ -7,6 +7,7 @@ again, and gets the same answers; what these parts have changed is committed alr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -78,7 +79,7 @@ class Session:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Future[Errand | None] | None = None
         self._errand: Errand | None = None
-        self._abandoned = False
+        self._left = False
 
     # runs
 
@@ -132,7 +133,7 @@ class Session:
         loop = self._loop
         if loop is None:
             return work()
-        if self._abandoned:
+        if self._left:
             raise Abandoned
         errand = self._errand = Errand(work)
         loop.call_soon_threadsafe(self._hand, errand)
@@ -210,19 +211,20 @@ class Session:
 
     def serve(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Errand | None]:
         """A future of what the run in a thread asks for next; None says that it has ended."""
-        self._loop = loop
+        self._loop, self._left = loop, False
         future = self._next = loop.create_future()
         return future
 
     def finish(self) -> None:
         """The run in its thread has ended. Called there."""
         assert self._loop is not None, "it runs in a thread"
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to hear of it
             self._loop.call_soon_threadsafe(self._hand, None)
 
-    def abandon(self) -> None:
-        """Nobody waits for the run in its thread: it gets nothing more."""
-        self._abandoned = True
+    def leave(self) -> None:
+        """The run is over, or nobody waits for it any more: then what goes on in its thread gets nothing more."""
+        self._left = True
+        self._next = None
         if self._errand is not None and not self._errand.answer.done():
             self._errand.answer.set_exception(Abandoned())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
@@ -19,6 +18,7 @@ from automata.pausing import sleep
 from automata.sandbox.component_messages import Changes
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.machine import machine
 from automata.sandbox.manifest import MethodManifest
 from automata.sandbox.module import GuestModule, Part
 from automata.sandbox.rows import RowChecks
@@ -39,8 +39,11 @@ class Uploader(Protocol):
     def admit(self) -> None:
         """Raise Overloaded if his runs have used too much already."""
 
-    def running(self) -> AbstractContextManager[None]:
-        """Around a run beside the event loop. Raises Overloaded if too many take place."""
+    def enter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+        """A run wants to take place beside the event loop: what it has to wait for. Raises Overloaded."""
+
+    def leave(self, waiting: asyncio.Future[None] | None) -> None:
+        """It has ended, or waits no more."""
 
     def charge(self, fuel: int) -> None:
         """A run has used fuel."""
@@ -113,18 +116,25 @@ class Guest:
         if not self.threads or not isinstance(turn, Suspending):
             return self.run(session, run)
         loop = asyncio.get_running_loop()
-        with self.uploader.running():
-            asked = session.serve(loop)
-            ended = machine().threads.submit(self._run_there, session, run)
-            try:
-                while (errand := await Awaited(turn.compute(asked))) is not None:
-                    asked = session.serve(loop)
-                    errand.do()
-            except BaseException:
-                session.abandon()
-                raise
-            finally:
-                session.leave()
+        place = self.uploader.enter(loop)
+        try:
+            if place is not None:
+                await Awaited(turn.compute(place))
+            return await self._serve(turn, session, run, loop)
+        finally:
+            self.uploader.leave(place)
+
+    async def _serve(
+        self, turn: Suspending, session: Session, run: Callable[[], Part], loop: asyncio.AbstractEventLoop
+    ) -> Part:
+        asked = session.serve(loop)
+        ended = machine().threads.submit(self._run_there, session, run)
+        try:
+            while (errand := await Awaited(turn.compute(asked))) is not None:
+                asked = session.serve(loop)
+                errand.do()
+        finally:
+            session.leave()
         return ended.result()
 
     def _run_there(self, session: Session, run: Callable[[], Part]) -> Part:
@@ -177,5 +187,4 @@ def apply(turn: Turn, changes: Changes, checks: RowChecks) -> None:
 
 def _running() -> tuple[Turn, Method]:
     turn = cast("Turn", CURRENT.get())
-    work = turn.work
-    return turn, turn.method if work is None else work.method
+    return turn, turn.method
