@@ -21,7 +21,7 @@ from automata.erasing import ERASE
 from automata.errors import InvalidArgument, Overloaded
 from automata.handing_out import HandingOut
 from automata.holding import release, take
-from automata.inline import Inline, TooLong
+from automata.inline import Inline, TooLong, Way
 from automata.journal import Await
 from automata.keyed import Keyed
 from automata.methods import INLINE, TASK, WORKER, Method, Packed
@@ -72,7 +72,7 @@ class Host:
         self.order = Order(log)
         self.tasks: Tasks = Tasks(self, self.stage, log)
         self.apart = HandingOut(self, self.stage, log, self.tasks, options)
-        self._ways = {TASK: self.tasks, WORKER: self.apart, INLINE: Inline(self, self.tasks)}
+        self._ways: dict[str, Way] = {TASK: self.tasks, WORKER: self.apart, INLINE: Inline(self, self.tasks)}
         self.transactions = Transactions(self, log, self.stage)
         self.transact = self.transactions.transact
         self.deliver: Callable[[float], bool] = lambda seconds: False

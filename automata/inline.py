@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from automata.tasks import Tasks
 
 
-class TooLong(Exception):  # noqa: N818 - no error: the host runs the method again in another way
+class TooLong(Exception):
     """The method has more to do than the event loop would wait for, or awaits others. Nothing of it has happened."""
 
 
@@ -24,6 +24,16 @@ class Stepper(Protocol):
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """Run a readonly method that awaits nothing."""
+
+
+class Way(Protocol):
+    """How methods are run that are not direct."""
+
+    def run(self, work: Work) -> Reply:
+        """Run a method that may change its object, which is free."""
+
+    def read(self, entity: Entity, method: Method, packed: Packed) -> Reply:
+        """Run a readonly method."""
 
 
 class Inline:

@@ -39,7 +39,7 @@ class Options:
     registry: Registry = REGISTRY
     workers: Callable[[Surroundings], Workers] | None = None
     modules: Path | None = None
-    sandbox: SandboxLimits = SandboxLimits()
+    sandbox: SandboxLimits = field(default_factory=SandboxLimits)
     sandbox_threads: bool = True
 
     def make_workers(self) -> Workers:

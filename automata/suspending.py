@@ -18,7 +18,6 @@ from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
 from automata.turn import Steps, Turn
 from automata.work import Outcome, Reply
 
-
 T = TypeVar("T")
 
 

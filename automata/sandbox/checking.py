@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -94,7 +95,7 @@ def _lowered(term: object) -> list[str]:
     return [I32, I32] if kind is None else [kind]
 
 
-def _check_export(exports: dict[str, object], name: str, given: list[str], result: str | None) -> None:
+def _check_export(exports: Mapping[str, object], name: str, given: list[str], result: str | None) -> None:
     kind = exports.get(name)
     wanted = f"({', '.join(given)}) -> {result or 'nothing'}"
     if not isinstance(kind, FuncType):
@@ -102,5 +103,3 @@ def _check_export(exports: dict[str, object], name: str, given: list[str], resul
     found = [str(one) for one in kind.params], [str(one) for one in kind.results]
     if found != (given, [] if result is None else [result]):
         raise ModuleRefused(f"the module's export {name!r} is not {wanted}, as it says of itself")
-
-

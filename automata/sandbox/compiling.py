@@ -40,7 +40,7 @@ def _run(kind: str, source: Path, target: Path) -> None:
     command = [sys.executable, "-m", "automata.sandbox.compiling", kind, str(source), str(target)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
-        done = subprocess.run(  # noqa: S603 - this program
+        done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=2 * SECONDS_MAX, check=False
         )
     except subprocess.TimeoutExpired:

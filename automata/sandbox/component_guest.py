@@ -1,4 +1,4 @@
-"""Runs components: modules with an interface of their own, as `ssms build` makes them of Python (automata/sandbox/guest).
+"""Runs components: modules with an interface of their own, as `ssms build` makes them of Python.
 
 What they say is MessagePack in lists of bytes. Everything here may run in a thread.
 """
@@ -16,8 +16,8 @@ from wasmtime.component import Component, Instance, Linker
 
 from automata.errors import GuestTrapped
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
-from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.dispatch import Dispatch
+from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.session import LEVELS_MAX, Session
 from automata.sandbox.stopping import stopped
 
@@ -69,7 +69,11 @@ class ComponentHost:
         store.set_fuel(limits.fuel)
         store.set_epoch_deadline(ticks)
         store.set_limits(
-            memory_size=limits.memory_bytes, table_elements=limits.table_elements, instances=100, tables=100, memories=10
+            memory_size=limits.memory_bytes,
+            table_elements=limits.table_elements,
+            instances=100,
+            tables=100,
+            memories=10,
         )
         self._here.session = session
         try:
@@ -129,9 +133,7 @@ class ComponentHost:
         return self._serve(schedule)
 
     def _cancel(self, store: object, message_id: str) -> bool:
-        return self._serve(
-            lambda session: session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id))
-        )
+        return self._serve(lambda session: session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id)))
 
     def _log(self, store: object, level: int, text: str) -> None:
         def log(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""What passes between a host and a component, as MessagePack arrays (docs/SANDBOX.md). What comes from it is checked."""
+"""What passes between a host and a component, as MessagePack arrays (docs/SANDBOX.md). All that comes is checked."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ class DispatchMessage(msgspec.Struct, array_like=True, forbid_unknown_fields=Tru
 
     def dispatch(self) -> Dispatch:
         """As the session has it."""
-        return Dispatch(
-            self.type_name, self.key, self.method, self.own, self.arguments, self.request, self.timeout
-        )
+        return Dispatch(self.type_name, self.key, self.method, self.own, self.arguments, self.request, self.timeout)
 
 
 class Changes(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

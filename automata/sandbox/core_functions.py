@@ -41,7 +41,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def _key(run: CoreRun, given: Sequence[Any]) -> int:
-    return run.memory.fill(*given, run.session.key.encode())
+    return run.memory.fill(given[0], given[1], run.session.key.encode())
 
 
 def _get(run: CoreRun, given: Sequence[Any]) -> int:
@@ -138,7 +138,7 @@ def _result(outcome: Outcome) -> bytes:
 
 
 def _kept(run: CoreRun, given: Sequence[Any]) -> int:
-    return run.memory.fill(*given, run.kept)
+    return run.memory.fill(given[0], given[1], run.kept)
 
 
 def _reply(run: CoreRun, given: Sequence[Any]) -> None:

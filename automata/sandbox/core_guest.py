@@ -26,7 +26,11 @@ MODULE = "automata"
 HostFunction = Callable[["CoreRun", Sequence[Any]], "int | float | None"]
 
 _dll = ffi.dll
-_new_store, _context_of, _delete_store = _dll.wasmtime_store_new, _dll.wasmtime_store_context, _dll.wasmtime_store_delete
+_new_store, _context_of, _delete_store = (
+    _dll.wasmtime_store_new,
+    _dll.wasmtime_store_context,
+    _dll.wasmtime_store_delete,
+)
 _set_fuel, _get_fuel = _dll.wasmtime_context_set_fuel, _dll.wasmtime_context_get_fuel
 _set_deadline, _limit = _dll.wasmtime_context_set_epoch_deadline, _dll.wasmtime_store_limiter
 _instantiate, _export = _dll.wasmtime_instance_pre_instantiate, _dll.wasmtime_instance_export_get
@@ -61,7 +65,7 @@ class CoreRun:
             setattr(raw[at], kind, value)
         error = _call(self._context, byref(item.of.func), raw, c_size_t(count), byref(trap))
         self._check(error, trap)
-        return None if result is None else getattr(raw[0], result)  # type: ignore[no-any-return]
+        return None if result is None else getattr(raw[0], result)
 
     def enter(self, context: Any, pre: Any) -> None:
         """Make the instance."""
@@ -135,9 +139,9 @@ class CoreHost:
 
         self._callbacks.append(serve)
         kind = FuncType([_TYPES[k]() for k in kinds], [] if result is None else [_TYPES[result]()])
+        place, text = MODULE.encode(), name.encode()
         error = ffi.wasmtime_linker_define_func_unchecked(
-            self._linker.ptr(), MODULE.encode(), len(MODULE), name.encode(), len(name.encode()), kind.ptr(), serve, None,
-            _NO_FINALIZER,
-        )  # fmt: skip
-        if error:
+            self._linker.ptr(), place, len(place), text, len(text), kind.ptr(), serve, None, _NO_FINALIZER
+        )
+        if bool(error):
             raise WasmtimeError._from_ptr(error)  # noqa: SLF001 - its owner

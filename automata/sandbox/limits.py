@@ -15,8 +15,8 @@ class SandboxLimits:
 
     Of each run of a method (a method that awaits others runs again after each, with all of it anew):
     fuel: about the WebAssembly instructions; seconds: of wall-clock time in WebAssembly; memory_bytes: linear memory;
-    table_elements: of all tables; host_calls: of any kind; reads, read_bytes: rows and their bytes; writes, write_bytes:
-    likewise; key_bytes, value_bytes: of one row; sends: messages; log_bytes: of text for the log.
+    table_elements: of all tables; host_calls: of any kind; reads, read_bytes: rows and their bytes; writes,
+    write_bytes: likewise; key_bytes, value_bytes: of one row; sends: messages; log_bytes: of text for the log.
     Of a whole invocation: awaits: how often it may await others.
     Of the module: module_bytes: of the file; types, and methods of each.
     Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second: in the long run, 0 for any.

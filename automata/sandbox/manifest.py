@@ -1,4 +1,4 @@
-"""What a module says of the types in it, as JSON: read strictly, because strangers have written it (docs/SANDBOX.md)."""
+"""What a module says of the types in it, as JSON: read strictly: strangers have written it (docs/SANDBOX.md)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read_manifest(data: bytes, limits: SandboxLimits) -> Manifest:
         raise ModuleRefused(f"the module does not describe itself as docs/SANDBOX.md says: {error}") from None
     if manifest.interface != INTERFACE:
         raise ModuleRefused(
-            f"the module was built for interface {manifest.interface}, and this release runs {INTERFACE}: build it again"
+            f"the module was built for interface {manifest.interface}, and this release has {INTERFACE}: build it again"
         )
     _check_names("type", [made.name for made in manifest.types], limits.types)
     if not manifest.types:

@@ -18,7 +18,6 @@ from automata.methods import Method, Parameter
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
-from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import Machine
 from automata.sandbox.plain import check_plain
 from automata.sandbox.session import Session, Suspended

@@ -30,11 +30,11 @@ LEVELS_MAX = 50
 """Of the log: as of the module `logging`."""
 
 
-class Suspended(Exception):  # noqa: N818 - no error: the run ends here, and another goes on
+class Suspended(Exception):
     """The method awaits what has not come yet."""
 
 
-class Abandoned(Exception):  # noqa: N818 - nobody sees it: the run that gets it was given up
+class Abandoned(Exception):
     """Nobody waits for this run any more."""
 
 
@@ -56,8 +56,8 @@ class Errand:
 class Session:
     """One invocation. points, past: what each earlier part has awaited, and its outcomes.
 
-    inline: it runs on the event loop, for a moment alone. rows: the object's, as core modules see them. failure: why the host has ended the run, which WebAssembly
-    itself only sees as a trap.
+    inline: it runs on the event loop, for a moment alone. rows: the object's, as core modules see them. failure: why
+    the host has ended the run, which WebAssembly itself only sees as a trap.
     """
 
     def __init__(self, turn: Turn, limits: SandboxLimits, usage: Usage, targets: Targets, inline: bool) -> None:

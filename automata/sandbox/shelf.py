@@ -1,8 +1,8 @@
 """Modules on disk, by the hash of their bytes: as they were uploaded, and compiled for this release of wasmtime.
 
-    FOLDER/HASH.wasm                     the module
-    FOLDER/HASH.VERSION.compiled         its compiled form: machine code, so that nobody else may write here
-    FOLDER/HASH.VERSION.sum              SHA-256 of that
+FOLDER/HASH.wasm                     the module
+FOLDER/HASH.VERSION.compiled         its compiled form: machine code, so that nobody else may write here
+FOLDER/HASH.VERSION.sum              SHA-256 of that
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ each part, journalled, done again after a crash.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
@@ -16,7 +16,7 @@ from automata.errors import AutomataError, GuestTrapped
 from automata.methods import Method
 from automata.pausing import sleep
 from automata.sandbox.component_messages import Changes
-from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.dispatch import Point
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
 from automata.sandbox.manifest import MethodManifest
@@ -157,9 +157,10 @@ class Guest:
             calls = [self.targets.call_of(dispatch) for dispatch in point.calls]
         except AutomataError as error:
             return [Outcome(None, error, 0)] * len(point.calls)
-        return await Awaited(self._outcomes(turn, calls))
+        outcomes: list[Outcome] = await Awaited(self._outcomes(turn, calls))
+        return outcomes
 
-    def _outcomes(self, turn: Turn, calls: list[Call]) -> Any:
+    def _outcomes(self, turn: Turn, calls: list[Call]) -> Generator[Any, Any, list[Outcome]]:
         if not isinstance(turn, Suspending):
             raise GuestTrapped(f"{turn.name} awaits others where nothing can be awaited")
         return (yield from turn.outcomes(calls))

@@ -10,8 +10,8 @@ from automata.calls import Call
 from automata.errors import InvalidArgument, NotPublic, UnknownType
 from automata.methods import Method
 from automata.refs import check_key
-from automata.sandbox.plain import decode_plain
 from automata.sandbox.dispatch import Dispatch
+from automata.sandbox.plain import decode_plain
 from automata.types import AutomatonType, Registry
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
@@ -75,5 +75,3 @@ class Targets:
             if all(isinstance(name, str) for name in kwargs):
                 return tuple(args), cast("dict[str, object]", kwargs)
         raise InvalidArgument("sandboxed code gave arguments that are no list and dictionary")
-
-

@@ -13,6 +13,7 @@ import functools
 import operator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from types import GenericAlias
 from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
@@ -57,13 +58,13 @@ def annotation_of(term: object, depth: int = 0) -> Any:
 
 def _container(term: object, head: object, parts: list[Any]) -> Any:
     if head in _ONE and len(parts) == 1:
-        return _ONE[head][parts[0]]  # type: ignore[index]
+        return GenericAlias(_ONE[head], (parts[0],))
     if head == "dict" and len(parts) == 2:
-        return dict[parts[0], parts[1]]  # type: ignore[valid-type]
+        return GenericAlias(dict, (parts[0], parts[1]))
     if head == "tuple":
-        return tuple[tuple(parts)]  # type: ignore[misc]
+        return GenericAlias(tuple, tuple(parts))
     if head == "tuple*" and len(parts) == 1:
-        return tuple[parts[0], ...]
+        return GenericAlias(tuple, (parts[0], ...))
     if head == "union" and parts:
         return functools.reduce(operator.or_, parts)
     raise _no_term(term)
@@ -80,7 +81,7 @@ def _ref(term: object, name: object) -> Any:
         return ObjectRef
     if not isinstance(name, str) or not name.isidentifier():
         raise _no_term(term)
-    return Ref[name]  # type: ignore[misc]
+    return Ref[name]  # type: ignore[misc, valid-type]
 
 
 def _record(term: object, parts: list[Any], depth: int) -> Any:

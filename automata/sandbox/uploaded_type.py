@@ -89,7 +89,9 @@ def _dress(shim: Shim, described: TypeManifest, method: MethodManifest, applicat
         if given.default is not None:
             default = value_type(annotation).decode(default_bytes(given.default))
         parameters.append(
-            inspect.Parameter(given.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
+            inspect.Parameter(
+                given.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+            )
         )
     shim.__name__, shim.__qualname__ = method.name, f"{described.name}.{method.name}"
     shim.__module__, shim.__doc__ = origin_of(application), method.doc

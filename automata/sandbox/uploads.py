@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from automata.errors import InvalidArgument, ModuleRefused
 from automata.sandbox.binary import CORE, kind_of
 from automata.sandbox.checking import examine
-from automata.sandbox.limits import SandboxLimits, limits_of
+from automata.sandbox.limits import limits_of
 from automata.sandbox.machine import machine
 from automata.sandbox.manifest import Manifest, read_manifest, write_manifest
 from automata.sandbox.module import ComponentModule, CoreModule, GuestModule
@@ -124,7 +124,11 @@ class Uploads:
         if record is not None and record.uploader != uploader:
             raise ModuleRefused(f"the upload {name!r} is {record.uploader!r}'s: choose another name")
         known = record.versions if record is not None else []
-        if record is not None and record.running().digest == version.digest and record.running().limits == version.limits:
+        if (
+            record is not None
+            and record.running().digest == version.digest
+            and record.running().limits == version.limits
+        ):
             return self._shown(record)
         number = 1 + max((v.number for v in known), default=0)
         new = Version(
@@ -199,7 +203,9 @@ class Uploads:
     def _record(self, name: str) -> UploadRecord:
         record = self._records.get(name)
         if record is None:
-            raise InvalidArgument(f"there is no upload {name!r}; there are: {', '.join(sorted(self._records)) or 'none'}")
+            raise InvalidArgument(
+                f"there is no upload {name!r}; there are: {', '.join(sorted(self._records)) or 'none'}"
+            )
         return record
 
     def _shown(self, record: UploadRecord) -> Upload:

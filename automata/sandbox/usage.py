@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 class Usage:
     """Counters since the app was opened.
 
-    runs: of instances; fuel: about the instructions run; seconds: of wall-clock time in them, with the host's functions;
+    runs: of instances; fuel: about the instructions run; seconds: of wall-clock time in them, host functions included;
     read_bytes, written_bytes: of rows; sends: messages; stopped: runs that a trap or a limit has ended.
     """
 
