@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from automata.errors import InvalidArgument, ModuleRefused
-from automata.sandbox.binary import CORE, kind_of
+from automata.sandbox.binary import CORE, assembled, kind_of
 from automata.sandbox.checking import examine
 from automata.sandbox.limits import limits_of
 from automata.sandbox.machine import machine
@@ -78,6 +78,7 @@ class Uploads:
         _check_name(name, "an upload")
         _check_name(uploader, "an uploader")
         bounds = limits_of(limits).within(self._options.sandbox)
+        data = assembled(data, bounds)
         kind = kind_of(data, bounds)
         digest = await self._beside(lambda: self._shelf.put(data))
         try:
