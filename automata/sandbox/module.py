@@ -12,7 +12,6 @@ import msgspec
 
 from automata.errors import GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import encode as encode_error
-from automata.handing_out import first_rows
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
@@ -26,6 +25,9 @@ from automata.work import Outcome
 
 INLINE_FUEL = 500_000
 """So much of it a method may use on the event loop, half a millisecond's; then it runs again in a thread."""
+
+ROWS_AT_ONCE = 32
+"""So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
 
 _INT64 = 1 << 63
 
@@ -70,8 +72,8 @@ class ComponentModule:
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
         arguments = _encode([p.kind.encode(value) for p, value in zip(method.parameters, args, strict=True)])
-        state = session.turn.state
-        rows, whole = ([], False) if awaits else first_rows(state)
+        rows = [] if awaits else session.turn.state.scan((b"", b"\xff"), ROWS_AT_ONCE)
+        whole = not awaits and len(rows) < ROWS_AT_ONCE
         address = (method.type_name, session.key, method.name)
 
         def run() -> Part:
