@@ -18,6 +18,7 @@ from automata.sandbox.manifest import Manifest, read_manifest, write_manifest
 from automata.sandbox.module import ComponentModule, CoreModule, GuestModule
 from automata.sandbox.quota import Quota
 from automata.sandbox.record import UploadRecord, Version
+from automata.sandbox.rows import RowChecks
 from automata.sandbox.shelf import Shelf
 from automata.sandbox.shims import Guest
 from automata.sandbox.targets import Targets
@@ -170,18 +171,19 @@ class Uploads:
         targets = Targets(registry, record.name)
         quota = self._quotas.setdefault(record.uploader, Quota(record.uploader, limits, self._options.clock))
         quota.limits = limits
-        guest = Guest(self._module(version, targets), limits, targets, quota, self._options.sandbox_threads)
+        guest = Guest(self._module(version, targets, manifest), limits, targets, quota, self._options.sandbox_threads)
         guest.usage = self._guests[record.name].usage if record.name in self._guests else guest.usage
         self._guests[record.name] = guest
         return [uploaded_type(described, guest, record.name, version.kind == CORE) for described in manifest.types]
 
-    def _module(self, version: Version, targets: Targets) -> GuestModule:
+    def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
             return self._shelf.compiled(version.digest, version.kind)
 
         if version.kind == CORE:
             return CoreModule(machine(), compiled)
-        return ComponentModule(machine(), compiled, targets)
+        checks = {described.name: RowChecks(described.fields) for described in manifest.types}
+        return ComponentModule(machine(), compiled, targets, checks)
 
     def _register(self, record: UploadRecord, types: list[AutomatonType]) -> None:
         kept = {made.name for made in types}
