@@ -12,7 +12,6 @@ from automata.list import List
 from automata.map import Map
 from automata.methods import INLINE, READONLY, Method, Readonly
 from automata.sandbox.manifest import FieldManifest, MethodManifest, TypeManifest, default_bytes
-from automata.sandbox.rows import RowChecks
 from automata.sandbox.shims import Guest, Shim
 from automata.sandbox.terms import annotation_of
 from automata.set import Set
@@ -28,11 +27,10 @@ def uploaded_type(described: TypeManifest, guest: Guest, application: str, core:
     if core and described.fields:
         raise ModuleRefused(f"{described.name}: a core module declares no fields, it has rows")
     fields = _RAW_FIELDS if core else described.fields
-    checks = RowChecks(fields, core)
     try:
         body = _body(described, fields, application)
         for method in described.methods:
-            body[method.name] = _dress(guest.task_shim(method, checks), described, method, application)
+            body[method.name] = _dress(guest.task_shim(method, core), described, method, application)
         cls = type(described.name, (), body)
         made = definition(cls, described.name, None, _options(described))
         made.resolve()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from automata.errors import InvalidArgument, ModuleRefused
-from automata.sandbox.binary import CORE, kind_of
+from automata.sandbox.binary import CORE, assembled, kind_of
 from automata.sandbox.checking import examine
 from automata.sandbox.limits import limits_of
 from automata.sandbox.machine import machine
@@ -18,6 +18,7 @@ from automata.sandbox.manifest import Manifest, read_manifest, write_manifest
 from automata.sandbox.module import ComponentModule, CoreModule, GuestModule
 from automata.sandbox.quota import Quota
 from automata.sandbox.record import UploadRecord, Version
+from automata.sandbox.rows import RowChecks
 from automata.sandbox.shelf import Shelf
 from automata.sandbox.shims import Guest
 from automata.sandbox.targets import Targets
@@ -78,6 +79,7 @@ class Uploads:
         _check_name(name, "an upload")
         _check_name(uploader, "an uploader")
         bounds = limits_of(limits).within(self._options.sandbox)
+        data = assembled(data, bounds)
         kind = kind_of(data, bounds)
         digest = await self._beside(lambda: self._shelf.put(data))
         try:
@@ -169,18 +171,19 @@ class Uploads:
         targets = Targets(registry, record.name)
         quota = self._quotas.setdefault(record.uploader, Quota(record.uploader, limits, self._options.clock))
         quota.limits = limits
-        guest = Guest(self._module(version, targets), limits, targets, quota, self._options.sandbox_threads)
+        guest = Guest(self._module(version, targets, manifest), limits, targets, quota, self._options.sandbox_threads)
         guest.usage = self._guests[record.name].usage if record.name in self._guests else guest.usage
         self._guests[record.name] = guest
         return [uploaded_type(described, guest, record.name, version.kind == CORE) for described in manifest.types]
 
-    def _module(self, version: Version, targets: Targets) -> GuestModule:
+    def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
             return self._shelf.compiled(version.digest, version.kind)
 
         if version.kind == CORE:
             return CoreModule(machine(), compiled)
-        return ComponentModule(machine(), compiled, targets)
+        checks = {described.name: RowChecks(described.fields) for described in manifest.types}
+        return ComponentModule(machine(), compiled, targets, checks)
 
     def _register(self, record: UploadRecord, types: list[AutomatonType]) -> None:
         kept = {made.name for made in types}
