@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from automata.errors import ModuleRefused
+from automata.errors import InvalidArgument, ModuleRefused
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.plain import check_plain
 
 INTERFACE = 1
 """The version of the interface between modules and hosts."""
@@ -105,9 +106,11 @@ def write_manifest(manifest: Manifest) -> bytes:
 def default_bytes(text: str) -> bytes:
     """An encoded default. Raises ModuleRefused if it is none."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ModuleRefused(f"a default is no base64: {error}") from None
+        data = base64.b64decode(text, validate=True)
+        check_plain(data)
+    except (binascii.Error, ValueError, InvalidArgument) as error:
+        raise ModuleRefused(f"a default is no base64 of a plain value: {error}") from None
+    return data
 
 
 def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:

@@ -11,7 +11,7 @@ from automata.errors import InvalidArgument, NotPublic, UnknownType
 from automata.methods import Method
 from automata.refs import check_key
 from automata.sandbox.dispatch import Dispatch
-from automata.sandbox.plain import decode_plain
+from automata.sandbox.plain import check_plain, decode_plain
 from automata.types import AutomatonType, Registry
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
@@ -65,6 +65,7 @@ class Targets:
 
     def _arguments(self, dispatch: Dispatch, method: Method) -> tuple[tuple[object, ...], dict[str, object]]:
         if dispatch.own:
+            check_plain(dispatch.arguments)
             try:
                 return method.unpack(method.decode_arguments(dispatch.arguments)), {}
             except (ValueError, msgspec.MsgspecError) as error:
