@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
 from automata.context import CURRENT
-from automata.errors import AutomataError, GuestTrapped
+from automata.errors import AutomataError, GuestTrapped, LimitExceeded
 from automata.methods import Method
 from automata.pausing import sleep
 from automata.sandbox.component_messages import Changes
@@ -97,8 +97,9 @@ class Guest:
         return shim
 
     def session(self, turn: Turn, inline: bool) -> Session:
-        """A new invocation. Raises Overloaded."""
-        self.uploader.admit()
+        """A new invocation. Raises Overloaded; not for one that goes on after a crash, which must not end otherwise."""
+        if not turn.replaying:
+            self.uploader.admit()
         return Session(turn, self.limits, self.targets, inline)
 
     def run(self, session: Session, run: Callable[[], Part]) -> Part:
@@ -155,6 +156,8 @@ class Guest:
 
     async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
         """What a part awaits: its outcomes."""
+        if len(point.calls) > self.limits.sends:
+            raise LimitExceeded("sends", f"{turn.name} awaits more than {self.limits.sends} calls at once")
         if not point.calls:
             await sleep(point.seconds or 0)
             return []
