@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,7 @@ class Uploads:
         self._guests: dict[str, Guest] = {}
         self._types: dict[str, list[AutomatonType]] = {}
         self._quotas: dict[str, Quota] = {}
+        self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
 
     def load(self) -> None:
         """Register what the store has."""
@@ -79,16 +82,18 @@ class Uploads:
         _check_name(name, "an upload")
         _check_name(uploader, "an uploader")
         bounds = limits_of(limits).within(self._options.sandbox)
-        data = assembled(data, bounds)
-        kind = kind_of(data, bounds)
-        digest = await self._beside(lambda: self._shelf.put(data))
+        module = await self._beside(lambda: assembled(data, bounds))
+        kind = kind_of(module, bounds)
+        digest = await self._beside(lambda: hashlib.sha256(module).hexdigest())
+        self._arriving[digest] += 1
         try:
+            await self._beside(lambda: self._shelf.put(module))
             compiled = await self._beside(lambda: self._shelf.compiled(digest, kind))
             manifest = await self._beside(lambda: examine(machine(), kind, compiled, bounds))
-            return await self._take(name, uploader, manifest, Version(0, digest, kind, len(data), b"", dict(limits)))
-        except BaseException:
+            return await self._take(name, uploader, manifest, Version(0, digest, kind, len(module), b"", dict(limits)))
+        finally:
+            self._arriving[digest] -= 1
             self._drop_unused(digest)
-            raise
 
     async def roll_back(self, name: str, version: int | None) -> Upload:
         """Run another version again: the one before, if none is named. Objects keep their state."""
@@ -104,9 +109,10 @@ class Uploads:
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
         record = self._record(name)
-        await self._write(name, None)
+        group = self._write(name, None)
         del self._records[name]
         self._unregister(name)
+        await durable(self._log.gate, group)
         for version in record.versions:
             self._drop_unused(version.digest)
 
@@ -145,17 +151,20 @@ class Uploads:
 
     async def _keep(self, record: UploadRecord) -> Upload:
         types = self._types_of(record)
-        await self._write(record.name, record.encode())
-        self._records[record.name] = record
+        group = self._write(record.name, record.encode())
+        self._records[record.name] = (
+            record  # now, not once it is durable: others may come meanwhile, or this be cancelled
+        )
         self._register(record, types)
+        await durable(self._log.gate, group)
         return self._shown(record)
 
-    async def _write(self, name: str, row: bytes | None) -> None:
+    def _write(self, name: str, row: bytes | None) -> int:
         step = Step(b"", b"")
         step.set_row(keys.UPLOAD + name.encode(), row)
         group = self._log.commit(step)
         self._host.committer.touch()
-        await durable(self._log.gate, group)
+        return group
 
     def _types_of(self, record: UploadRecord) -> list[AutomatonType]:
         """The types of the version that runs. Raises ModuleRefused for names that are taken."""
@@ -170,11 +179,12 @@ class Uploads:
                 raise ModuleRefused(f"a type {described.name} is known already, of {owner}: name yours otherwise")
         targets = Targets(registry, record.name)
         quota = self._quotas.setdefault(record.uploader, Quota(record.uploader, limits, self._options.clock))
-        quota.limits = limits
         guest = Guest(self._module(version, targets, manifest), limits, targets, quota, self._options.sandbox_threads)
         guest.usage = self._guests[record.name].usage if record.name in self._guests else guest.usage
+        types = [uploaded_type(described, guest, record.name, version.kind == CORE) for described in manifest.types]
         self._guests[record.name] = guest
-        return [uploaded_type(described, guest, record.name, version.kind == CORE) for described in manifest.types]
+        quota.limits = limits
+        return types
 
     def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
@@ -226,7 +236,8 @@ class Uploads:
 
     def _drop_unused(self, digest: str) -> None:
         used = {version.digest for record in self._records.values() for version in record.versions}
-        if digest not in used:
+        if digest not in used and not self._arriving[digest]:
+            del self._arriving[digest]
             self._shelf.drop(digest)
 
     async def _beside(self, work: Callable[[], T]) -> T:
