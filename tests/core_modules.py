@@ -52,7 +52,7 @@ def described(methods: Sequence[Mapping[str, Any]], name: str = "Guest", **more:
     return {"interface": 1, "types": [{"name": name, "methods": list(methods), **more}]}
 
 
-def core_module(manifest: object, body: str, memory: str = "(memory (export \"memory\") 2)") -> bytes:
+def core_module(manifest: object, body: str, memory: str = '(memory (export "memory") 2)') -> bytes:
     """A core module which describes itself so. manifest: bytes, or what JSON can say."""
     text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
     data = "".join(f"\\{byte:02x}" for byte in text)

@@ -55,6 +55,7 @@ def _config() -> Config:
     config.wasm_relaxed_simd_deterministic = True
     config.wasm_threads = False
     config.wasm_memory64 = False
+    config.wasm_gc = False  # its heaps would come on top of linear memory
     return config
 
 
