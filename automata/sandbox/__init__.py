@@ -1,1 +1,1 @@
-"""Types that are uploaded as WebAssembly, and run beside their data with nothing but their own state (LambdaObjects §4.2)."""
+"""Types uploaded as WebAssembly, which run beside their data and reach nothing else (LambdaObjects §4.2)."""
