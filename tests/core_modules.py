@@ -5,9 +5,12 @@ Compiling takes a process of its own; tests that are about something else find t
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +31,6 @@ from tests.memory_app import memory_app
 
 MANIFEST_AT = 32_768
 """Where a module's description is in its memory; what is before it, and its second page, is free."""
-
-PARAMETER, RESULT = "(param {})", "(result {})"
 
 
 def imports() -> str:
@@ -112,6 +113,31 @@ async def take(app: App, folder: Path, data: bytes, name: str = "guest", **more:
 
 async def upload(app: App, folder: Path, data: bytes, name: str = "guest", **more: Any) -> Upload:
     """Upload a module as anyone does."""
-    path = folder / f"{name}.wasm"
-    path.write_bytes(data)
+    path = folder / f"{hashlib.sha256(data).hexdigest()}.wasm"
+    if not path.exists():  # or uploads at once would read it half written
+        path.write_bytes(data)
     return await app.upload(path, name=name, **more)
+
+
+Test = Callable[..., Coroutine[Any, Any, None]]
+
+
+def with_module(data: bytes, host: SandboxLimits | None = None, **limits: float) -> Callable[[Test], Callable[[], None]]:
+    """Let an async test of an app run in one that has taken in a module. host: its limits; limits: of the module."""
+
+    def wrap(test: Test) -> Callable[[], None]:
+        async def scenario() -> None:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                async with modules_app(folder, limits=host) as app:
+                    await take(app, folder, data, limits=limits)
+                    await test(app)
+
+        @functools.wraps(test)
+        def run() -> None:
+            asyncio.run(scenario())
+
+        del run.__wrapped__  # type: ignore[attr-defined]
+        return run
+
+    return wrap

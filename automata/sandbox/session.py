@@ -35,6 +35,7 @@ INLINE_CALLS = 1000
 """So many functions of its host a method may call on the event loop: they cost no fuel."""
 
 _PAGE_ROWS = 16  # read before it is counted how large they are
+_INVOCATION_BYTES = 64 << 10
 _LINE_BYTES = 64  # what a line of the log counts besides its text
 _LEVELS_MAX = 50  # of the log: as of the module `logging`
 _logger = logging.getLogger("automata")
@@ -112,6 +113,11 @@ class Session:
     def live(self) -> bool:
         """Whether what the code does now happens for the first time."""
         return self._part == len(self.past)
+
+    @property
+    def kept_bytes(self) -> int:
+        """About what its host keeps of it while it awaits others."""
+        return _INVOCATION_BYTES + self._read_bytes
 
     def next_outcomes(self) -> list[Outcome] | None:
         """The code has come to an await: its outcomes, or None if they are yet to come."""

@@ -7,7 +7,8 @@ each part, journalled, done again after a crash.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+import contextlib
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
@@ -58,6 +59,7 @@ class Guest:
         self.limits = limits
         self.targets = targets
         self.usage = Usage()
+        self._awaiting_bytes = 0
         self.uploader = uploader
         self.threads = threads
 
@@ -92,7 +94,9 @@ class Guest:
                 guest.settle(turn, part)
                 if part.point is None:
                     return part.value
-                session.end_part(part.point, await guest.await_point(turn, part.point))
+                with guest.keeping(session):
+                    outcomes = await guest.await_point(turn, part.point)
+                session.end_part(part.point, outcomes)
 
         return shim
 
@@ -153,6 +157,21 @@ class Guest:
         """Send what a part sends."""
         for dispatch in part.sends:
             turn.send(self.targets.call_of(dispatch))
+
+    @contextlib.contextmanager
+    def keeping(self, session: Session) -> Iterator[None]:
+        """While a method awaits others, and what it has seen is kept. Raises LimitExceeded if too much is kept already.
+
+        So a method that calls itself, and that one itself again, comes to an end.
+        """
+        kept = session.kept_bytes
+        if self._awaiting_bytes + kept > self.limits.awaiting_bytes and not session.turn.replaying:
+            raise session.over("awaiting_bytes", "awaits others, as too many methods of its module do already")
+        self._awaiting_bytes += kept
+        try:
+            yield
+        finally:
+            self._awaiting_bytes -= kept
 
     async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
         """What a part awaits: its outcomes."""
