@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from automata.errors import InvalidArgument, ModuleRefused
+from automata.reference import ObjectRef
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.plain import check_plain
 
@@ -18,6 +19,7 @@ INTERFACE = 1
 
 MANIFEST_BYTES_MAX = 1 << 20
 _NAME_CHARACTERS_MAX = 200
+_OF_REFS = frozenset(ObjectRef.__slots__)  # refs have a function for each method
 
 Term = Any
 """A type as JSON: see `automata.sandbox.terms`."""
@@ -125,7 +127,7 @@ def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:
     if both:
         raise ModuleRefused(f"{made.name}.{min(both)} is described as a field and as a method")
     for method in made.methods:
-        if method.name.startswith("__") or method.name == "key":
+        if method.name.startswith("__") or method.name in _OF_REFS:
             raise ModuleRefused(f"{made.name}.{method.name}: this name is reserved")
         _check_names(f"parameter of {made.name}.{method.name}", [p.name for p in method.parameters], 100)
 
