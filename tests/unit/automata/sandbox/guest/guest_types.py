@@ -1,4 +1,6 @@
-"""Source of types, run as a guest and natively by the same tests."""
+"""Source of types, run as a guest and natively by the same tests. It does what users do, and what they should not."""
+
+# ruff: noqa: T201, DTZ011, DTZ007, PTH123, PTH208, SIM115
 
 from __future__ import annotations
 
@@ -42,6 +44,8 @@ from automata import (
     uuid4,
 )
 
+COUNTED: list[int] = []
+
 
 class Color(Enum):
     RED = "red"
@@ -84,7 +88,7 @@ class Wide:
     color: Color = Color.RED
     mode: Literal["a", "b", 3] = "a"
     things: list[dict[str, int]] = []
-    friend: Ref["Wide"] | None = None
+    friend: Ref[Wide] | None = None
     anything: Any = None
     ids: Set[uuid.UUID]
     by: Map[tuple[str, int], Point]
@@ -219,6 +223,13 @@ class Wide:
         return len(self.things) + await ref(Wide, "x").size()
 
     @readonly
+    async def reads_elsewhere(self) -> Any:
+        return await ref("Elsewhere", "x").look()
+
+    async def keyed_elsewhere(self) -> Any:
+        return await call(ref("Elsewhere", "x").thing(), idempotency_key="k")
+
+    @readonly
     async def writes_others(self) -> int:
         return await ref(Wide, "x").fill("x")
 
@@ -241,7 +252,14 @@ class Wide:
     async def chance(self) -> list[str]:
         standard_random.seed(5)
         seeded = standard_random.random()
-        drawn = [uuid4(), uuid.uuid4(), random(), os.urandom(2), secrets.token_hex(3), standard_random.Random().random()]
+        drawn = [
+            uuid4(),
+            uuid.uuid4(),
+            random(),
+            os.urandom(2),
+            secrets.token_hex(3),
+            standard_random.Random().random(),
+        ]
         clocks = [now(), time.time(), datetime.datetime.now(datetime.UTC), datetime.date.today().year]
         return [str(value) for value in (seeded, *drawn, *clocks, time.localtime().tm_year)]
 
@@ -255,7 +273,7 @@ class Wide:
             "open": lambda: open("/etc/passwd"),
             "listdir": lambda: os.listdir("/"),
             "environ": lambda: os.environ["HOME"],
-            "system": lambda: os.kill(1, 9),
+            "getcwd": os.getcwd,
             "socket": lambda: __import__("socket"),
             "threading": lambda: __import__("threading"),
             "subprocess": lambda: __import__("subprocess"),
@@ -263,6 +281,15 @@ class Wide:
             "sleep": lambda: time.sleep(1),
         }
         return str(attempts[what]())
+
+    async def hogs(self) -> None:
+        kept = []
+        while True:
+            kept.append(bytearray(1_000_000))
+
+    async def counts_globally(self) -> int:
+        COUNTED.append(1)
+        return len(COUNTED)
 
     async def loaded(self) -> list[str]:
         return sorted(sys.modules)
