@@ -83,6 +83,11 @@ class GuestTurn(Turn):
         self._detached = Detached()
         self.replaying = len(past) > 0
 
+    @property
+    def application(self) -> str:
+        """All types that a guest defines are of one application."""
+        return ""
+
     def random_bits(self, count: int) -> int:
         """An integer of `count` random bits."""
         size = (count + 7) // 8
