@@ -21,7 +21,7 @@ from automata.errors import AutomataError, InvalidArgument, NotPublic, ReadOnlyE
 from automata.options import Options
 from automata.types import REGISTRY
 from darq.memory import MemoryStore
-from tests.memory_app import crash, memory_app, settled
+from tests.memory_app import crash, memory_app, settled, until
 
 SOURCE = Path(__file__).parent / "objects.py"
 
@@ -419,13 +419,12 @@ def test_methods_resume_after_a_crash(kind: Native | Sandboxed) -> None:
             app = await memory_app(store, options=kind.options).__aenter__()
             await kind.take_in(app)
             await account("a").put(0)
-            running = asyncio.create_task(_ignore(account("a").rounds("other", 40)))
+            running = asyncio.create_task(_ignore(account("a").rounds("other", 20)))
 
             async def some() -> bool:
                 return len((await account("a").told())[1]) > 5
 
-            while not await some():
-                await asyncio.sleep(0)
+            await until(some)
             await crash(app, store)
             running.cancel()
             async with memory_app(store, options=kind.options):
@@ -433,7 +432,7 @@ def test_methods_resume_after_a_crash(kind: Native | Sandboxed) -> None:
                 async def seen() -> object:
                     return [(await account("a").told())[1], (await account("other").told())[0]]
 
-                await settled(seen, [[str(n) for n in range(1, 41)], 40])
+                await settled(seen, [[str(n) for n in range(1, 21)], 20])
 
     asyncio.run(scenario())
 
