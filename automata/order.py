@@ -53,6 +53,8 @@ class Order:
         inbox = self._log.inbox
         if self._log.refusing:
             return False
+        if entity.partition in inbox.brought:
+            return True  # it has come from another store with messages, of whomever, that were not handed over yet
         if entity.partition not in inbox.waiting:
             return inbox.unread(sent_lsn)  # its method has resumed, and may have sent any of those
         return not inbox.ready or inbox.ready[0].lsn <= sent_lsn

@@ -36,6 +36,12 @@ class Ways(Protocol):
     async def opened(self, partition: bytes) -> None:
         """Wait until that is so."""
 
+    def keeps_back(self, sender: bytes) -> bool:
+        """Whether something that an object has sent waits here for a way to open."""
+
+    async def let_go(self, sender: bytes) -> None:
+        """Wait until that has left."""
+
 
 class Outgoing:
     """What the objects of one host send to other stores. routes: where slots can move."""
@@ -107,10 +113,19 @@ class Outgoing:
         """An object has come from another store: what it has sent from there may still be on its way."""
         self._answers -= len(self._answered.pop(sender, ()))
 
-    def under_way(self, sender: bytes) -> list[bytes]:
-        """The stores that have not taken all that an object has sent to them."""
-        outbox = self._log.outbox
-        return [store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)]
+    def under_way(self, sender: bytes) -> bool:
+        """Whether something that an object has sent has not come to its store yet."""
+        kept_back = self.routes is not None and self.routes.keeps_back(sender)
+        return kept_back or self._behind(sender) is not None
+
+    async def arrived(self, sender: bytes) -> None:
+        """Wait until that is not so."""
+        while self.under_way(sender):
+            if self.routes is not None:
+                await self.routes.let_go(sender)
+            store = self._behind(sender)
+            if store is not None:
+                await self.passed(sender, store)
 
     async def opened(self, partition: bytes) -> None:
         """Wait until what was sent to an object has gone the way that is the right one now."""
@@ -124,6 +139,11 @@ class Outgoing:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((store, last, waiting))
             await waiting
+
+    def _behind(self, sender: bytes) -> bytes | None:
+        """A store that has not taken all that an object has sent to it."""
+        outbox = self._log.outbox
+        return next((store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)), None)
 
     def _last(self, sender: bytes, store: bytes) -> int:
         """The last message to a store that may be of this sender. What was kept back for it went under no name."""

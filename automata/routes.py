@@ -22,6 +22,7 @@ from darq.log import Log
 from darq.step import Message, Step
 
 _route = struct.Struct(">B16sQ")
+_ANYBODY = b""  # no object's partition
 
 
 class Way(IntEnum):
@@ -57,6 +58,8 @@ class Routes:
         self._held: dict[int, list[Message]] = {}
         self._opening: list[asyncio.Future[None]] = []
         self._sent_since: set[int] = set()  # slots for which something was put into the own inbox since its last mark
+        # by slot: who may have put something there since the way closed; what an earlier life has left may be anybody's
+        self._kept_for = {slot: {_ANYBODY} for slot, route in self._routes.items() if route.way is not Way.OPEN}
         moving.handlers[Fence] = self._pass_on
         moving.handlers[Passed] = self._passed
         moving.handlers[Held] = self._take
@@ -88,6 +91,7 @@ class Routes:
             if route.way is Way.OPEN:
                 self._propose(step, slot, self._fence(step, slot, message.partition, route.store))
             self._sent_since.add(slot)
+            self._kept_for.setdefault(slot, set()).add(step.partition)
             here.append(message_of(Held(message.partition, message.payload())))
             return
         if now is None:
@@ -107,7 +111,10 @@ class Routes:
         """The step is in the log."""
         changed = self._proposed.pop(id(step), {})
         self._routes.update(changed)
-        if self._opening and any(route.way is Way.OPEN for route in changed.values()):
+        opened = [slot for slot, route in changed.items() if route.way is Way.OPEN]
+        for slot in opened:
+            self._kept_for.pop(slot, None)
+        if self._opening and opened:
             opening, self._opening = self._opening, []
             for waiting in opening:
                 if not waiting.done():
@@ -115,26 +122,50 @@ class Routes:
 
     def is_open(self, partition: bytes) -> bool:
         """Whether all that was sent to an object so far has gone the way that is the right one now."""
+        if self._moving.returns(partition):
+            return False
         route = self._routes.get(self._residence.slot_of(partition)) if self._routes else None
         if route is None:
             return True
         return route.way is Way.OPEN and route.store == (self._residence.route_of(partition) or self._own)
 
     async def opened(self, partition: bytes) -> None:
-        """Wait until that is so. What went an older way is followed by a fence, as if a message were sent."""
+        """Wait until that is so. What went an older way is followed by a fence, as if a message were sent.
+
+        What waits here for an object that was called back is open when that has come.
+        """
         slot = self._residence.slot_of(partition)
         while not self.is_open(partition):
+            if self._moving.returns(partition):
+                await asyncio.wait([self._moving.expect(partition)])
+                continue
             route = self._routes[slot]
             if route.way is Way.OPEN:
                 step = Step(b"", b"")
                 self.begin(step)
                 self._propose(step, slot, self._fence(step, slot, partition, route.store))
                 self._moving.commit(step)
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._opening.append(waiting)
-            await waiting
+            await self._next_opening()
+
+    def keeps_back(self, sender: bytes) -> bool:
+        """Whether something that an object has sent waits here for a way to open."""
+        routes = self._routes
+        return any(
+            (sender in senders or _ANYBODY in senders) and routes[slot].way is not Way.OPEN
+            for slot, senders in self._kept_for.items()
+        )
+
+    async def let_go(self, sender: bytes) -> None:
+        """Wait until that has left: then it is in the outbox, or in the inbox of the store where it belongs."""
+        while self.keeps_back(sender):
+            await self._next_opening()
 
     # inside
+
+    async def _next_opening(self) -> None:
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opening.append(waiting)
+        await waiting
 
     def _propose(self, step: Step, slot: int, route: Route) -> None:
         """What a step changes counts once it is in the log."""

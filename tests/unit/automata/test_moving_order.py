@@ -1,0 +1,150 @@
+"""A call does not overtake what its sender has sent to the same object before, whatever of the two moves, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from automata import List, effect, object_type, readonly, ref, send
+from automata.envelope import Payload, encode_payload
+from automata.partitions import partition_of
+from automata.types import REGISTRY
+from automata.work import Reply, Work
+from darq.step import Message
+from tests.unit.automata.stores import Node, Stores, in_stores, slot_of
+from tests.unit.automata.test_moving_slots import give_slots
+
+
+@object_type(name="OrderedBox")
+class Box:
+    got: List[str]
+
+    async def note(self, word: str) -> None:
+        self.got.append(word)
+
+    async def tell_then_ask(self, key: str) -> None:
+        send(ref(Box, key).note("sent"))
+        await ref(Box, key).note("called")
+
+    async def outside(self, seconds: float) -> None:
+        await effect(asyncio.sleep, seconds)
+
+    @readonly
+    async def all(self) -> list[str]:
+        return list(self.got)
+
+
+def box_at(stores: Stores, node: int, *others: str) -> str:
+    """A key of a box that lives at a node, but for others."""
+    slots = {slot_of(partition_of("OrderedBox", key)) for key in others}
+    names = [f"k{n}" for n in range(100)]
+    name = next(key for key in names if slot_of(partition_of("OrderedBox", key)) not in slots)
+    stores.owners[slot_of(partition_of("OrderedBox", name))] = node
+    return name
+
+
+@pytest.mark.parametrize("sender", [0, 1, 2])
+@pytest.mark.parametrize("seconds", [3.0, 8.0])
+def test_a_call_waits_with_a_message_for_an_object_that_was_called_back(sender: int, seconds: float) -> None:
+    @in_stores(3)
+    async def scenario(stores: Stores) -> None:
+        box = box_at(stores, 0)
+        teller = box_at(stores, sender, box)
+        await stores.move("OrderedBox", box, 1)
+        outside = asyncio.ensure_future(stores.call(ref(Box, box).outside(seconds)))
+        await asyncio.sleep(0.5)
+        moving = asyncio.ensure_future(stores.move("OrderedBox", box, 2))
+        await asyncio.sleep(0.5)
+        telling = asyncio.ensure_future(stores.call(ref(Box, teller).tell_then_ask(box)))
+        await asyncio.gather(outside, moving, telling)
+        assert stores.home("OrderedBox", box) == [2]
+        assert await stores.call(ref(Box, box).all()) == ["sent", "called"]
+
+    scenario()
+
+
+@pytest.mark.parametrize("goes_to", [1, 2])
+def test_a_sender_leaves_only_when_nothing_of_it_waits_behind_a_fence(goes_to: int) -> None:
+    @in_stores(3)
+    async def scenario(stores: Stores) -> None:
+        teller = box_at(stores, 0)
+        box = box_at(stores, 1, teller)
+        await stores.call(ref(Box, teller).tell_then_ask(box))
+        await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 1, 2)
+        stores.slow[1, 2] = 5.0  # the way that the fence takes
+        telling = asyncio.ensure_future(stores.call(ref(Box, teller).tell_then_ask(box)))
+        await asyncio.sleep(0.5)
+        await stores.move("OrderedBox", teller, goes_to)
+        await telling
+        assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
+
+    scenario()
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_a_call_comes_behind_the_messages_that_its_object_has_brought(count: int) -> None:
+    @in_stores()
+    async def scenario(stores: Stores) -> None:
+        home, there, partition = stores.nodes[0], stores.nodes[1], partition_of("OrderedBox", "a")
+        words = [str(number) for number in range(count)]
+        step = home.engine.log.step(partition)
+        for word in words:
+            step.send(Message(partition, encode_payload(Payload("note", _arguments(word)))))
+        home.engine.log.commit(step)
+        home.moving.hand_over(home.engine.log.step(partition), there.identity, None)
+        home.engine.host.committer.touch()
+        host = there.engine.host
+        replies: list[Reply] = []
+        deliver = host.deliver
+
+        def deliver_then_call(seconds: float) -> bool:
+            more = deliver(seconds)
+            if there.residence.store_of(partition) is None:
+                host.deliver = deliver
+                replies.append(_called(there))  # as a call that has come in the same turn of the loop
+            return more
+
+        host.deliver = deliver_then_call
+        await stores.idle()
+        assert len(replies) == 1
+        assert await stores.call(ref(Box, "a").all()) == [*words, "called"]
+
+    scenario()
+
+
+@in_stores()
+async def test_messages_that_an_object_has_brought_keep_no_call_waiting_once_it_has_left_again(stores: Stores) -> None:
+    home, there, partition = stores.nodes[0], stores.nodes[1], partition_of("OrderedBox", "a")
+    step = home.engine.log.step(partition)
+    step.send(Message(partition, encode_payload(Payload("note", _arguments("sent")))))
+    home.engine.log.commit(step)
+    home.moving.hand_over(home.engine.log.step(partition), there.identity, None)
+    home.engine.host.committer.touch()
+
+    host = there.engine.host
+    deliver = host.deliver
+
+    def deliver_then_leave(seconds: float) -> bool:
+        more = deliver(seconds)
+        if partition in there.residence.guests:
+            assert there.engine.log.inbox.brought
+            there.moving.hand_over(there.engine.log.step(partition), home.identity, None)
+        return more
+
+    host.deliver = deliver_then_leave
+    await stores.idle()
+    assert await stores.call(ref(Box, "a").all()) == ["sent"]
+    assert there.engine.log.inbox.brought == home.engine.log.inbox.brought == {}
+
+
+def _arguments(word: str) -> bytes:
+    method = REGISTRY.get("OrderedBox").method("note")
+    return method.encode_arguments((word,))
+
+
+def _called(node: Node) -> Reply:
+    """A call that comes from outside just now, behind whatever its sender has sent."""
+    host = node.engine.host
+    entity = host.entity("OrderedBox", "a")
+    return host.invoke(Work(entity, entity.made.method("note"), ("called",), None), host.log.next_lsn - 1)
