@@ -64,9 +64,10 @@ class Outgoing:
         here: list[Message] = []
         if self.routes is not None:
             self.routes.begin(step)
-            for message in step.sends or ():
+            sends, step.sends = step.sends or (), None  # the list is its method's; fences come into a new one
+            for message in sends:
                 self.routes.send(step, message, here)
-            step.sends = here or None
+            step.sends = [*(step.sends or ()), *here] or None
             return
         for message in step.sends or ():
             store = self._placement.route_of(message.partition)

@@ -82,6 +82,16 @@ def test_a_sender_leaves_only_when_nothing_of_it_waits_behind_a_fence(goes_to: i
     scenario()
 
 
+@in_stores()
+async def test_a_method_goes_on_that_has_sent_to_a_slot_which_has_left_its_own_store(stores: Stores) -> None:
+    teller = box_at(stores, 0)
+    box = box_at(stores, 0, teller)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 0, 1)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
+
+
 @pytest.mark.parametrize("count", [1, 600])
 def test_a_call_comes_behind_the_messages_that_its_object_has_brought(count: int) -> None:
     @in_stores()
