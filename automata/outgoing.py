@@ -91,7 +91,7 @@ class Outgoing:
 
         As long as no call of this life has come there, nobody knows: it may have sent it from where it was before.
         """
-        if self.routes is not None and not self.routes.is_open(partition):
+        if not self.is_open(partition):
             return True
         store = self._placement.route_of(partition)
         return store is not None and self._last(sender, store) > self._answered.get(sender, {}).get(partition, -1)
@@ -127,6 +127,10 @@ class Outgoing:
             store = self._behind(sender)
             if store is not None:
                 await self.passed(sender, store)
+
+    def is_open(self, partition: bytes) -> bool:
+        """Whether all that was sent to an object so far has gone the way that is the right one now."""
+        return self.routes is None or self.routes.is_open(partition)
 
     async def opened(self, partition: bytes) -> None:
         """Wait until what was sent to an object has gone the way that is the right one now."""

@@ -116,16 +116,17 @@ class RemoteCalls:
 
         Returns whether a call has to follow it from there, and whom to ask first, if that is known here.
         """
-        await self._outgoing.opened(partition)
-        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
-        if store is not None and route is None:
-            await self.handed_on(partition, store)
-            return True, store
-        if route is None:
-            return True, None
-        behind = self._outgoing.precedes(sender, partition)
-        await self._outgoing.passed(sender, route)
-        return behind, None
+        while True:
+            await self._outgoing.opened(partition)
+            store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+            behind = self._outgoing.precedes(sender, partition)
+            if route is not None:
+                await self._outgoing.passed(sender, route)
+            elif store is not None:
+                await self.handed_on(partition, store)
+            if self._outgoing.is_open(partition) and route == self._placement.route_of(partition):
+                break  # else its slot has moved meanwhile, and what has passed may still be on its way to there
+        return route is None or behind, store if route is None else None
 
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""

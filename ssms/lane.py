@@ -257,6 +257,8 @@ class Lane:
             if sort == MOVED:
                 self._moved(asked, outcome[1:])
             elif sort == AGAIN:
+                if asked.ask.behind:  # as where it has moved to
+                    asked.store = self._store
                 again.append(asked)
             else:
                 self._lanes.finish(asked, outcome)
