@@ -37,10 +37,10 @@ class Ways(Protocol):
         """Wait until that is so."""
 
     def keeps_back(self, sender: bytes) -> bool:
-        """Whether something that an object has sent waits here for a way to open."""
+        """Whether something that an object has sent may be on a way that is not the right one any more."""
 
     async def let_go(self, sender: bytes) -> None:
-        """Wait until that has left."""
+        """Wait until that is not so."""
 
 
 class Outgoing:

@@ -114,19 +114,18 @@ class RemoteCalls:
     async def let_pass(self, sender: bytes, partition: bytes) -> tuple[bool, bytes | None]:
         """Wait until what `sender` has sent to an object is behind it on its way: in the store of its slot.
 
-        Returns whether a call has to follow it from there, and whom to ask first, if that is known here.
+        Returns whether a call has to follow it from there, and whom to ask first then, if that is known here: messages
+        went by what this store knows of a slot that moves, which a placement may not know yet, or know better.
         """
-        while True:
-            await self._outgoing.opened(partition)
-            store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        await self._outgoing.opened(partition)
+        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
+        if route is not None:
             behind = self._outgoing.precedes(sender, partition)
-            if route is not None:
-                await self._outgoing.passed(sender, route)
-            elif store is not None:
-                await self.handed_on(partition, store)
-            if self._outgoing.is_open(partition) and route == self._placement.route_of(partition):
-                break  # else its slot has moved meanwhile, and what has passed may still be on its way to there
-        return route is None or behind, store if route is None else None
+            await self._outgoing.passed(sender, route)
+            return behind, route if behind else None
+        if store is not None:
+            await self.handed_on(partition, store)
+        return True, store
 
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""

@@ -22,7 +22,10 @@ from darq.log import Log
 from darq.step import Message, Step
 
 _route = struct.Struct(">B16sQ")
-_ANYBODY = b""  # no object's partition
+_NOTHING: dict[int, bytes] = {}
+
+SENDERS_MAX = 10_000
+"""How many senders are told apart, but for those whose messages wait."""
 
 
 class Way(IntEnum):
@@ -58,8 +61,9 @@ class Routes:
         self._held: dict[int, list[Message]] = {}
         self._opening: list[asyncio.Future[None]] = []
         self._sent_since: set[int] = set()  # slots for which something was put into the own inbox since its last mark
-        # by slot: who may have put something there since the way closed; what an earlier life has left may be anybody's
-        self._kept_for = {slot: {_ANYBODY} for slot, route in self._routes.items() if route.way is not Way.OPEN}
+        self._sent_to: dict[bytes, dict[int, bytes]] = {}  # by sender: slots, and an object in each that it has sent to
+        self._senders_max = SENDERS_MAX
+        self._closed_before = {slot for slot, route in self._routes.items() if route.way is not Way.OPEN}
         moving.handlers[Fence] = self._pass_on
         moving.handlers[Passed] = self._passed
         moving.handlers[Held] = self._take
@@ -83,6 +87,7 @@ class Routes:
             return
         now = self._residence.route_of(message.partition)
         slot = self._residence.slot_of(message.partition)
+        self._remember(step.partition, slot, message.partition)
         proposed = self._proposed.get(id(step), {})
         route = proposed.get(slot) or self._routes.get(slot)
         if route is None:
@@ -91,7 +96,6 @@ class Routes:
             if route.way is Way.OPEN:
                 self._propose(step, slot, self._fence(step, slot, message.partition, route.store))
             self._sent_since.add(slot)
-            self._kept_for.setdefault(slot, set()).add(step.partition)
             here.append(message_of(Held(message.partition, message.payload())))
             return
         if now is None:
@@ -111,9 +115,8 @@ class Routes:
         """The step is in the log."""
         changed = self._proposed.pop(id(step), {})
         self._routes.update(changed)
-        opened = [slot for slot, route in changed.items() if route.way is Way.OPEN]
-        for slot in opened:
-            self._kept_for.pop(slot, None)
+        opened = {slot for slot, route in changed.items() if route.way is Way.OPEN}
+        self._closed_before -= opened
         if self._opening and opened:
             opening, self._opening = self._opening, []
             for waiting in opening:
@@ -122,8 +125,9 @@ class Routes:
 
     def is_open(self, partition: bytes) -> bool:
         """Whether all that was sent to an object so far has gone the way that is the right one now."""
-        if self._moving.returns(partition):
-            return False
+        return not self._moving.returns(partition) and self._is_open(partition)
+
+    def _is_open(self, partition: bytes) -> bool:
         route = self._routes.get(self._residence.slot_of(partition)) if self._routes else None
         if route is None:
             return True
@@ -134,11 +138,30 @@ class Routes:
 
         What waits here for an object that was called back is open when that has come.
         """
-        slot = self._residence.slot_of(partition)
         while not self.is_open(partition):
             if self._moving.returns(partition):
                 await asyncio.wait([self._moving.expect(partition)])
-                continue
+            await self._open(partition)
+
+    def keeps_back(self, sender: bytes) -> bool:
+        """Whether something that an object has sent may be on a way that is not the right one any more.
+
+        It waits here for the new one to open, or is passed on by a store that the slot has left.
+        """
+        return bool(self._closed_before) or not all(map(self._is_open, self._sent_to.get(sender, _NOTHING).values()))
+
+    async def let_go(self, sender: bytes) -> None:
+        """Wait until that is not so."""
+        while self._closed_before:
+            await self._next_opening()
+        for partition in list(self._sent_to.get(sender, _NOTHING).values()):
+            await self._open(partition)
+
+    # inside
+
+    async def _open(self, partition: bytes) -> None:
+        slot = self._residence.slot_of(partition)
+        while not self._is_open(partition):
             route = self._routes[slot]
             if route.way is Way.OPEN:
                 step = Step(b"", b"")
@@ -147,25 +170,20 @@ class Routes:
                 self._moving.commit(step)
             await self._next_opening()
 
-    def keeps_back(self, sender: bytes) -> bool:
-        """Whether something that an object has sent waits here for a way to open."""
-        routes = self._routes
-        return any(
-            (sender in senders or _ANYBODY in senders) and routes[slot].way is not Way.OPEN
-            for slot, senders in self._kept_for.items()
-        )
-
-    async def let_go(self, sender: bytes) -> None:
-        """Wait until that has left: then it is in the outbox, or in the inbox of the store where it belongs."""
-        while self.keeps_back(sender):
-            await self._next_opening()
-
-    # inside
-
     async def _next_opening(self) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opening.append(waiting)
         await waiting
+
+    def _remember(self, sender: bytes, slot: int, partition: bytes) -> None:
+        """What a sender has sent to, until it leaves. Of very many, those whose ways are open are forgotten."""
+        known = self._sent_to.get(sender)
+        if known is None:
+            if len(self._sent_to) >= self._senders_max:
+                self._sent_to = {name: of for name, of in self._sent_to.items() if self.keeps_back(name)}
+                self._senders_max = max(SENDERS_MAX, 2 * len(self._sent_to))
+            known = self._sent_to[sender] = {}
+        known[slot] = partition
 
     def _propose(self, step: Step, slot: int, route: Route) -> None:
         """What a step changes counts once it is in the log."""

@@ -82,12 +82,59 @@ def test_a_sender_leaves_only_when_nothing_of_it_waits_behind_a_fence(goes_to: i
     scenario()
 
 
+@in_stores(3)
+async def test_a_sender_leaves_only_when_nothing_of_it_is_passed_on_by_a_store_that_a_slot_has_left(
+    stores: Stores,
+) -> None:
+    teller = box_at(stores, 0)
+    box = box_at(stores, 2, teller)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    stores.slow[0, 2] = 1.0
+    telling = asyncio.ensure_future(stores.call(ref(Box, teller).tell_then_ask(box)))
+    await asyncio.sleep(0.1)
+    await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 2, 0)
+    await asyncio.sleep(0.1)
+    stores.slow[2, 0] = 1.0
+    await stores.move("OrderedBox", teller, 1)
+    await telling
+    assert stores.home("OrderedBox", teller) == [1]
+    assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
+
+
 @in_stores()
 async def test_a_method_goes_on_that_has_sent_to_a_slot_which_has_left_its_own_store(stores: Stores) -> None:
     teller = box_at(stores, 0)
     box = box_at(stores, 0, teller)
     await stores.call(ref(Box, teller).tell_then_ask(box))
     await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 0, 1)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
+
+
+@in_stores()
+async def test_a_call_follows_its_message_to_where_the_slot_was_when_that_comes_here_meanwhile(stores: Stores) -> None:
+    box = box_at(stores, 0)
+    teller = box_at(stores, 1, box)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    stores.slow[1, 0] = 1.0
+    telling = asyncio.ensure_future(stores.call(ref(Box, teller).tell_then_ask(box)))
+    await asyncio.sleep(0.1)
+    await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 0, 1)
+    await asyncio.sleep(0.1)
+    assert stores.nodes[1].residence.route_of(partition_of("OrderedBox", box)) is None
+    await telling
+    assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
+
+
+@in_stores()
+async def test_a_call_follows_its_message_while_the_rest_of_a_slot_is_on_its_way_here(stores: Stores) -> None:
+    box = box_at(stores, 0)
+    teller = box_at(stores, 1, box)
+    await stores.call(ref(Box, teller).tell_then_ask(box))
+    await stores.move("OrderedBox", box, 1)
+    await stores.idle()
+    stores.slow[0, 1] = 1.0
+    await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 0, 1)  # this store is its store by placement
     await stores.call(ref(Box, teller).tell_then_ask(box))
     assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
 
