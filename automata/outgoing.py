@@ -64,10 +64,10 @@ class Outgoing:
         here: list[Message] = []
         if self.routes is not None:
             self.routes.begin(step)
-            sends, step.sends = step.sends or (), None  # the list is its method's; fences come into a new one
+            sends, step.sends = step.sends or (), []  # the list is its method's; fences come into a new one
             for message in sends:
                 self.routes.send(step, message, here)
-            step.sends = [*(step.sends or ()), *here] or None
+            step.sends = [*step.sends, *here] or None
             return
         for message in step.sends or ():
             store = self._placement.route_of(message.partition)

@@ -97,6 +97,7 @@ async def test_a_sender_leaves_only_when_nothing_of_it_is_passed_on_by_a_store_t
     stores.slow[2, 0] = 1.0
     await stores.move("OrderedBox", teller, 1)
     await telling
+    await stores.idle()
     assert stores.home("OrderedBox", teller) == [1]
     assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 2
 
