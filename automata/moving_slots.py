@@ -157,7 +157,7 @@ class MovingSlots:
         return target
 
     def _given(self, notice: Given, message: Message) -> None:
-        """All of a slot has come: its objects are guests no more. Nothing to do if it had: it may have gone on since."""
+        """All of a slot has come: its objects are guests no more. If it had before, it may have gone on since."""
         residence = self._residence
         move = residence.slots.get(notice.slot)
         step = Step(b"", b"")

@@ -1,7 +1,8 @@
 """Calls that wait behind messages: a sender's message and its later call reach one object in that order.
 
 A call normally runs at once, while messages are delivered a little later; so a call to an object for which a message
-is still under way waits until that was handed over.
+is still under way waits until that was handed over. To another store a call goes the way of the messages
+(`automata.outgoing`, `automata.remote_calls`).
 """
 
 from __future__ import annotations

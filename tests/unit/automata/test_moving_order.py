@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
 from automata import List, effect, object_type, readonly, ref, send
+from automata.asking import CALL, MOVED, Ask
 from automata.envelope import Payload, encode_payload
 from automata.partitions import partition_of
 from automata.types import REGISTRY
 from automata.work import Reply, Work
 from darq.step import Message
-from tests.unit.automata.stores import Node, Stores, in_stores, slot_of
-from tests.unit.automata.test_moving_slots import give_slots
+from tests.unit.automata.stores import SLOTS, Node, Stores, in_stores, slot_of
+from tests.unit.automata.test_moving_slots import give_slots, settled
+
+TURNS = 100
 
 
 @object_type(name="OrderedBox")
 class Box:
+    key: str
     got: List[str]
 
     async def note(self, word: str) -> None:
@@ -26,6 +31,12 @@ class Box:
     async def tell_then_ask(self, key: str) -> None:
         send(ref(Box, key).note("sent"))
         await ref(Box, key).note("called")
+
+    async def tell_then_ask_all(self, keys: list[str], turn: int) -> None:
+        for key in keys:
+            send(ref(Box, key).note(f"{self.key} {turn} sent"))
+        for key in keys:
+            await ref(Box, key).note(f"{self.key} {turn} called")
 
     async def outside(self, seconds: float) -> None:
         await effect(asyncio.sleep, seconds)
@@ -62,6 +73,20 @@ def test_a_call_waits_with_a_message_for_an_object_that_was_called_back(sender: 
         assert await stores.call(ref(Box, box).all()) == ["sent", "called"]
 
     scenario()
+
+
+@in_stores()
+async def test_what_comes_behind_messages_is_sent_anew_to_an_object_that_was_waited_for(stores: Stores) -> None:
+    home, partition = stores.nodes[0], partition_of("OrderedBox", "a")
+    await stores.move("OrderedBox", "a", 1)
+    outside = asyncio.ensure_future(stores.call(ref(Box, "a").outside(2.0)))
+    await asyncio.sleep(0.5)
+    moving = asyncio.ensure_future(stores.move("OrderedBox", "a", 0))
+    await asyncio.sleep(0.5)
+    behind = Ask(CALL, partition, "note", _arguments("called"), b"\x00" * 25, behind=True)
+    assert await home.submit(behind) == MOVED + home.identity, "what was refused before it must come first"
+    await asyncio.gather(outside, moving)
+    assert await stores.call(ref(Box, "a").all()) == []
 
 
 @pytest.mark.parametrize("goes_to", [1, 2])
@@ -194,6 +219,50 @@ async def test_messages_that_an_object_has_brought_keep_no_call_waiting_once_it_
     await stores.idle()
     assert await stores.call(ref(Box, "a").all()) == ["sent"]
     assert there.engine.log.inbox.brought == home.engine.log.inbox.brought == {}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_calls_keep_behind_messages_while_senders_receivers_and_slots_move_at_random(seed: int) -> None:
+    @in_stores(3, seed=seed, chaos=0.1)
+    async def scenario(stores: Stores) -> None:
+        chance = random.Random(seed)
+        stores.slow = {(a, b): chance.random() * 0.05 for a in range(3) for b in range(3) if chance.random() < 0.3}
+        stores.owners = {slot: chance.randrange(3) for slot in range(SLOTS)}
+        boxes, tellers = ["b0", "b1", "b2"], ["t0", "t1", "t2"]
+        moving = [
+            asyncio.ensure_future(_move_objects(stores, chance, boxes + tellers)),
+            asyncio.ensure_future(_move_slots(stores, chance)),
+        ]
+        await asyncio.gather(*(_keep_telling(stores, teller, boxes) for teller in tellers))
+        for task in moving:
+            task.cancel()
+        await asyncio.sleep(60.0)
+        for box in boxes:
+            got = await stores.call(ref(Box, box).all())
+            for teller in tellers:
+                mine = [word for word in got if word.startswith(teller)]
+                assert mine == [f"{teller} {turn} {what}" for turn in range(TURNS) for what in ("sent", "called")]
+
+    scenario()
+
+
+async def _keep_telling(stores: Stores, teller: str, boxes: list[str]) -> None:
+    for turn in range(TURNS):
+        await stores.call(ref(Box, teller).tell_then_ask_all(boxes, turn))
+
+
+async def _move_objects(stores: Stores, chance: random.Random, keys: list[str]) -> None:
+    while True:
+        await stores.move("OrderedBox", chance.choice(keys), chance.randrange(3))
+        await asyncio.sleep(chance.random() * 0.05)
+
+
+async def _move_slots(stores: Stores, chance: random.Random) -> None:
+    while True:
+        slot, target = chance.randrange(SLOTS), chance.randrange(3)
+        if stores.owners[slot] != target and settled(stores, slot):
+            await give_slots(stores, [slot], stores.owners[slot], target)
+        await asyncio.sleep(chance.random() * 0.2)
 
 
 def _arguments(word: str) -> bytes:

@@ -9,7 +9,8 @@ import pytest
 
 from automata.asking import AGAIN, MOVED, POST, READ, Ask
 from darq.errors import StoreClosed
-from ssms import lane
+from ssms import lane, slots
+from ssms.placement import Placement
 from tests.unit.ssms.lane_hosts import VALUE, A, B, Host, World, in_world
 
 
@@ -92,6 +93,21 @@ async def test_messages_that_were_refused_together_arrive_in_order_however_they_
         await asyncio.sleep(0.05)
     await asyncio.gather(*asked)
     assert seen == [str(number).encode() for number in range(5)]
+
+
+@in_world
+async def test_what_comes_behind_messages_is_asked_again_where_those_went_whatever_a_newer_placement_says(
+    world: World,
+) -> None:
+    here, there = world.hosts["a"], world.hosts["b"]
+    await call(world, "first")
+    old = world.coordinator.placement
+    world.coordinator.placement = Placement(old.version + 1, slots.encode([1] * slots.SLOTS), old.stores)
+    here.answer = lambda ask: AGAIN if len(here.batches) == 2 else VALUE
+    await call(world, "behind")
+    assert world.lanes.routes.placement.version == old.version + 1
+    assert len(here.batches) == 3
+    assert not there.batches
 
 
 @in_world
