@@ -17,6 +17,11 @@ from darq.step import Message, Step
 KEPT_MAX = 10_000
 """How many senders and receivers are told apart: of those that are not, it is supposed that they have sent."""
 
+Mark = tuple[bytes | None, int]
+"""How far something has been sent: the store that it went to, and a number that counts for that store alone."""
+
+_NOTHING: dict[bytes, Mark] = {}
+
 
 class Ways(Protocol):
     """Lets messages take their ways where slots can move (`automata.routes`)."""
@@ -54,7 +59,7 @@ class Outgoing:
         self._sent: dict[tuple[bytes, bytes], int] = {}  # sender and store: its last message there
         # what earlier lives have sent, and others that are not told apart any more
         self._floor = {store: log.outbox.last(store) for store in log.outbox.stores()}
-        self._answered: dict[bytes, dict[bytes, int]] = {}  # caller, object: how far a call has come behind
+        self._answered: dict[bytes, dict[bytes, Mark]] = {}  # caller, object: how far a call has come behind
         self._answers = 0
         self._waiting: list[tuple[bytes, int, asyncio.Future[None]]] = []
         log.outbox.on_taken = self._taken
@@ -94,14 +99,17 @@ class Outgoing:
         if not self.is_open(partition):
             return True
         store = self._placement.route_of(partition)
-        return store is not None and self._last(sender, store) > self._answered.get(sender, {}).get(partition, -1)
+        if store is None:
+            return False
+        way, number = self._answered.get(sender, _NOTHING).get(partition, (None, 0))
+        return way != store or self._last(sender, store) > number
 
-    def mark(self, sender: bytes, partition: bytes) -> int:
+    def mark(self, sender: bytes, partition: bytes) -> Mark:
         """How far an object has sent on the way to another one by now."""
         store = self._placement.route_of(partition)
-        return 0 if store is None else self._last(sender, store)
+        return store, 0 if store is None else self._last(sender, store)
 
-    def answered(self, sender: bytes, partition: bytes, mark: int) -> None:
+    def answered(self, sender: bytes, partition: bytes, mark: Mark) -> None:
         """A call has come behind all that was sent up to `mark`: none of it is on its way any more."""
         if self._answers >= KEPT_MAX:
             self._answered.clear()
