@@ -93,15 +93,13 @@ async def test_what_comes_behind_messages_is_sent_anew_to_an_object_that_was_wai
 async def test_how_far_one_store_has_taken_messages_says_nothing_about_another(stores: Stores) -> None:
     teller = box_at(stores, 0)
     box = box_at(stores, 1, teller)
-    other = box_at(stores, 0, teller, box)
-    for _ in range(20):
-        await stores.call(ref(Box, teller).tell_then_ask(box))
-    await give_slots(stores, [slot_of(partition_of("OrderedBox", box))], 1, 2)
-    await stores.call(ref(Box, other).tell_then_ask(box))  # finds the new way
-    await stores.move("OrderedBox", box, 0)  # to the sender, while its messages go by way of another store
-    stores.slow[0, 2] = 0.5
-    await stores.call(ref(Box, teller).tell_then_ask(box))
-    assert await stores.call(ref(Box, box).all()) == ["sent", "called"] * 22
+    sender, receiver = partition_of("OrderedBox", teller), partition_of("OrderedBox", box)
+    outgoing = stores.nodes[0].engine.host.stage.outgoing
+    assert outgoing is not None
+    outgoing.answered(sender, receiver, (stores.nodes[1].identity, 900))
+    assert not outgoing.precedes(sender, receiver)
+    stores.owners[slot_of(receiver)] = 2
+    assert outgoing.precedes(sender, receiver)
 
 
 @pytest.mark.parametrize("goes_to", [1, 2])
