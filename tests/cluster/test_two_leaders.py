@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import Any
 
 import pytest
 
-from automata.asking import CALL, READ, Ask, Batch, decode_told, encode
+from automata.asking import CALL, LOOK, READ, Ask, Batch, decode_told, encode
 from automata.methods import Method
 from automata.partitions import partition_of
-from darq.errors import AutomataError
+from darq.errors import AutomataError, Fenced
 from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
 from tests.cluster.processes import virtually
 from tests.cluster.purses import Purse
 
 OLD, NEW = "s0.n0", "s0.n1"
+ASKED: dict[int, tuple[Any, ...]] = {READ: ("look",), CALL: ("add", 1), LOOK: ("exists",)}
 
 
 class Client:
@@ -33,9 +35,13 @@ class Client:
         """The outcomes that come within 10 seconds; none where the copy gives none."""
         self._number += 1
         made = Purse.__automaton__  # type: ignore[attr-defined]
-        method: Method = made.method(name)
-        request = b"" if kind == READ else b"\x00" + self._id + self._number.to_bytes(8, "big")
-        ask = Ask(kind, partition_of(made.name, "a"), name, method.encode_arguments(method.pack(args, {})), request)
+        arguments = request = b""
+        if kind != LOOK:
+            method: Method = made.method(name)
+            arguments = method.encode_arguments(method.pack(args, {}))
+        if kind == CALL:
+            request = b"\x00" + self._id + self._number.to_bytes(8, "big")
+        ask = Ask(kind, partition_of(made.name, "a"), name, arguments, request)
         epoch = self._epoch()
         batch = encode(Batch(self._id, epoch, self._number, (), [(self._number, ask)]))
         try:
@@ -64,7 +70,7 @@ def isolate(running: Cluster, name: str) -> None:
         running.network.cut |= {(name, other), (other, name)}
 
 
-@pytest.mark.parametrize("kind", [READ, CALL])
+@pytest.mark.parametrize("kind", ASKED)
 @virtually
 async def test_a_primary_that_was_cut_off_answers_nothing_after_its_successor_has(kind: int) -> None:
     async with cluster(stores=1, replicas=2) as running:
@@ -73,18 +79,18 @@ async def test_a_primary_that_was_cut_off_answers_nothing_after_its_successor_ha
         isolate(running, OLD)
         await running.lead(NEW, [])
         assert await new.ask(CALL, "add", 1)
-        assert await old.ask(kind, *(("look",) if kind == READ else ("add", 1))) == []
+        assert await old.ask(kind, *ASKED[kind]) == []
         assert await new.ask(READ, "look") == [b"\x00\x02"]
 
 
-@pytest.mark.parametrize("kind", [READ, CALL])
+@pytest.mark.parametrize("kind", ASKED)
 @virtually
 async def test_a_paused_primary_that_wakes_answers_nothing_that_was_asked_meanwhile(kind: int) -> None:
     async with cluster(stores=1, replicas=2) as running:
         old, new = Client(running, OLD), Client(running, NEW)
         assert await old.ask(CALL, "add", 1)
         running.pause(OLD)
-        asked = asyncio.create_task(old.ask(kind, *(("look",) if kind == READ else ("add", 1))))
+        asked = asyncio.create_task(old.ask(kind, *ASKED[kind]))
         await running.lead(NEW, [])
         assert await new.ask(CALL, "add", 1)
         running.wake(OLD)
@@ -129,3 +135,22 @@ async def test_of_two_that_are_told_to_lead_the_newer_one_leads(newer_first: boo
         if first in running.running():
             assert await Client(running, first).ask(READ, "look") == []
             assert await Client(running, first).ask(CALL, "add", 1) == []
+
+
+@virtually
+async def test_a_copy_that_is_about_to_lead_follows_nobody_older_and_begins_anew_for_who_is_newer() -> None:
+    async with cluster(stores=1, replicas=3) as running:
+        running.pause(OLD)
+        leading = asyncio.create_task(running.lead(NEW, []))
+        await asyncio.sleep(0.5)  # it waits until no lease holds that it has granted
+        assert not leading.done()
+        epoch = running.catalog.placement.stores[0].epoch
+        for older in (epoch - 1, epoch):
+            with pytest.raises(Fenced):
+                await running.network.serve(NEW, "follow", (older, "s0.n2"))
+        assert NEW in running.running()
+        with pytest.raises(Unreachable):
+            await running.network.serve(NEW, "follow", (epoch + 1, "s0.n2"))
+        assert NEW not in running.running()
+        with pytest.raises(Unreachable):
+            await leading
