@@ -4,7 +4,7 @@
                      collect(client) -> told, of what has taken longer than its batch
 
 Nothing runs twice: what changes something has a request id, which is recorded with its outcome (`automata.keyed`), and
-a batch that is not newer than the last one of its client is not looked at.
+a batch that is not newer than the last one of its client, or of a host that was superseded, is not looked at.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Reception:
         """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
         batch = asking.decode_batch(data)
         client = self._clients.get(batch.client)
-        if batch.epoch != self._epoch or batch.number <= client.number:
+        if batch.epoch != self._epoch or batch.number <= client.number or client.over:
             return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
         client.number = batch.number
         for request in batch.forget:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from automata.application import Application, Explanation, Node, object_ref
-from automata.asking import DELETE, LOOK, Ask
+from automata.asking import CLIENT_BYTES, DELETE, LOOK, Ask
 from automata.context import RunningMethod, logger
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.journal import ANYTHING
@@ -40,7 +40,6 @@ Reads = Literal["primary", "any"]
 """Which copies of a store readonly methods run on."""
 
 _PAGE_KEYS = 512
-_CLIENT_BYTES = 16
 _ANSWER_SECONDS = 15.0  # a coordinator that was killed is back by then
 _CLOSING_SECONDS = 30.0  # for messages that nobody has awaited
 _TRIES_SECONDS = 30.0
@@ -197,7 +196,7 @@ class ClusterApp(Application):
         if self._lanes is not None:
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
-        self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
+        self._lanes = Lanes(peers, Routes(peers), self._draw(CLIENT_BYTES), loop)
         if self._reads == "any":
             self._lanes.spread = Spread(self._lanes)
         first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from automata.asking import Told, encode
+from automata.asking import Told, client_of, encode
 from automata.engine import Neighbours, run, stop
 from automata.errors import InvalidArgument
 from automata.replica_reads import ReplicaReads
@@ -329,7 +329,7 @@ class Server:
         primary = Primary(store, epoch, backups, outside, around.copying, recent)
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
-        lanes = Lanes(around.peers, self._routes, around.draw(16), loop, primary.lease)
+        lanes = Lanes(around.peers, self._routes, client_of(store.identity(), epoch), loop, primary.lease)
         placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))

@@ -220,7 +220,6 @@ class Coordinated:
             pid=self._pids,
             limits=self.limits,
             options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
-            draw=self._random.randbytes,
         )
         self._beginning.add(copy)
         server = Server(copy, around)

@@ -171,7 +171,6 @@ class Cluster:
             limits=self.limits,
             options=given,
             copying=self.copying,
-            draw=self._random.randbytes,
         )
         server = Server(name, surroundings)
         self.network.servers[name] = server

@@ -8,12 +8,11 @@ import random
 import pytest
 
 from automata import gather, ref
-from automata.partitions import partition_of
 from darq.errors import OutcomeUnknown
 from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
 from tests.cluster.processes import virtually
-from tests.cluster.purses import KEYS, Purse
+from tests.cluster.purses import KEYS, Purse, key_in_each
 from tests.memory_app import settled
 
 
@@ -104,17 +103,10 @@ async def test_a_paused_primary_that_wakes_answers_nothing(seed: int) -> None:
         assert old._leading is None or not old._leading.primary.leased()
 
 
-def keys_of(running: Cluster) -> tuple[str, str]:
-    """A key of an object of each of two stores."""
-    first, second = (store.identity for store in running.catalog.placement.stores)
-    owners = {running.catalog.placement.owner(partition_of("ClusterPurse", key)).identity: key for key in KEYS}
-    return owners[first], owners[second]
-
-
 @virtually
 async def test_messages_to_a_paused_primary_go_to_its_successor() -> None:
     async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
-        payer, payee = keys_of(running)
+        payer, payee = key_in_each(running.catalog.placement)
         running.pause("s1.n1")
         await ref(Purse, payer).pay(payee, 1)
         await asyncio.sleep(0.1)  # the message waits for the answer of a process that stands still

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from automata.asking import CALL, LOOK, READ, Ask, Batch, decode_told, encode
+from automata.asking import CALL, LOOK, READ, Ask, Batch, decode_batch, decode_told, encode
 from automata.methods import Method
 from automata.partitions import partition_of
+from automata.request_ids import NESTED
 from darq.errors import AutomataError, Fenced
 from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
-from tests.cluster.processes import virtually
-from tests.cluster.purses import Purse
+from tests.cluster.processes import PROCESS, virtually
+from tests.cluster.purses import Purse, key_in_each
+from tests.memory_app import settled
 
 OLD, NEW = "s0.n0", "s0.n1"
 ASKED: dict[int, tuple[Any, ...]] = {READ: ("look",), CALL: ("add", 1), LOOK: ("exists",)}
@@ -154,3 +156,56 @@ async def test_a_copy_that_is_about_to_lead_follows_nobody_older_and_begins_anew
         assert NEW not in running.running()
         with pytest.raises(Unreachable):
             await leading
+
+
+class Delayed:
+    """The first batch with a nested call that a copy sends: it is on its way until it is let come."""
+
+    def __init__(self, running: Cluster, sender: str) -> None:
+        self.batch: tuple[str, str, tuple[Any, ...]] | None = None
+        self._sender = sender
+        self._serve = running.network.serve
+        running.network.serve = self.serve  # type: ignore[method-assign]
+
+    async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
+        """Carry a call, unless it is this one."""
+        process = PROCESS.get()
+        sent = process is not None and process.name == self._sender and what == "submit"
+        if sent and self.batch is None and any(a.request[:1] == NESTED for _, a in decode_batch(args[0]).asks):
+            self.batch = name, what, args
+            await asyncio.get_running_loop().create_future()
+        return await self._serve(name, what, args)
+
+    @property
+    def request(self) -> bytes:
+        """The id of the call."""
+        assert self.batch is not None
+        return decode_batch(self.batch[2][0]).asks[0][1].request
+
+    async def come(self) -> None:
+        """It has come to whom it was sent."""
+        assert self.batch is not None
+        await self._serve(*self.batch)
+
+
+@virtually
+async def test_a_nested_call_of_a_primary_that_was_superseded_does_nothing_when_it_comes_late() -> None:
+    """Its successor has asked for the same, has got the answer, and has let it be forgotten."""
+    async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
+        caller, callee = key_in_each(running.catalog.placement)
+        delayed = Delayed(running, OLD)
+        paying = asyncio.create_task(app.ref(Purse, caller).pay_and_wait(callee, 1))
+        while delayed.batch is None:  # noqa: ASYNC110 - it is sent
+            await asyncio.sleep(0.01)
+        await running.kill(OLD)
+        await running.lead(NEW, [], old_is_dead=True)
+        assert await paying == 1
+        assert await app.ref(Purse, caller).pay_and_wait(callee, 1) == 2  # with it goes what may be forgotten
+        leading = running.server("s1.n1")._leading
+        assert leading is not None
+        answers = leading.engine.log.answers
+        while answers.find(delayed.request) is not None:  # noqa: ASYNC110 - its asker has said that it has it
+            await asyncio.sleep(0.01)
+        await delayed.come()
+        await settled(app.ref(Purse, callee).look, 2)
+        assert answers.find(delayed.request) is None
