@@ -19,6 +19,11 @@ class DeployedTypes:
         self._by_name[deployed.name] = data
         self._encoded = tuple(self._by_name.values())
 
+    def load_new(self, data: bytes) -> None:
+        """Load a type unless just this version of it is loaded. Raises Unloadable."""
+        if data not in self._encoded:
+            self.load(data)
+
     def encoded(self) -> tuple[bytes, ...]:
         """All of them."""
         return self._encoded

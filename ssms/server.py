@@ -32,6 +32,7 @@ from ssms.first_group import hold_something
 from ssms.giving import Giving
 from ssms.lanes import Lanes
 from ssms.leading import Leading
+from ssms.learning import Learning
 from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
 from ssms.peers import Unreachable
 from ssms.placement import Placement
@@ -61,6 +62,7 @@ class Server:
         self._standby: Standby | None = None
         self._leading: Leading | None = None
         self._following: tuple[int, str] | None = None
+        self._learning = Learning(surroundings.peers, surroundings.deployed, self._spawn)
         self._measured = (0.0, 0)
         self._becoming = 0  # the epoch under which it is about to lead
         self._changing = asyncio.Lock()
@@ -337,6 +339,8 @@ class Server:
         assert doors is not None and self._standby is not None, "it has neighbours, and was opened"  # noqa: PT018
         self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
+        doors.reception.learn(self._learning.learn)
+        engine.delivery.unknown = self._learning.soon
         log.gate.on_failure = self._failed
         await hold_something(log, engine.host.committer)
         giving = Giving(doors, self._routes, around.peers, store.identity())

@@ -236,6 +236,8 @@ async def test_unknown_types_methods_and_arguments_are_refused_one_by_one(client
     bad_arguments = (4, Ask(CALL, good[1].partition, "add", b"\xc1", of_client(CLIENT, 4)))
     told = dict((await client.submit(bad_type, bad_method, bad_arguments, good)).told)
     assert outcome(told[1]) == 2
+    assert 2 not in told, "it is refused when the coordinator was asked for types"
+    told |= dict(asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS))).told)
     names = [type(decode_outcome(told[tag], ANYTHING, 0).error).__name__ for tag in (2, 3)]
     assert names == ["UnknownType", "UnknownMethod"]
     assert decode_outcome(told[4], ANYTHING, 0).error is not None
