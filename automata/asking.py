@@ -21,6 +21,9 @@ PART, PREPARE, ABORT, DECISION = 6, 7, 8, 9
 """Of transactions that span stores: a call that belongs to one; to prepare, or to undo, what it has done in a store;
 and what became of it, asked of the store that began it."""
 
+WHERE, EXISTS, INSPECT = "where", "exists", "inspect"
+"""What can be looked for: the identity of the store that has an object, whether it is there, and its fields."""
+
 MOVED, AGAIN = b"\x04", b"\x05"
 """In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
 it is unknown what became of it: ask again."""

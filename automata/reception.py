@@ -15,7 +15,22 @@ from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import (
+    ABORT,
+    AGAIN,
+    CALL,
+    CANCEL,
+    DELETE,
+    EXISTS,
+    LOOK,
+    MOVED,
+    PART,
+    POST,
+    PREPARE,
+    READ,
+    Ask,
+    Told,
+)
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
 from automata.errors import StateError, UnknownType
@@ -195,6 +210,8 @@ class Reception:
         type_name, key = address_of(ask.partition)
         if ask.kind == DELETE:
             return host.erase(host.entity(type_name, key), Request(ask.request, NO_FINGERPRINT))
+        if ask.method != EXISTS:  # which can be told without the type
+            host.options.registry.get(type_name)
         return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
 
     async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
