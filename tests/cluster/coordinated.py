@@ -17,6 +17,7 @@ from automata.options import Options
 from automata.testing.death import die
 from darq.limits import Limits
 from darq.memory import MemoryStore
+from darq.replication import Options as CopyOptions
 from ssms.catalog import Catalog, placements
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.cluster_app import ClusterApp
@@ -42,6 +43,8 @@ class Coordinated:
         self.disks: dict[tuple[str, str], MemoryStore] = {}
         self.homes: dict[str, tuple[str, bytes]] = {}
         self.limits = Limits(inline_flush_seconds_max=math.inf)
+        self.copying = CopyOptions()
+        self.restart_seconds = RESTART_SECONDS
         self.serve: Callable[..., Any] | None = None
         self.lives = 0
         self._random = random.Random(seed)
@@ -219,6 +222,7 @@ class Coordinated:
             leave=lambda why: self._left(copy, server),
             pid=self._pids,
             limits=self.limits,
+            copying=self.copying,
             options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
         )
         self._beginning.add(copy)
@@ -237,7 +241,7 @@ class Coordinated:
             disk.crash()
 
     async def _restart(self, copy: str) -> None:
-        await asyncio.sleep(RESTART_SECONDS)
+        await asyncio.sleep(self.restart_seconds)
         if copy in self.homes and self.alive[self.homes[copy][0]]:
             await self._begin(copy)
 
