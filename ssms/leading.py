@@ -1,4 +1,4 @@
-"""What a copy of a store has while it leads."""
+"""What a copy of a store has while it leads, and while it begins to."""
 
 from __future__ import annotations
 
@@ -38,3 +38,21 @@ class Leading:
             return task.result()
         finally:
             task.cancel()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A copy that begins to lead. work: ends when it leads, or raises why it does not."""
+
+    primary: Primary
+    work: asyncio.Task[None]
+
+    async def over_or_short(self) -> None:
+        """Wait until it leads, or until too few copies are in sync for that. Raises what `work` raises."""
+        short = asyncio.get_running_loop().create_task(self.primary.short())
+        try:
+            await asyncio.wait((self.work, short), return_when=asyncio.FIRST_COMPLETED)
+            if self.work.done():
+                self.work.result()
+        finally:
+            short.cancel()

@@ -279,10 +279,16 @@ class _Office:
 
 @asynccontextmanager
 async def coordinated(
-    folder: Path, *nodes: str, replicas: int = 1, seed: int = 0, settings: Settings | None = None
+    folder: Path,
+    *nodes: str,
+    replicas: int = 1,
+    seed: int = 0,
+    settings: Settings | None = None,
+    copying: CopyOptions | None = None,
 ) -> AsyncIterator[Coordinated]:
     """A running cluster with a store for each node."""
     running = Coordinated(folder, *nodes, seed=seed, settings=settings)
+    running.copying = copying or running.copying
     await running.open()
     try:
         await running.started(replicas)
