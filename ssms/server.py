@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from automata.asking import Told, client_of, encode
-from automata.engine import Neighbours, run, stop
+from automata.engine import Neighbours, run
 from automata.errors import InvalidArgument
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
@@ -115,9 +115,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leading, self._leading = self._leading, None
         if leading is not None:
-            await stop(leading.engine)  # before its lanes: what it still awaits from other stores is no outcome yet
-            await leading.lanes.close()
-            await leading.primary.stop()
+            await leading.stop()
         if self._backup is not None:
             self._backup.stop()
         if self._store is not None:
@@ -268,9 +266,7 @@ class Server:
             self._following = (epoch, "")
             leading.over.set_result(None)
             try:
-                await stop(leading.engine, RESIGNING_SECONDS)
-                await leading.lanes.close()
-                await leading.primary.stop()
+                await leading.stop(RESIGNING_SECONDS)
                 self._open()
             except BaseException as error:
                 self._leave(error)
