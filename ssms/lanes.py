@@ -29,7 +29,7 @@ GIVE_UP_SECONDS = 600.0
 
 
 class Lanes:
-    """The ways of one process to all stores. client: 16 random bytes that no other process has.
+    """The ways of one process to all stores. client: its id, which no other process has (`automata.asking`).
 
     spread: which reads go to backups, if any do.
     right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.
