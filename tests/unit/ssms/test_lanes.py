@@ -13,6 +13,7 @@ from automata.asking import AGAIN, MOVED, READ, Ask, Told
 from automata.errors import Overloaded
 from darq.errors import OutcomeUnknown, StoreClosed
 from ssms import lane, lanes
+from ssms.peers import Unreachable
 from tests.unit.ssms.lane_hosts import VALUE, A, B, Host, World, in_world
 
 
