@@ -98,8 +98,8 @@ def close_the_world() -> None:
         if of_the_machine and name not in _HARMLESS:
             setattr(os, name, _refuser(f"os.{name}"))
     setattr(os, "environ", {})  # noqa: B010 - a plain dictionary is no environment, and nobody needs to know
-    # where in a line an error arose is found out by parsing it, which looks for files
-    setattr(traceback, "_extract_caret_anchors_from_line_segment", _no_source)  # noqa: B010
+    # where in its line an error arose is found out by parsing that, and a parser that fails looks for files
+    setattr(traceback, "_get_code_position", _nowhere)  # noqa: B010
     linecache.updatecache = _no_source  # type: ignore[assignment]
     linecache.checkcache = _as_it_is
 
@@ -109,6 +109,10 @@ def _refuser(what: str) -> Callable[..., Never]:
         raise PermissionError(f"{what}(): {_FILES}")
 
     return refuse
+
+
+def _nowhere(*args: object) -> tuple[None, None, None, None]:
+    return None, None, None, None
 
 
 def _no_source(*args: object) -> list[str]:
