@@ -60,7 +60,7 @@ class ComponentHost:
         answer = self._call(component, session, ticks, RUN, task)
         try:
             return decode_answer(answer)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise GuestTrapped(f"{session.turn.name} gave an answer that is none: {error}") from None
 
     def _call(self, component: Component, session: Session, ticks: int, what: str, *arguments: bytes) -> bytes:
@@ -154,7 +154,7 @@ def pages(session: Session, bounds: Bounds, backwards: bool) -> Callable[[int], 
 def _read_dispatch(session: Session, data: bytes) -> Dispatch:
     try:
         return decode_dispatch(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise GuestTrapped(f"{session.turn.name} sends what is no message: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 
@@ -131,6 +132,23 @@ async def test_more_awaits_than_allowed_keep_what_the_parts_before_have_done(app
     assert await ref(Listener, "k").total() == 7
 
 
+@with_module(tools(), awaiting_bytes=3 * (64 << 10))
+async def test_methods_that_await_others_together_keep_no_more_than_allowed(app: App) -> None:
+    calls = (ref("Guest", f"k{n}").count_calls("Listener", "k", "hear", ARGUMENTS, 1) for n in range(6))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [one for one in outcomes if isinstance(one, errors.LimitExceeded)]
+    assert {one.limit for one in refused} <= {"awaiting_bytes"}
+    assert await ref(Listener, "k").total() == len(outcomes) - len(refused)
+    assert await ref("Guest", "again").count_calls("Listener", "k", "hear", ARGUMENTS, 2) == 2
+
+
+@with_module(tools(), awaiting_bytes=1)
+async def test_a_method_that_may_keep_nothing_may_not_await(app: App) -> None:
+    with pytest.raises(errors.LimitExceeded) as raised:
+        await ref("Guest", "one").count_calls("Listener", "k", "hear", ARGUMENTS, 1)
+    assert raised.value.limit == "awaiting_bytes"
+
+
 @with_module(tools(), reads=12)
 async def test_reads_count_over_all_parts_and_once_each(app: App) -> None:
     assert await ref("Guest", "one").count_calls("Listener", "k", "hear", ARGUMENTS, 11) == 11
@@ -199,6 +217,6 @@ def test_limits_within_others_are_the_lower_ones() -> None:
 
 def test_every_limit_has_a_test_here() -> None:
     named = {what.partition(" ")[0] for what in EXCEEDING} - {"stack"}
-    others = {"memory_bytes", "table_elements", "awaits", "log_bytes", "types", "methods", "module_bytes"}
+    others = {"memory_bytes", "table_elements", "awaits", "awaiting_bytes", "log_bytes", "types", "methods", "module_bytes"}
     quotas = {"runs_at_once", "fuel_per_second"}  # in test_quota.py
     assert named | others | quotas == {field.name for field in dataclasses.fields(SandboxLimits)}
