@@ -122,7 +122,9 @@ async def upload(app: App, folder: Path, data: bytes, name: str = "guest", **mor
 Test = Callable[..., Coroutine[Any, Any, None]]
 
 
-def with_module(data: bytes, host: SandboxLimits | None = None, **limits: float) -> Callable[[Test], Callable[[], None]]:
+def with_module(
+    data: bytes, host: SandboxLimits | None = None, **limits: float
+) -> Callable[[Test], Callable[[], None]]:
     """Let an async test of an app run in one that has taken in a module. host: its limits; limits: of the module."""
 
     def wrap(test: Test) -> Callable[[], None]:

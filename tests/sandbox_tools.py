@@ -122,6 +122,4 @@ def other(name: str, factor: int) -> bytes:
     """Another module: a type with one method, `times`, which multiplies; and a private one, `_times`."""
     parts = [method("times", "int", result="int"), method("_times", "int", result="int")]
     code = f"(param i64) (result i64) (i64.mul (local.get 0) (i64.const {factor}))"
-    return core_module(
-        described(parts, name), f'(func (export "{name}.times") (export "{name}._times") {code})'
-    )
+    return core_module(described(parts, name), f'(func (export "{name}.times") (export "{name}._times") {code})')

@@ -19,7 +19,7 @@ class SandboxLimits:
     key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; log_bytes: of text for the log.
     Of a whole invocation: reads, read_bytes: rows, and the bytes of rows and of chance, which its host keeps to give
     them again; awaits: how often it may await others.
-    Of all invocations of the module that await others at once: awaiting_bytes, 64 KiB for each besides what it has read.
+    Of all invocations of the module that await others at once: awaiting_bytes: 64 KiB for each, and what it has read.
     Of the module: module_bytes: of the file; types, and methods of each.
     Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second: in the long run, 0 for any.
     """

@@ -18,6 +18,7 @@ from automata.work import Outcome
 
 KEY_CHARACTERS_MAX = 512
 _SECONDS_MAX = 1e9
+_split = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class Targets:
@@ -65,8 +66,9 @@ class Targets:
 
     def _arguments(self, dispatch: Dispatch, method: Method) -> tuple[tuple[object, ...], dict[str, object]]:
         if dispatch.own:
-            check_plain(dispatch.arguments)
             try:
+                for encoded in _split(dispatch.arguments):
+                    check_plain(encoded)
                 return method.unpack(method.decode_arguments(dispatch.arguments)), {}
             except (ValueError, msgspec.MsgspecError) as error:
                 raise InvalidArgument(f"sandboxed code gave damaged arguments: {error}") from None

@@ -86,7 +86,12 @@ def _ref(term: object, name: object) -> Any:
 
 def _record(term: object, parts: list[Any], depth: int) -> Any:
     name, entries = parts
-    if not isinstance(name, str) or not name.isidentifier() or not isinstance(entries, list) or len(entries) > _PARTS_MAX:
+    if (
+        not isinstance(name, str)
+        or not name.isidentifier()
+        or not isinstance(entries, list)
+        or len(entries) > _PARTS_MAX
+    ):
         raise _no_term(term)
     fields: dict[str, Any] = {}
     for entry in entries:

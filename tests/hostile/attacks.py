@@ -18,7 +18,9 @@ _MARK = "(call $put (i32.const 0) (i32.const 3) (i32.const 96) (i32.const 4))"
 _GROWN = "(drop (memory.grow (i32.const 900)))"
 _POKE = "(i32.const 16) (i32.const 9) (i32.const 32) (i32.const 6) (i32.const 40) (i32.const 4) (i32.const 56) (i32.const 2)"
 _SECRET = _POKE.replace("(i32.const 40) (i32.const 4)", "(i32.const 48) (i32.const 7)")
-_ITSELF = "(i32.const 8) (i32.const 5) (i32.const 64) (i32.const 3) (i32.const 72) (i32.const 2) (i32.const 80) (i32.const 1)"
+_ITSELF = (
+    "(i32.const 8) (i32.const 5) (i32.const 64) (i32.const 3) (i32.const 72) (i32.const 2) (i32.const 80) (i32.const 1)"
+)
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,41 @@ def _spinning() -> dict[str, Attack]:
         "an endless loop": limited(forever("nop"), "seconds", long=True),
         "an endless loop of calls of the host": limited(forever("(drop (call $now))"), "seconds", long=True),
         "an endless loop of reads": limited(
-            forever("(drop (call $get (i32.const 0) (i32.const 3) (i32.const 200) (i32.const 4)))"), "seconds", long=True
+            forever("(drop (call $get (i32.const 0) (i32.const 3) (i32.const 200) (i32.const 4)))"),
+            "seconds",
+            long=True,
         ),
         "an endless loop of scans": limited(
-            forever("(drop (call $scan (i32.const 0)(i32.const 0)(i32.const 0)(i32.const 0)(i32.const -1)(i32.const 0)"
-                    "(i32.const 200) (i32.const 100)))"), "seconds", long=True),  # fmt: skip
-        "chance without end": limited(forever("(call $random (i32.const 200) (i32.const 60000))", _GROWN), "read_bytes"),
-        "a log without end": limited(forever("(call $log (i32.const 10) (i32.const 0) (i32.const 0))"), "seconds", long=True),
+            forever(
+                "(drop (call $scan (i32.const 0)(i32.const 0)(i32.const 0)(i32.const 0)(i32.const -1)(i32.const 0)"
+                "(i32.const 200) (i32.const 100)))"
+            ),
+            "seconds",
+            long=True,
+        ),  # fmt: skip
+        "chance without end": limited(
+            forever("(call $random (i32.const 200) (i32.const 60000))", _GROWN), "read_bytes"
+        ),
+        "a log without end": limited(
+            forever("(call $log (i32.const 10) (i32.const 0) (i32.const 0))"), "seconds", long=True
+        ),
         "endless recursion": limited(guest("(call $f)", "(func $f (call $f) (call $f))"), "stack"),
         "endless recursion of two": limited(
             guest("(call $a)", "(func $a (call $b)) (func $b (call $a) (call $a))"), "stack"
         ),
         "recursion with a large frame": limited(
-            guest("(drop (call $f (i64.const 1)))", "(func $f (param i64) (result i64) (local i64 i64 i64 i64 i64 i64 i64)"
-                  "(i64.add (call $f (local.get 0)) (call $f (local.get 1))))"), "stack"),  # fmt: skip
+            guest(
+                "(drop (call $f (i64.const 1)))",
+                "(func $f (param i64) (result i64) (local i64 i64 i64 i64 i64 i64 i64)"
+                "(i64.add (call $f (local.get 0)) (call $f (local.get 1))))",
+            ),
+            "stack",
+        ),  # fmt: skip
         "filling its memory again and again": Attack(
-            forever("(memory.fill (i32.const 0) (i32.const 7) (i32.const 59000000))", _GROWN), "LimitExceeded", "(limit: seconds)", True
+            forever("(memory.fill (i32.const 0) (i32.const 7) (i32.const 59000000))", _GROWN),
+            "LimitExceeded",
+            "(limit: seconds)",
+            True,
         ),
         "a table that grows": trapped(
             guest(
@@ -117,8 +138,14 @@ def _writing() -> dict[str, Attack]:
         "messages without end": limited(forever(f"(call $send {_POKE} (f64.const 0))"), "sends"),
         "messages for later without end": limited(forever(f"(call $send {_POKE} (f64.const 9))"), "sends"),
         "a message of all its memory": limited(
-            guest(_GROWN + f"(call $send {_POKE} (f64.const 0))".replace("(i32.const 56) (i32.const 2)",
-                  "(i32.const 0) (i32.const 59000000)")), "value_bytes"),  # fmt: skip
+            guest(
+                _GROWN
+                + f"(call $send {_POKE} (f64.const 0))".replace(
+                    "(i32.const 56) (i32.const 2)", "(i32.const 0) (i32.const 59000000)"
+                )
+            ),
+            "value_bytes",
+        ),  # fmt: skip
         "deleting for ever": limited(forever(every + "(call $delete (i32.const 300) (i32.const 4))"), "writes"),
         "a write in a readonly method": Attack(guest("", readonly=True), "ReadOnlyError", "readonly"),
         "a deletion in a readonly method": Attack(
@@ -148,14 +175,17 @@ def _answering() -> dict[str, Attack]:
 
     codes = {  # the payload says ["collections", "OrderedDict", ...] or an array of some terabytes
         f"an answer with extension {code}": trapped(
-            reply(f"\\c7\\06{code:02x}".replace(f"{code:02x}", f"\\{code:02x}") + "\\93\\a1a\\a1b\\80", 9, "any"), "is not what it declares"
+            reply(f"\\c7\\06{code:02x}".replace(f"{code:02x}", f"\\{code:02x}") + "\\93\\a1a\\a1b\\80", 9, "any"),
+            "is not what it declares",
         )
         for code in (12, 13, 14, 15, 16, 18, 20, 127, 255)
     }
     return codes | {
         "an answer that is no UTF-8": trapped(reply("\\ff\\fe", 2, "str"), "UTF-8"),
         "an answer that is no MessagePack": trapped(reply("\\c1\\c1", 2, "any"), "is not what it declares"),
-        "an answer that is cut off": trapped(reply("\\dd\\ff\\ff\\ff\\ff", 5, ["list", "int"]), "is not what it declares"),
+        "an answer that is cut off": trapped(
+            reply("\\dd\\ff\\ff\\ff\\ff", 5, ["list", "int"]), "is not what it declares"
+        ),
         "an answer of another type": trapped(reply("\\a1x", 2, ["list", "int"]), "is not what it declares"),
         "no answer": trapped(guest("", result=["list", "int"]), "is not what it declares"),
         "lists in lists in lists": trapped(

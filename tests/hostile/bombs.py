@@ -61,7 +61,9 @@ def module(
     more = functions or []
     return (
         b"\0asm\x01\0\0\0"
-        + section(1, b"\x60\0\0", b"\x60\0\x01\x7e", *(b"\x60\0" + unsigned(2) + bytes([I32, I64]) for _ in range(types)))
+        + section(
+            1, b"\x60\0\0", b"\x60\0\x01\x7e", *(b"\x60\0" + unsigned(2) + bytes([I32, I64]) for _ in range(types))
+        )
         + section(3, b"\x01", b"\0", *(b"\0" for _ in more))
         + (section(4, *tables) if tables else b"")
         + section(5, memory)

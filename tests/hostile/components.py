@@ -12,7 +12,7 @@ from automata.sandbox.component_guest import HOST
 from tests.core_modules import described, method
 
 MANIFEST = described(
-    [method("go", result="any", awaits=True), method("read", result="any", readonly=True)],
+    [method("go", result="any", awaits=True), method("take", "any"), method("read", result="any", readonly=True)],
     fields=[
         {"name": "total", "kind": "value", "type": "int", "default": "AA=="},
         {"name": "items", "kind": "list", "value": "int"},
@@ -87,10 +87,12 @@ def exporting(describe: str, run: str, imports: str = "") -> bytes:
             continue
         given, _, result = kind.partition("->")
         core = flat.get(given.strip(), "")
-        functions.append(f'(func (export "{name}") {core} {"(result i32)" if result else ""} {"i32.const 0" if result else ""})')
+        functions.append(
+            f'(func (export "{name}") {core} {"(result i32)" if result else ""} {"i32.const 0" if result else ""})'
+        )
         lifts.append(
             f'(alias core export $i "{name}" (core func ${name})) (func (export "{name}") '
-            f'{given.replace("(param u32)", _NUMBER)} {f"(result {result})" if result else ""}'
+            f"{given.replace('(param u32)', _NUMBER)} {f'(result {result})' if result else ''}"
             f" (canon lift (core func ${name}) (memory $mem) (realloc $realloc)))"
         )
     return bytes(

@@ -31,7 +31,9 @@ _LIMITS = SandboxLimits(seconds=1.0, fuel=10_000_000)
 NIL = b"\xc0"
 
 
-def done(result: bytes = NIL, *, deleted: Any = False, ranges: Any = (), writes: Any = (), sends: Any = ()) -> list[Any]:
+def done(
+    result: bytes = NIL, *, deleted: Any = False, ranges: Any = (), writes: Any = (), sends: Any = ()
+) -> list[Any]:
     return [0, result, [deleted, list(ranges), list(writes), list(sends)]]
 
 
@@ -39,7 +41,9 @@ def awaiting(*point: Any) -> list[Any]:
     return [2, list(point), [False, [], [], []]]
 
 
-def call(type_name: str, method: str, arguments: bytes = b"\x92\x91\x01\x80", own: bool = False, **more: Any) -> list[Any]:
+def call(
+    type_name: str, method: str, arguments: bytes = b"\x92\x91\x01\x80", own: bool = False, **more: Any
+) -> list[Any]:
     return [type_name, more.get("key", "victim"), method, own, arguments, more.get("request"), more.get("timeout")]
 
 
@@ -70,6 +74,7 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
     "a size that is none": (done(writes=[(b"items\0\2", b"\x01")]), "GuestTrapped", ""),
     "a key that is too long": (done(writes=[(b"words\0\3\x02" + b"a" * 5000 + b"\0", b"\x01")]), "LimitExceeded", "key_bytes"),
     "too many rows": (done(writes=[(b"total\0\x01", b"\x01")] * 101), "LimitExceeded", "writes"),
+    "a value that is too long": (done(writes=[(b"words\0\3\2a\0", b"\xc5\x10\0" + bytes(4096))]), "LimitExceeded", "value_bytes"),
     "too many messages": (done(sends=[call("Bystander", "poke")] * 21), "LimitExceeded", "sends"),
     "a message to nobody": (done(sends=[call("Nobody", "poke")]), "UnknownType", ""),
     "a message to a private method": (done(sends=[call("Bystander", "_secret")]), "NotPublic", "private"),
@@ -78,6 +83,10 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
     "a message with a class": (done(sends=[call("Bystander", "poke", b"\x92\x91" + CLASS + b"\x80")]), "InvalidArgument", "class"),
     "a message with damaged arguments": (done(sends=[call("Bystander", "poke", b"\x91")]), "InvalidArgument", ""),
     "a message to its own with damaged arguments": (done(sends=[call("Guest", "go", b"\x91\xc1", own=True)]), "InvalidArgument", ""),
+    "a message to its own with a class": (
+        done(sends=[call("Guest", "take", msgspec.msgpack.encode([CLASS]), own=True)]), "InvalidArgument", "class"),
+    "a message to its own with a class as it is": (
+        done(sends=[call("Guest", "take", b"\x91" + CLASS, own=True)]), "InvalidArgument", ""),
     "a message with an empty key": (done(sends=[call("Bystander", "poke", key="")]), "InvalidArgument", "key"),
     "a message with a long key": (done(sends=[call("Bystander", "poke", key="k" * 30_000)]), "InvalidArgument", "key"),
     "a message with an empty request": (done(sends=[call("Bystander", "poke", request="")]), "InvalidArgument", "idempotency"),
@@ -96,7 +105,7 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
 
 async def answers(folder: Path, data: bytes, error: str, says: str) -> None:
     async with modules_app(folder) as app:
-        limits = {"writes": 100, "sends": 20, "awaits": 5, "seconds": 0.5, "fuel": 1 << 50}
+        limits = {"writes": 100, "sends": 20, "awaits": 5, "value_bytes": 4000, "seconds": 0.5, "fuel": 1 << 50}
         await take(app, folder, data, limits=limits)
         with nothing_unpickled():
             try:

@@ -100,7 +100,9 @@ def test_a_type_that_is_nested_too_deep_is_refused(depth: int) -> None:
     refused(json.dumps(described([method("go", result="HERE")])).encode().replace(b'"HERE"', text))
 
 
-_leaves = st.sampled_from(["int", "str", "float", "bool", "bytes", "none", "datetime", "decimal", "uuid", "any", "nothing"])
+_leaves = st.sampled_from(
+    ["int", "str", "float", "bool", "bytes", "none", "datetime", "decimal", "uuid", "any", "nothing"]
+)
 _terms = st.recursive(
     st.one_of(_leaves, st.none(), st.lists(st.integers(), max_size=2)),
     lambda inner: st.one_of(

@@ -137,7 +137,9 @@ def test_a_module_that_is_not_what_it_says_is_refused(lie: str) -> None:
 
 
 def describing(body: str, more: str = "") -> bytes:
-    return bytes(wat2wasm(f'(module (memory (export "memory") 1) {more} (func (export "describe") (result i64) {body}))'))
+    return bytes(
+        wat2wasm(f'(module (memory (export "memory") 1) {more} (func (export "describe") (result i64) {body}))')
+    )
 
 
 DESCRIPTIONS = {
@@ -181,7 +183,9 @@ def test_imports_that_a_sandbox_does_not_give_are_refused(imported: str) -> None
     memory = "" if "memory 1" in imported else '(memory (export "memory") 1)'
     exported = '(export "memory" (memory 0))' if not memory else ""
     refused(
-        bytes(wat2wasm(f'(module {imported} {memory} {exported} (func (export "describe") (result i64) (i64.const 0)))')),
+        bytes(
+            wat2wasm(f'(module {imported} {memory} {exported} (func (export "describe") (result i64) (i64.const 0)))')
+        ),
         "import|incompatible|cannot be examined",
     )
 

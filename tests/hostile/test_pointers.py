@@ -17,7 +17,21 @@ from tests.core_modules import core_module, described, method, modules_app, take
 
 _MEMORY = 2 << 16
 _FITTING = {"i32": "int", "f64": "float"}
-_NASTY = [0, 1, 4, 8, _MEMORY - 1, _MEMORY, _MEMORY + 1, 1 << 31, (1 << 31) - 1, (1 << 32) - 1, (1 << 32) - 4, -1, -(1 << 31)]
+_NASTY = [
+    0,
+    1,
+    4,
+    8,
+    _MEMORY - 1,
+    _MEMORY,
+    _MEMORY + 1,
+    1 << 31,
+    (1 << 31) - 1,
+    (1 << 32) - 1,
+    (1 << 32) - 4,
+    -1,
+    -(1 << 31),
+]
 
 numbers = st.one_of(st.sampled_from(_NASTY), st.integers(0, 64), st.integers(-(1 << 31), (1 << 32) - 1))
 floats = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, 1e300, math.nan, math.inf, -1.0, 1e-9]))
@@ -109,4 +123,3 @@ def test_arguments_larger_than_the_memory_are_refused(tmp_path: Path) -> None:
                 await ref("Guest", "one").go(bytes(_MEMORY + 1))
 
     asyncio.run(scenario())
-

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from automata import errors, object_type, readonly, ref
+from automata import errors, object_type, readonly, ref, sleep
 from automata.app import App
-from tests.core_modules import with_module
+from tests.core_modules import modules_app, take, with_module
 from tests.memory_app import settled
 from tests.sandbox_tools import other, tools
 
@@ -27,6 +29,9 @@ class Teller:
         self.told += number
         return self.told
 
+    async def dawdle(self) -> None:
+        await sleep(0.001)
+
     async def refuse(self) -> None:
         raise ValueError("not today")
 
@@ -38,7 +43,7 @@ class Teller:
         return self.told
 
 
-def guest(key: str = "one"):
+def guest(key: str = "one") -> Any:
     return ref("Guest", key)
 
 
@@ -123,6 +128,13 @@ async def test_over_several_awaits_each_call_and_each_write_happens_once(app: Ap
     assert await ref(Teller, "t").total() == 5
     assert await guest().count_calls("Teller", "t", "tell", packed([1]), 2) == 7
     assert await ref(Teller, "t").total() == 7
+
+
+@with_module(tools())
+async def test_what_others_write_between_the_parts_is_not_undone_by_those_that_run_again(app: App) -> None:
+    calls = (guest().count_calls("Teller", f"t{n}", "dawdle", packed([]), 4) for n in range(3))
+    assert max(await asyncio.gather(*calls)) == 12
+    assert await guest().spin_then_count(1) == 13
 
 
 @with_module(tools())
@@ -261,9 +273,7 @@ async def test_private_methods_of_an_upload_are_its_own_alone(app: App) -> None:
     assert msgspec.msgpack.decode(found) == 42
 
 
-def test_two_uploads_call_each_others_public_methods_alone(tmp_path) -> None:
-    from tests.core_modules import modules_app, take  # noqa: PLC0415
-
+def test_two_uploads_call_each_others_public_methods_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with modules_app(tmp_path) as app:
             await take(app, tmp_path, tools())

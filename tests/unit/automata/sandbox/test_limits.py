@@ -117,8 +117,12 @@ async def test_memory_does_not_grow_beyond_its_limit(app: App) -> None:
     assert await ref("Guest", "one").go() == -1
 
 
-@with_module(one_method("(i64.extend_i32_s (table.grow (ref.null func) (i32.const 50)))", result="int",
-                        rest="(table 10 funcref)"), table_elements=40)
+@with_module(
+    one_method(
+        "(i64.extend_i32_s (table.grow (ref.null func) (i32.const 50)))", result="int", rest="(table 10 funcref)"
+    ),
+    table_elements=40,
+)
 async def test_a_table_does_not_grow_beyond_its_limit(app: App) -> None:
     assert await ref("Guest", "one").go() == -1
 
@@ -199,8 +203,17 @@ def test_a_module_larger_than_allowed_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"fuels": 1}, {"fuel": -1}, {"fuel": 1.5}, {"seconds": float("nan")}, {"fuel": True}, {"runs_at_once": 0},
-              {"seconds": float("inf")}, {"fuel": 1 << 62}]
+    "given",
+    [
+        {"fuels": 1},
+        {"fuel": -1},
+        {"fuel": 1.5},
+        {"seconds": float("nan")},
+        {"fuel": True},
+        {"runs_at_once": 0},
+        {"seconds": float("inf")},
+        {"fuel": 1 << 62},
+    ],
 )
 def test_what_is_no_limit_is_refused(given: dict[str, float]) -> None:
     with pytest.raises(errors.InvalidArgument):
@@ -217,6 +230,15 @@ def test_limits_within_others_are_the_lower_ones() -> None:
 
 def test_every_limit_has_a_test_here() -> None:
     named = {what.partition(" ")[0] for what in EXCEEDING} - {"stack"}
-    others = {"memory_bytes", "table_elements", "awaits", "awaiting_bytes", "log_bytes", "types", "methods", "module_bytes"}
+    others = {
+        "memory_bytes",
+        "table_elements",
+        "awaits",
+        "awaiting_bytes",
+        "log_bytes",
+        "types",
+        "methods",
+        "module_bytes",
+    }
     quotas = {"runs_at_once", "fuel_per_second"}  # in test_quota.py
     assert named | others | quotas == {field.name for field in dataclasses.fields(SandboxLimits)}

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from automata import errors, ref
+from automata.app import App
 from automata.options import Options
 from automata.sandbox import quota as quotas
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.quota import Quota
+from automata.sandbox.shims import Guest
+from automata.sandbox.targets import Targets
+from automata.types import Registry
 from tests.clock import Clock
 from tests.core_modules import take, with_module
 from tests.memory_app import in_loop, memory_app
@@ -110,14 +116,25 @@ async def test_calls_are_turned_away_by_the_rate_and_do_nothing() -> None:
             assert await ref("Guest", "one").spin_then_count(1) == 2
 
 
+def test_a_method_that_goes_on_after_a_crash_is_not_turned_away() -> None:
+    quota = Quota("me", SandboxLimits(fuel_per_second=1), lambda: 0.0)
+    quota.charge(100)
+    guest = Guest(cast("Any", None), SandboxLimits(), Targets(Registry(), "x"), quota, threads=True)
+    turn = SimpleNamespace(replaying=False, entity=SimpleNamespace(key="one"))
+    with pytest.raises(errors.Overloaded):
+        guest.session(cast("Any", turn), inline=False)
+    turn.replaying = True
+    assert guest.session(cast("Any", turn), inline=False).key == "one"
+
+
 @with_module(tools(), runs_at_once=1)
-async def test_runs_that_wait_for_their_place_are_all_done_in_the_end(app) -> None:
+async def test_runs_that_wait_for_their_place_are_all_done_in_the_end(app: App) -> None:
     calls = (ref("Guest", f"k{n}").spin_then_count(600_000) for n in range(6))
     assert await asyncio.gather(*calls) == [1] * 6
 
 
 @with_module(tools(), seconds=0.2, fuel=1 << 40)
-async def test_a_run_that_is_stopped_for_its_time_has_used_its_fuel(app) -> None:
+async def test_a_run_that_is_stopped_for_its_time_has_used_its_fuel(app: App) -> None:
     with pytest.raises(errors.LimitExceeded):
         await ref("Guest", "one").spin_then_count(1 << 40)
     [upload] = [upload async for upload in app.uploads()]

@@ -273,6 +273,23 @@ def test_uploads_at_once_under_one_name_are_versions_and_under_two_names_one_is_
     asyncio.run(scenario())
 
 
+def test_an_upload_that_is_refused_takes_no_module_from_one_of_the_same_bytes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for step in range(1, 11):
+            async with modules_app(tmp_path) as app:
+                data = other("Both", step)
+                refused, taken = await asyncio.gather(
+                    take(app, tmp_path, data, "x", limits={"methods": 1}),
+                    take(app, tmp_path, data, "y"),
+                    return_exceptions=True,
+                )
+                assert isinstance(refused, errors.ModuleRefused)
+                assert not isinstance(taken, BaseException)
+                assert await ref("Both", "a").times(2) == 2 * step
+
+    asyncio.run(scenario())
+
+
 def test_an_upload_that_nobody_waits_for_any_more_is_whole_or_not_there(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = MemoryStore()
