@@ -41,7 +41,8 @@ METHODS = [
 ]
 
 _ECHOES = "\n".join(
-    f'(func (export "Guest.{entry["name"]}") (param $at i32) (param $n i32) (call $reply (local.get $at) (local.get $n)))'
+    f'(func (export "Guest.{entry["name"]}") (param $at i32) (param $n i32)'
+    " (call $reply (local.get $at) (local.get $n)))"
     for entry in METHODS
     if entry["name"].startswith("echo_")
 )

@@ -1,4 +1,4 @@
-"""Core modules that do harm when they run. Each has the methods `begin`, which writes a row, and `go`, which attacks."""
+"""Core modules that do harm when they run: each has a method `begin`, which writes a row, and `go`, which attacks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ LIMITS = {"seconds": 30, "writes": 1000, "sends": 200, "read_bytes": 1 << 20, "f
 SHORT = {**LIMITS, "read_bytes": 64 << 20, "host_calls": 1 << 40, "reads": 1 << 40, "seconds": 0.2}
 """Of one that goes on until its time is over."""
 
-_TEXTS = {0: "row", 8: "Guest", 16: "Bystander", 32: "victim", 40: "poke", 48: "_secret", 56: "\\91\\01", 64: "one", 72: "go",
-          80: "\\90", 88: "\\ff\\fe", 96: "echo"}  # fmt: skip
+_TEXTS = {
+    0: "row",
+    8: "Guest",
+    16: "Bystander",
+    32: "victim",
+    40: "poke",
+    48: "_secret",
+    56: "\\91\\01",
+    64: "one",
+    72: "go",
+    80: "\\90",
+    88: "\\ff\\fe",
+    96: "echo",
+}
 _MARK = "(call $put (i32.const 0) (i32.const 3) (i32.const 96) (i32.const 4))"
 _GROWN = "(drop (memory.grow (i32.const 900)))"
-_POKE = "(i32.const 16) (i32.const 9) (i32.const 32) (i32.const 6) (i32.const 40) (i32.const 4) (i32.const 56) (i32.const 2)"
+_WHOM = "(i32.const 16) (i32.const 9) (i32.const 32) (i32.const 6)"
+_POKE = f"{_WHOM} (i32.const 40) (i32.const 4) (i32.const 56) (i32.const 2)"
 _SECRET = _POKE.replace("(i32.const 40) (i32.const 4)", "(i32.const 48) (i32.const 7)")
 _ITSELF = (
     "(i32.const 8) (i32.const 5) (i32.const 64) (i32.const 3) (i32.const 72) (i32.const 2) (i32.const 80) (i32.const 1)"
@@ -85,7 +98,7 @@ def _spinning() -> dict[str, Attack]:
             ),
             "seconds",
             long=True,
-        ),  # fmt: skip
+        ),
         "chance without end": limited(
             forever("(call $random (i32.const 200) (i32.const 60000))", _GROWN), "read_bytes"
         ),
@@ -103,7 +116,7 @@ def _spinning() -> dict[str, Attack]:
                 "(i64.add (call $f (local.get 0)) (call $f (local.get 1))))",
             ),
             "stack",
-        ),  # fmt: skip
+        ),
         "filling its memory again and again": Attack(
             forever("(memory.fill (i32.const 0) (i32.const 7) (i32.const 59000000))", _GROWN),
             "LimitExceeded",
@@ -112,7 +125,8 @@ def _spinning() -> dict[str, Attack]:
         ),
         "a table that grows": trapped(
             guest(
-                "(loop $l (br_if $l (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1)))) unreachable",
+                "(loop $l (br_if $l (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1))))"
+                " unreachable",
                 "(table 0 funcref)",
             ),
             "unreachable",
@@ -145,7 +159,7 @@ def _writing() -> dict[str, Attack]:
                 )
             ),
             "value_bytes",
-        ),  # fmt: skip
+        ),
         "deleting for ever": limited(forever(every + "(call $delete (i32.const 300) (i32.const 4))"), "writes"),
         "a write in a readonly method": Attack(guest("", readonly=True), "ReadOnlyError", "readonly"),
         "a deletion in a readonly method": Attack(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
 
 from automata import errors, object_type, ref
 from automata.app import App

@@ -1,4 +1,4 @@
-"""Attacks of core modules that run: each ends in bounded time and memory with a typed error, and nothing of it stays."""
+"""Attacks of core modules that run: each ends in bounded time and memory, with a typed error and nothing left of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_process_survives_all_attacks_under_a_cap_of_its_memory() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.hostile.all_attacks"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        preexec_fn=cap,  # noqa: PLW1509 - nothing but a system call
+        preexec_fn=cap,
         capture_output=True,
         text=True,
         check=False,

@@ -42,14 +42,25 @@ def refused(manifest: object) -> str:
 
 
 NO_JSON = [
-    b"", b"null", b"[]", b"1e999", b"{", b"\xff", b'{"interface": 1}', b"[" * 100_000, b'{"types":' * 10_000,
+    b"",
+    b"null",
+    b"[]",
+    b"1e999",
+    b"{",
+    b"\xff",
+    b'{"interface": 1}',
+    b"[" * 100_000,
+    b'{"types":' * 10_000,
     b'{"interface": 1, "types": [' + b'{"name": "A", "doc": "\\ud800"}' + b"]}",
-    b'{"interface": ' + b"9" * 5000 + b', "types": []}', b" " * (MANIFEST_BYTES_MAX + 1),
-    b'{"interface": 1, "types": [], "extra": 1}', b'{"interface": 2, "types": [{"name": "A"}]}',
-    b'{"interface": true, "types": [{"name": "A"}]}', b'{"interface": 1, "types": []}',
+    b'{"interface": ' + b"9" * 5000 + b', "types": []}',
+    b" " * (MANIFEST_BYTES_MAX + 1),
+    b'{"interface": 1, "types": [], "extra": 1}',
+    b'{"interface": 2, "types": [{"name": "A"}]}',
+    b'{"interface": true, "types": [{"name": "A"}]}',
+    b'{"interface": 1, "types": []}',
     b'{"interface": 1, "types": [{"name": "A", "version": 99999999999999999999}]}',
     b'{"interface": 1, "types": [{"name": "A"}, {"name": "A"}]}',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", NO_JSON, ids=range(len(NO_JSON)))
@@ -57,8 +68,25 @@ def test_what_is_no_description_is_refused(text: bytes) -> None:
     refused(text)
 
 
-NAMES = ["", "a b", "class", "None", "__class__", "__init__", "__del__", "é", "\u0430", "a\n", "a.b", "a" * 201, "1a", "-",
-         "__dict__", "key", "_automaton_x"]  # fmt: skip
+NAMES = [
+    "",
+    "a b",
+    "class",
+    "None",
+    "__class__",
+    "__init__",
+    "__del__",
+    "é",
+    "\u0430",
+    "a\n",
+    "a.b",
+    "a" * 201,
+    "1a",
+    "-",
+    "__dict__",
+    "key",
+    "_automaton_x",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,13 +108,41 @@ def test_parameters_with_odd_names_reach_the_guest_or_are_refused(parameter: str
 
 
 TERMS: list[Any] = [
-    None, 1, "", "object", "type", "Any", "__import__('os')", [], ["list"], ["list", "int", "int"], ["dict", "int"], ["union"],
-    ["literal"], ["literal", None], ["literal", 1.5], ["literal", ["a"]], ["ref"], ["ref", 1], ["ref", "a b"], ["record"],
-    ["record", "A"], ["record", "A", {}], ["record", "A", [["x"]]], ["record", "a b", []], ["record", "A", [[1, "int", True]]],
-    ["record", "A", [["x", "nothing", True]]], ["list", ["list", ["nothing"]]], [["list"], "int"], {"list": "int"},
-    ["union", ["list", "int"], ["set", "str"]], ["tuple*"], ["frozenset"], ["literal", *range(300)],
+    None,
+    1,
+    "",
+    "object",
+    "type",
+    "Any",
+    "__import__('os')",
+    [],
+    ["list"],
+    ["list", "int", "int"],
+    ["dict", "int"],
+    ["union"],
+    ["literal"],
+    ["literal", None],
+    ["literal", 1.5],
+    ["literal", ["a"]],
+    ["ref"],
+    ["ref", 1],
+    ["ref", "a b"],
+    ["record"],
+    ["record", "A"],
+    ["record", "A", {}],
+    ["record", "A", [["x"]]],
+    ["record", "a b", []],
+    ["record", "A", [[1, "int", True]]],
+    ["record", "A", [["x", "nothing", True]]],
+    ["list", ["list", ["nothing"]]],
+    [["list"], "int"],
+    {"list": "int"},
+    ["union", ["list", "int"], ["set", "str"]],
+    ["tuple*"],
+    ["frozenset"],
+    ["literal", *range(300)],
     ["record", "A", [[f"x{n}", "int", True] for n in range(300)]],
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: json.dumps(term)[:40])
@@ -108,12 +164,17 @@ _terms = st.recursive(
     lambda inner: st.one_of(
         st.tuples(st.sampled_from(["list", "set", "frozenset", "tuple*", "ref", "literal"]), inner).map(list),
         st.tuples(st.sampled_from(["dict", "union", "tuple"]), inner, inner).map(list),
-        st.tuples(st.just("record"), st.sampled_from(["A", "B", "int"]), st.lists(
-            st.tuples(st.text(string.ascii_letters + "_ \0", max_size=5), inner, st.booleans()).map(list), max_size=3
-        )).map(list),
+        st.tuples(
+            st.just("record"),
+            st.sampled_from(["A", "B", "int"]),
+            st.lists(
+                st.tuples(st.text(string.ascii_letters + "_ \0", max_size=5), inner, st.booleans()).map(list),
+                max_size=3,
+            ),
+        ).map(list),
     ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @given(_terms)
@@ -136,10 +197,15 @@ def test_a_default_that_is_no_plain_value_of_its_type_is_refused(default: str) -
 
 
 FIELDS: list[dict[str, Any]] = [
-    {"name": "x", "kind": "value", "type": "int"}, {"name": "x", "kind": "thing"}, {"name": "x", "kind": "map", "key": "int"},
-    {"name": "x", "kind": "map", "key": "float", "value": "int"}, {"name": "x", "kind": "set", "value": "any"},
-    {"name": "x", "kind": "list"}, {"name": "x", "kind": ""}, {"name": "x", "kind": "map", "key": ["list", "int"], "value": "int"},
-]  # fmt: skip
+    {"name": "x", "kind": "value", "type": "int"},
+    {"name": "x", "kind": "thing"},
+    {"name": "x", "kind": "map", "key": "int"},
+    {"name": "x", "kind": "map", "key": "float", "value": "int"},
+    {"name": "x", "kind": "set", "value": "any"},
+    {"name": "x", "kind": "list"},
+    {"name": "x", "kind": ""},
+    {"name": "x", "kind": "map", "key": ["list", "int"], "value": "int"},
+]
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=range(len(FIELDS)))
@@ -148,9 +214,18 @@ def test_a_field_that_cannot_be_is_refused(field: dict[str, Any]) -> None:
 
 
 OPTIONS: list[dict[str, Any]] = [
-    {"compute": "worker"}, {"migrate": "os.system"}, {"retry": 1}, {"name": "Other"}, {"version": 2}, {"time_to_live": -1},
-    {"time_to_live": "1"}, {"strict_order": 1}, {"calls_waiting_max": 0}, {"keys_kept_seconds": 0}, {"resuming": True},
-]  # fmt: skip
+    {"compute": "worker"},
+    {"migrate": "os.system"},
+    {"retry": 1},
+    {"name": "Other"},
+    {"version": 2},
+    {"time_to_live": -1},
+    {"time_to_live": "1"},
+    {"strict_order": 1},
+    {"calls_waiting_max": 0},
+    {"keys_kept_seconds": 0},
+    {"resuming": True},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def refused(data: bytes, says: str) -> None:
             with pytest.raises(errors.ModuleRefused, match=says):
                 await take(app, folder, data, limits={"seconds": 0.2, "fuel": 1 << 50})
             assert [one async for one in app.uploads()] == []
-            assert os.listdir(folder / "modules") == []
+            assert list((folder / "modules").iterdir()) == []
 
     with tempfile.TemporaryDirectory() as name:
         asyncio.run(scenario(Path(name)))
@@ -105,30 +104,51 @@ def exporting(export: str, describes: object = None) -> bytes:
 
 LIES = {
     "an export that is not there": (exporting(""), "no function 'Guest.go'"),
-    "an export that is a global": (exporting('(global (export "Guest.go") i32 (i32.const 1))'), "no function 'Guest.go'"),
+    "an export that is a global": (
+        exporting('(global (export "Guest.go") i32 (i32.const 1))'),
+        "no function 'Guest.go'",
+    ),
     "an export that is a table": (exporting('(table (export "Guest.go") 1 funcref)'), "no function 'Guest.go'"),
     "an export that takes nothing": (exporting('(func (export "Guest.go") (result i64) (i64.const 1))'), "is not"),
     "an export that gives another type": (
-        exporting('(func (export "Guest.go") (param i64) (result i32) (i32.const 1))'), "is not"),
+        exporting('(func (export "Guest.go") (param i64) (result i32) (i32.const 1))'),
+        "is not",
+    ),
     "an export that gives two": (
-        exporting('(func (export "Guest.go") (param i64) (result i64 i64) (i64.const 1) (i64.const 1))'), "is not"),
+        exporting('(func (export "Guest.go") (param i64) (result i64 i64) (i64.const 1) (i64.const 1))'),
+        "is not",
+    ),
     "no alloc": (
-        exporting('(func (export "Guest.go") (param i32 i32))', described([method("go", "str")])), "no function 'alloc'"),
+        exporting('(func (export "Guest.go") (param i32 i32))', described([method("go", "str")])),
+        "no function 'alloc'",
+    ),
     "an alloc of another type": (
-        exporting('(func (export "alloc")) (func (export "Guest.go") (param i32 i32))', described([method("go", "str")])),
-        "'alloc' is not"),
+        exporting(
+            '(func (export "alloc")) (func (export "Guest.go") (param i32 i32))', described([method("go", "str")])
+        ),
+        "'alloc' is not",
+    ),
     "a memory that is a function": (
-        core_module(described([]), '(func (export "memory"))', memory="(memory 2)"), "no memory"),
+        core_module(described([]), '(func (export "memory"))', memory="(memory 2)"),
+        "no memory",
+    ),
     "a memory that is a global": (
-        core_module(described([]), '(global (export "memory") i32 (i32.const 0))', memory="(memory 2)"), "no memory"),
+        core_module(described([]), '(global (export "memory") i32 (i32.const 0))', memory="(memory 2)"),
+        "no memory",
+    ),
     "a memory that is a table": (
-        core_module(described([]), '(table (export "memory") 1 funcref)', memory="(memory 2)"), "no memory"),
+        core_module(described([]), '(table (export "memory") 1 funcref)', memory="(memory 2)"),
+        "no memory",
+    ),
     "no memory": (core_module(described([]), "", memory="(memory 2)"), "no memory"),
     "a start that loops": (core_module(described([]), "(func $f (loop $l (br $l))) (start $f)"), "too long"),
     "a start that traps": (core_module(described([]), "(func $f unreachable) (start $f)"), "unreachable"),
-    "a start that calls its host": (core_module(described([]), "(func $f (drop (call $now))) (start $f)"), "host_calls"),
+    "a start that calls its host": (
+        core_module(described([]), "(func $f (drop (call $now))) (start $f)"),
+        "host_calls",
+    ),
     "a start that recurses": (core_module(described([]), "(func $f (call $f) (call $f)) (start $f)"), "too deep"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -152,11 +172,13 @@ DESCRIPTIONS = {
     "is not there": (bytes(wat2wasm('(module (memory (export "memory") 1))')), "no function 'describe'"),
     "is a global": (
         bytes(wat2wasm('(module (memory (export "memory") 1) (global (export "describe") i64 (i64.const 0)))')),
-        "no function 'describe'"),
+        "no function 'describe'",
+    ),
     "gives an i32": (
         bytes(wat2wasm('(module (memory (export "memory") 1) (func (export "describe") (result i32) (i32.const 0)))')),
-        "is not"),
-}  # fmt: skip
+        "is not",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", DESCRIPTIONS)
@@ -206,8 +228,12 @@ def test_what_of_webassembly_a_sandbox_does_not_run_is_not_compiled(feature: str
         Module(machine().core_engine, data)
 
 
-HARMLESS = {"a harmless module", "functions of fifty thousand locals", "a hundred thousand blocks in one another",
-            "a long chain of additions"}  # fmt: skip
+HARMLESS = {
+    "a harmless module",
+    "functions of fifty thousand locals",
+    "a hundred thousand blocks in one another",
+    "a long chain of additions",
+}
 
 
 @pytest.mark.parametrize("bomb", bombs())
@@ -220,6 +246,6 @@ def test_a_small_module_that_asks_for_much_is_refused_or_costs_little(bomb: str,
                 return
             with pytest.raises(errors.ModuleRefused):
                 await upload(app, tmp_path, bombs()[bomb])
-            assert os.listdir(tmp_path / "modules") == []
+            assert list((tmp_path / "modules").iterdir()) == []
 
     asyncio.run(scenario())

@@ -58,8 +58,15 @@ def probing() -> bytes:
     return core_module(described(methods), texts + "".join(bodies))
 
 
-_MEANT = (errors.GuestTrapped, errors.LimitExceeded, errors.RemoteError, errors.InvalidArgument, errors.UnknownType,
-          errors.UnknownMethod, errors.NotPublic)  # fmt: skip
+_MEANT = (
+    errors.GuestTrapped,
+    errors.LimitExceeded,
+    errors.RemoteError,
+    errors.InvalidArgument,
+    errors.UnknownType,
+    errors.UnknownMethod,
+    errors.NotPublic,
+)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

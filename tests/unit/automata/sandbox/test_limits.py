@@ -49,7 +49,10 @@ _SEND = (
     "(call $send (i32.const 16) (i32.const 8) (i32.const 24) (i32.const 1) (i32.const 32) (i32.const 4)"
     " (i32.const 28) (i32.const 2) (f64.const {delay}))"
 )
-_NAMES = '(data (i32.const 16) "Listener") (data (i32.const 24) "k") (data (i32.const 28) "\\91\\01") (data (i32.const 32) "hear")'
+_NAMES = (
+    '(data (i32.const 16) "Listener") (data (i32.const 24) "k")'
+    ' (data (i32.const 28) "\\91\\01") (data (i32.const 32) "hear")'
+)
 
 EXCEEDING = {
     "fuel": (repeated("nop", 10_000_000), {"fuel": 1_000_000}),

@@ -23,10 +23,28 @@ from automata.sandbox.plain import check_plain, decode_plain
 from automata.values.dynamic import encode_dynamic
 
 PLAIN: list[Any] = [
-    None, True, 1, -1.5, "text", b"bytes", [1, [2]], {"a": {1: None}}, (1, (2,)), {1, 2}, frozenset({"a"}), 1 << 100,
-    Decimal("1.50"), UUID(int=7), datetime(2030, 1, 1, tzinfo=UTC), date(2030, 1, 1), time(1, 2), timedelta(days=-1),
-    {(1, 2): 3}, 1 + 2j, make_ref("Counter", "one"),
-]  # fmt: skip
+    None,
+    True,
+    1,
+    -1.5,
+    "text",
+    b"bytes",
+    [1, [2]],
+    {"a": {1: None}},
+    (1, (2,)),
+    {1, 2},
+    frozenset({"a"}),
+    1 << 100,
+    Decimal("1.50"),
+    UUID(int=7),
+    datetime(2030, 1, 1, tzinfo=UTC),
+    date(2030, 1, 1),
+    time(1, 2),
+    timedelta(days=-1),
+    {(1, 2): 3},
+    1 + 2j,
+    make_ref("Counter", "one"),
+]
 
 
 class Colour(Enum):
@@ -81,11 +99,30 @@ def test_what_is_nested_too_deep_is_refused() -> None:
             decode_plain(deep)
 
 
-BROKEN = [b"", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\xc0\xc0", b"\xa2\xff\xfe", *(
-    msgspec.msgpack.encode(Ext(code, data)) for code, data in ((5, b"x"), (6, b"short"), (7, b"now"), (8, b"\xff"), (9, b""),
-    (10, b"\x91\x01"), (10, b"\x93\xcf\xff\xff\xff\xff\xff\xff\xff\xff\0\0"), (11, b"\x92\x01\x02"), (3, b"\x91\x90"),
-    (17, b"\x91\x92\x90\x01"), (19, b"\x92\xa1a\x01"), (2, b"\x01"))
-)]  # fmt: skip
+BROKEN = [
+    b"",
+    b"\xc1",
+    b"\xdd\xff\xff\xff\xff",
+    b"\xc0\xc0",
+    b"\xa2\xff\xfe",
+    *(
+        msgspec.msgpack.encode(Ext(code, data))
+        for code, data in (
+            (5, b"x"),
+            (6, b"short"),
+            (7, b"now"),
+            (8, b"\xff"),
+            (9, b""),
+            (10, b"\x91\x01"),
+            (10, b"\x93\xcf\xff\xff\xff\xff\xff\xff\xff\xff\0\0"),
+            (11, b"\x92\x01\x02"),
+            (3, b"\x91\x90"),
+            (17, b"\x91\x92\x90\x01"),
+            (19, b"\x92\xa1a\x01"),
+            (2, b"\x01"),
+        )
+    ),
+]
 
 
 @pytest.mark.parametrize("data", BROKEN, ids=repr)

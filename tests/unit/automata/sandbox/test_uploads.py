@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from automata import errors, object_type, ref
-from automata.app import App
 from automata.sandbox import shelf
 from automata.sandbox.uploads import VERSIONS_KEPT
 from darq.errors import StoreDamaged
