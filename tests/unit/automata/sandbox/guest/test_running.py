@@ -116,7 +116,7 @@ def test_what_is_raised_is_the_answer_and_nothing_is_left(
         ("socket", "ModuleNotFoundError", "a sandboxed class has no network"),
         ("threading", "ModuleNotFoundError", "no processes and no threads"),
         ("subprocess", "ModuleNotFoundError", "no processes and no threads"),
-        ("numpy", "ModuleNotFoundError", "the standard library alone"),
+        ("numpy", "ModuleNotFoundError", "the standard library and `automata` alone"),
         ("sleep", "automata.errors.StateError", "await sleep(seconds)"),
     ],
 )
