@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
@@ -33,10 +33,10 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 class Asked:
     """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
-    comes behind messages, whom to ask next.
+    comes behind messages, whom to ask next. before, over: see `ssms.lines`.
     """
 
-    __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
+    __slots__ = ("answer", "ask", "before", "hops", "over", "since", "store", "tag")
 
     def __init__(
         self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
@@ -47,6 +47,8 @@ class Asked:
         self.tag = tag
         self.since = since
         self.hops = 0
+        self.before: Asked | None = None
+        self.over = False
 
 
 class Hub(Protocol):
@@ -72,6 +74,9 @@ class Hub(Protocol):
 
     def stale(self, asked: Asked) -> bool:
         """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
+
+    def held_back(self, asked: Asked, batch: Collection[int]) -> bool:
+        """Whether it waits for a message before it that does not go along in the batch of these tags."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine until it ends or the process asks nothing more."""
@@ -163,6 +168,7 @@ class Lane:
             return False
         told = asking.decode_told(data)
         if told.epoch != place.epoch:
+            self.forget = [*forget, *self.forget]
             self._again()
             return False
         self._failures = 0
@@ -200,7 +206,7 @@ class Lane:
 
     def _take(self) -> list[Asked]:
         """What goes into the next batch."""
-        asks: list[Asked] = []
+        asks: dict[int, Asked] = {}
         size = 0
         while self._queue and len(asks) < BATCH_ASKS_MAX:
             asked = self._queue[0]
@@ -208,10 +214,10 @@ class Lane:
             if asks and size > BATCH_BYTES_MAX:
                 break
             self._queue.popleft()
-            if not self._lanes.stale(asked):
-                asks.append(asked)
-                self._pending[asked.tag] = asked
-        return asks
+            if self._lanes.stale(asked) or (asked.before is not None and self._lanes.held_back(asked, asks)):
+                continue
+            asks[asked.tag] = self._pending[asked.tag] = asked
+        return list(asks.values())
 
     def _take_back(self) -> list[Asked]:
         """All that is not answered, in the order in which it was asked first."""
@@ -252,6 +258,8 @@ class Lane:
             if sort == MOVED:
                 self._moved(asked, outcome[1:])
             elif sort == AGAIN:
+                if asked.ask.behind:  # as where it has moved to
+                    asked.store = self._store
                 again.append(asked)
             else:
                 self._lanes.finish(asked, outcome)
