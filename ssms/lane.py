@@ -120,6 +120,8 @@ class Lane:
                     await self._lanes.right()
                 if not await self._submit(place):
                     await self._pause()
+                elif self._queue:
+                    await asyncio.sleep(0)  # those who have just been answered ask on: their asks go with the rest
         except Exception:
             self._lanes.spawn(self._ask_later(self._take_back()))  # whatever it was, nobody waits for ever
             raise
