@@ -23,7 +23,7 @@ MOVED, AGAIN = b"\x04", b"\x05"
 it is unknown what became of it: ask again."""
 
 
-class Ask(msgspec.Struct, array_like=True):
+class Ask(msgspec.Struct, array_like=True, gc=False):
     """One call, read or message for one object.
 
     kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of

@@ -109,6 +109,8 @@ class Method:
         self.apart = False
         self.signature = _signature(type_name, name, fn)
         self.parameters: list[Parameter] = []
+        self._encoders: tuple[Callable[[Any], Any], ...] = ()
+        self._decoders: tuple[Callable[[Any], Any], ...] = ()
         self.result: Kind = Anything()
         self.simple = False
         self.texts = False
@@ -127,6 +129,8 @@ class Method:
             Parameter(p.name, self._kind(p.name, hints), p.default)
             for p in list(self.signature.parameters.values())[1:]
         ]
+        self._encoders = tuple(p.kind.encode if p.immutable else _as_it_is for p in self.parameters)
+        self._decoders = tuple(p.kind.decode if p.immutable else _as_it_is for p in self.parameters)
         self.result = self._kind("return", hints)
         self.simple = all(p.immutable for p in self.parameters)
         self.plain = all(p.exact in _EQUAL_IS_SAME for p in self.parameters)
@@ -166,16 +170,14 @@ class Method:
 
     def encode_arguments(self, packed: Packed) -> bytes:
         """Packed arguments as bytes."""
-        return _encode(
-            [p.kind.encode(value) if p.immutable else value for p, value in zip(self.parameters, packed, strict=True)]
-        )
+        return _encode([encode(value) for encode, value in zip(self._encoders, packed, strict=True)])
 
     def decode_arguments(self, data: bytes) -> Packed:
         """Packed arguments from bytes; parameters added since take their defaults. Raises InvalidArgument."""
         encoded = _decode(data)
-        packed = [
-            p.kind.decode(value) if p.immutable else value for p, value in zip(self.parameters, encoded, strict=False)
-        ]
+        packed = [decode(value) for decode, value in zip(self._decoders, encoded, strict=False)]
+        if len(encoded) == len(self._decoders):
+            return tuple(packed)
         missing = self.parameters[len(encoded) :]
         if len(encoded) > len(self.parameters) or any(p.default is _REQUIRED for p in missing):
             raise InvalidArgument(
@@ -251,6 +253,10 @@ class Method:
         except InvalidArgument as error:
             where = f"{self.type_name}.{self.name}(), argument {parameter.name!r}"
             raise InvalidArgument(f"{where}: {error}") from None
+
+
+def _as_it_is(value: object) -> object:
+    return value  # a mutable argument is packed as bytes already
 
 
 def _is_unicode(value: object) -> bool:

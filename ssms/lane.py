@@ -33,10 +33,10 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 class Asked:
     """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
-    comes behind messages, whom to ask next.
+    comes behind messages, whom to ask next. lane: by which it was sent last.
     """
 
-    __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
+    __slots__ = ("answer", "ask", "hops", "lane", "since", "store", "tag")
 
     def __init__(
         self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
@@ -47,6 +47,7 @@ class Asked:
         self.tag = tag
         self.since = since
         self.hops = 0
+        self.lane: Lane | None = None
 
 
 class Hub(Protocol):
@@ -212,6 +213,7 @@ class Lane:
             self._queue.popleft()
             if not self._lanes.stale(asked):
                 asks.append(asked)
+                asked.lane = self
                 self._pending[asked.tag] = asked
         return asks
 

@@ -128,8 +128,9 @@ class Lanes:
         self.asked -= 1
         if not asked.answer.done():
             asked.answer.set_result(outcome)
-        if asked.ask.kind in (CALL, POST) and asked.ask.request[:1] == CLIENT:
-            self.forget(asked.ask.partition, asked.ask.request)
+        ask, lane = asked.ask, asked.lane
+        if lane is not None and ask.kind in (CALL, POST) and ask.request[:1] == CLIENT:
+            lane.forget.append(ask.request)
 
     def fail(self, asked: Asked, error: Exception) -> None:
         """It will not be answered."""
