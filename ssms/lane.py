@@ -25,6 +25,8 @@ from ssms.routes import Routes
 BATCH_ASKS_MAX = 1024
 BATCH_BYTES_MAX = 1 << 20
 BACKOFF_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+GIVE_UP_SECONDS = 600.0
+"""How long a call is asked again. Hosts keep outcomes for longer."""
 LOST_SECONDS = 10.0
 """An answer that has not come by then is taken for lost."""
 _LATE_SECONDS = 20.0  # and one to `collect`, which waits for something to tell
@@ -100,7 +102,8 @@ class Lane:
     def put(self, asked: Asked) -> None:
         """Take one ask into the next batch."""
         self._queue.append(asked)
-        self._wake()
+        if not self._sending:
+            self._wake()
 
     def close(self, error: Exception) -> None:
         """Answer nobody any more."""
@@ -204,17 +207,19 @@ class Lane:
     def _take(self) -> list[Asked]:
         """What goes into the next batch."""
         asks: list[Asked] = []
-        size = 0
-        while self._queue and len(asks) < BATCH_ASKS_MAX:
-            asked = self._queue[0]
+        queue, pending, lanes = self._queue, self._pending, self._lanes
+        size, long_ago = 0, lanes.loop.time() - GIVE_UP_SECONDS
+        while queue and len(asks) < BATCH_ASKS_MAX:
+            asked = queue[0]
             size += len(asked.ask.arguments)
             if asks and size > BATCH_BYTES_MAX:
                 break
-            self._queue.popleft()
-            if not self._lanes.stale(asked):
-                asks.append(asked)
-                asked.lane = self
-                self._pending[asked.tag] = asked
+            queue.popleft()
+            if (asked.answer.cancelled() or asked.since <= long_ago) and lanes.stale(asked):
+                continue
+            asks.append(asked)
+            asked.lane = self
+            pending[asked.tag] = asked
         return asks
 
     def _take_back(self) -> list[Asked]:

@@ -15,7 +15,7 @@ from automata.asking import CALL, POST, Ask
 from automata.errors import Overloaded
 from automata.request_ids import CLIENT, NESTED
 from darq.errors import OutcomeUnknown, StoreClosed
-from ssms.lane import Asked, Lane, pause_seconds
+from ssms.lane import GIVE_UP_SECONDS, Asked, Lane, pause_seconds
 from ssms.peers import Peers
 from ssms.placement import StorePlace
 from ssms.routes import Routes
@@ -23,8 +23,6 @@ from ssms.spread import Spread
 
 ASKS_MAX = 50_000
 """How many calls of one process may be under way: beyond that, callers get Overloaded."""
-GIVE_UP_SECONDS = 600.0
-"""How long a call is asked again. Hosts keep outcomes for longer."""
 
 
 class Lanes:
@@ -94,14 +92,14 @@ class Lanes:
 
         What comes behind messages goes their way: by way of the store of its slot, unless it is to ask another first.
         """
-        placement, store, behind = self.routes.placement, asked.store, asked.ask.behind
-        if behind:
-            asked.store = None
-        if store is not None and placement.stores:
-            if placement.has(store):
+        store, behind = asked.store, asked.ask.behind
+        if store is not None:
+            if behind:
+                asked.store = None
+            if self.routes.placement.has(store):
                 self.route_to(store, asked)
                 return
-            if not behind:
+            if not behind and self.routes.placement.stores:
                 self.fail(asked, OutcomeUnknown(f"store {store.hex()} is no part of this cluster any more"))
                 return
         place = (self.routes.home_of if behind else self.routes.store_of)(asked.ask.partition)

@@ -421,7 +421,7 @@ async def test_after_long_it_is_unknown_what_became_of_a_call(world: World) -> N
     begun = asyncio.get_running_loop().time()
     with pytest.raises(OutcomeUnknown, match="no host answered"):
         await world.ask("x")
-    assert asyncio.get_running_loop().time() - begun >= lanes.GIVE_UP_SECONDS
+    assert asyncio.get_running_loop().time() - begun >= lane.GIVE_UP_SECONDS
 
 
 @in_world
