@@ -39,8 +39,10 @@ class Delivery:
     """Takes messages off one host's inbox to their objects.
 
     letters: those that were given up. strict: which wait behind others. relay: takes what is for other stores, and what
-    other stores say, if there are any; whether a message was that.
+    other stores say, if there are any; whether a message was that. unknown: wants to know of messages of unknown types.
     """
+
+    unknown: Callable[[], object] | None = None
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -314,6 +316,8 @@ class Delivery:
         name, _ = address_of(message.partition)
         if self._host.options.registry.find(name) is not None:
             self._unresolved.look_later(name)
+        elif self.unknown is not None:
+            self.unknown()
         if self._retries.stay(message, UNRESOLVED_PAUSE_SECONDS):
             return
         if not self._absent.gone_again(message):

@@ -4,21 +4,36 @@
                      collect(client) -> told, of what has taken longer than its batch
 
 Nothing runs twice: what changes something has a request id, which is recorded with its outcome (`automata.keyed`), and
-a batch that is not newer than the last one of its client is not looked at.
+a batch that is not newer than the last one of its client, or of a host that was superseded, is not looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import (
+    ABORT,
+    AGAIN,
+    CALL,
+    CANCEL,
+    DELETE,
+    EXISTS,
+    LOOK,
+    MOVED,
+    PART,
+    POST,
+    PREPARE,
+    READ,
+    Ask,
+    Told,
+)
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
-from automata.errors import StateError
+from automata.errors import StateError, UnknownType
 from automata.host import Host
 from automata.journal import ANYTHING
 from automata.keyed import request_of
@@ -31,6 +46,7 @@ from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
 from automata.request_ids import NESTED, NO_FINGERPRINT
+from automata.unlearned import Unlearned
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
@@ -74,10 +90,11 @@ class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
     show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
-    comings: None where no object moves.
+    comings: None where no object moves. unlearned: None where all types are known.
     """
 
     comings: Comings | None = None
+    unlearned: Unlearned | None = None
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
@@ -92,11 +109,15 @@ class Reception:
         self._held: Held | None = None
         self._late: set[asyncio.Task[None]] = set()
 
+    def learn(self, learn: Callable[[], Awaitable[bool]]) -> None:
+        """Before a call of an unknown type is refused, `learn` is asked for types: see `automata.unlearned`."""
+        self.unlearned = Unlearned(self._host.options.registry, learn, self._take, self._later)
+
     async def submit(self, data: bytes) -> bytes:
         """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
         batch = asking.decode_batch(data)
         client = self._clients.get(batch.client)
-        if batch.epoch != self._epoch or batch.number <= client.number:
+        if batch.epoch != self._epoch or batch.number <= client.number or client.over:
             return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
         client.number = batch.number
         for request in batch.forget:
@@ -129,6 +150,9 @@ class Reception:
     def _take(self, client: Client, tag: int, ask: Ask) -> int:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""
         kind: Kind = ANYTHING
+        unlearned = self.unlearned
+        if unlearned is not None and unlearned.waits(client, tag, ask):
+            return 0
         try:
             if ask.kind == CANCEL:
                 reply: Reply = self._cancel(ask)
@@ -145,6 +169,8 @@ class Reception:
             else:
                 reply = self._look(ask)
         except Exception as error:  # noqa: BLE001 - whatever refuses it, its caller has to know
+            if isinstance(error, UnknownType) and unlearned is not None and unlearned.hold(client, tag, ask):
+                return 0
             reply = Refusal(error)
         if isinstance(reply, Outcome):
             self._release(client, tag, kind, reply, ask)
@@ -196,6 +222,8 @@ class Reception:
         type_name, key = address_of(ask.partition)
         if ask.kind == DELETE:
             return host.erase(host.entity(type_name, key), Request(ask.request, NO_FINGERPRINT))
+        if ask.method != EXISTS:  # which can be told without the type
+            host.options.registry.get(type_name)
         return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
 
     async def _shown(self, what: str, ref: ObjectRef) -> Outcome:

@@ -169,6 +169,7 @@ class Lane:
             return False
         told = asking.decode_told(data)
         if told.epoch != place.epoch:
+            self.forget = [*forget, *self.forget]
             self._again()
             return False
         self._failures = 0

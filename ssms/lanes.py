@@ -26,7 +26,7 @@ ASKS_MAX = 50_000
 
 
 class Lanes:
-    """The ways of one process to all stores. client: 16 random bytes that no other process has.
+    """The ways of one process to all stores. client: its id, which no other process has (`automata.asking`).
 
     spread: which reads go to backups, if any do.
     right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.

@@ -17,6 +17,7 @@ from automata.options import Options
 from automata.testing.death import die
 from darq.limits import Limits
 from darq.memory import MemoryStore
+from darq.replication import Options as CopyOptions
 from ssms.catalog import Catalog, placements
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.cluster_app import ClusterApp
@@ -26,7 +27,9 @@ from ssms.peers import Unreachable
 from ssms.placement import Placement
 from ssms.server import Server
 from ssms.server_surroundings import Surroundings
-from tests.cluster.coordinated_network import Network, Wire, end_process
+from tests.cluster.in_memory import end_server
+from tests.cluster.network import Disk, Network, Wire
+from tests.cluster.processes import Process
 
 RESTART_SECONDS = 0.2
 BEGINNING = 1_900_000_000.0
@@ -42,6 +45,8 @@ class Coordinated:
         self.disks: dict[tuple[str, str], MemoryStore] = {}
         self.homes: dict[str, tuple[str, bytes]] = {}
         self.limits = Limits(inline_flush_seconds_max=math.inf)
+        self.copying = CopyOptions()
+        self.restart_seconds = RESTART_SECONDS
         self.serve: Callable[..., Any] | None = None
         self.lives = 0
         self._random = random.Random(seed)
@@ -148,11 +153,14 @@ class Coordinated:
     async def close(self) -> None:
         for task in list(self._beside):
             task.cancel()
-        await asyncio.gather(*self._beside, *self.network.late, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         assert self._coordinator is not None, "it lives"
         await self._coordinator.close()
         for copy in list(self.network.servers):
             await self._end(copy)
+        for task in list(self.network.late):
+            task.cancel()
+        await asyncio.gather(*self.network.late, return_exceptions=True)
         self._catalog.close()
 
     async def call(self, what: str, *args: Any) -> Any:
@@ -210,35 +218,36 @@ class Coordinated:
             return
         node, store = self.homes[copy]
         disk = self.disks.setdefault((node, copy), MemoryStore(identity=store))
-        loop = asyncio.get_running_loop()
+        loop, process, store_here = asyncio.get_running_loop(), Process(copy), disk.reopen()
         self._pids += 1
         around = Surroundings(
             self,
-            disk.reopen,
+            lambda: Disk(store_here, process, self.network),  # type: ignore[arg-type, return-value]
             loop.time,
             leave=lambda why: self._left(copy, server),
             pid=self._pids,
             limits=self.limits,
+            copying=self.copying,
             options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
-            draw=self._random.randbytes,
         )
         self._beginning.add(copy)
         server = Server(copy, around)
-        await server.start()
+        await process.spawn(server.start())
         self._beginning.discard(copy)
-        self.network.servers[copy] = server
+        self.network.servers[copy], self.network.processes[copy] = server, process
 
     async def _end(self, copy: str) -> None:
         server = self.network.servers.pop(copy, None)
         if server is not None:
-            self.network.died(server)
-            await end_process(server)
+            assert isinstance(server, Server)
+            self.network.processes.pop(copy).kill()
+            await end_server(server)
             disk = next(disk for (_, name), disk in self.disks.items() if name == copy)
             disk.close()
             disk.crash()
 
     async def _restart(self, copy: str) -> None:
-        await asyncio.sleep(RESTART_SECONDS)
+        await asyncio.sleep(self.restart_seconds)
         if copy in self.homes and self.alive[self.homes[copy][0]]:
             await self._begin(copy)
 
@@ -276,10 +285,16 @@ class _Office:
 
 @asynccontextmanager
 async def coordinated(
-    folder: Path, *nodes: str, replicas: int = 1, seed: int = 0, settings: Settings | None = None
+    folder: Path,
+    *nodes: str,
+    replicas: int = 1,
+    seed: int = 0,
+    settings: Settings | None = None,
+    copying: CopyOptions | None = None,
 ) -> AsyncIterator[Coordinated]:
     """A running cluster with a store for each node."""
     running = Coordinated(folder, *nodes, seed=seed, settings=settings)
+    running.copying = copying or running.copying
     await running.open()
     try:
         await running.started(replicas)

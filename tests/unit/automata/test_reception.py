@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from automata import asking, call, object_type, readonly, ref
-from automata.asking import AGAIN, CALL, MOVED, POST, READ, Ask, Batch, Told
+from automata import asking, call, clients, object_type, readonly, ref
+from automata.asking import AGAIN, CALL, MOVED, POST, READ, Ask, Batch, Told, client_of
 from automata.journal import ANYTHING
 from automata.outcomes import decode_outcome
 from automata.partitions import partition_of
@@ -66,10 +66,15 @@ class Client:
         return sequence, Ask(kind, partition_of("Received", key), method.name, arguments, request)
 
     async def submit(
-        self, *asks: tuple[int, Ask], forget: Sequence[bytes] = (), number: int = 0, epoch: int = 0
+        self,
+        *asks: tuple[int, Ask],
+        forget: Sequence[bytes] = (),
+        number: int = 0,
+        epoch: int = 0,
+        client: bytes = b"",
     ) -> Told:
         self.number += 1
-        batch = Batch(self.name, epoch or self.epoch, number or self.number, forget, asks)
+        batch = Batch(client or self.name, epoch or self.epoch, number or self.number, forget, asks)
         return asking.decode_told(await self.server.submit(asking.encode(batch)))
 
     async def value(self) -> object:
@@ -138,6 +143,30 @@ async def test_a_batch_that_is_not_newer_than_the_last_is_not_looked_at(client: 
     assert told.epoch != client.epoch
     assert not told.told
     assert await client.value() == 2
+
+
+@with_client
+async def test_a_batch_of_a_host_that_was_superseded_is_not_looked_at_whenever_it_comes(client: Client) -> None:
+    old, new, other = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5), client_of(b"t" * 16, 1)
+    ask = client.ask(1, 2)
+    await client.submit(ask, client=new)
+    await client.submit(forget=[ask[1].request], client=new)
+    assert not (await client.submit(ask, client=old)).told
+    await asyncio.sleep(2 * clients.IDLE_SECONDS)  # both are forgotten, but for what tells them apart
+    await client.submit(client.ask(2, 0), client=other)
+    assert not (await client.submit(ask, client=old)).told
+    assert not (await client.submit(ask, number=1, client=new)).told
+    assert await client.value() == 2
+
+
+@with_client
+async def test_a_host_is_heard_until_another_leads_its_store(client: Client) -> None:
+    old, new = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5)
+    assert (await client.submit(client.ask(1, 2), client=old)).told
+    assert (await client.submit(client.ask(2, 3), client=old)).told
+    assert (await client.submit(client.ask(3, 4), client=new)).told
+    assert not (await client.submit(client.ask(4, 5), client=old)).told
+    assert await client.value() == 9
 
 
 @with_client
@@ -216,6 +245,8 @@ async def test_unknown_types_methods_and_arguments_are_refused_one_by_one(client
     bad_arguments = (4, Ask(CALL, good[1].partition, "add", b"\xc1", of_client(CLIENT, 4)))
     told = dict((await client.submit(bad_type, bad_method, bad_arguments, good)).told)
     assert outcome(told[1]) == 2
+    assert 2 not in told, "it is refused when the coordinator was asked for types"
+    told |= dict(asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS))).told)
     names = [type(decode_outcome(told[tag], ANYTHING, 0).error).__name__ for tag in (2, 3)]
     assert names == ["UnknownType", "UnknownMethod"]
     assert decode_outcome(told[4], ANYTHING, 0).error is not None

@@ -383,6 +383,25 @@ async def test_whoever_has_answered_is_told_what_it_need_not_keep(world: World) 
 
 
 @in_world
+async def test_what_a_host_need_not_keep_is_said_again_after_a_batch_that_was_not_taken(world: World) -> None:
+    host = world.hosts["a"]
+    await world.ask("0")
+    first = host.batches[0].asks[0][1].request
+    host.errors = [Unreachable("the batch was lost")]
+    await world.ask("1")
+    assert host.batches[1].forget == [first]
+
+    second = host.batches[1].asks[0][1].request
+    host.epoch = 2  # it leads anew, and does not look at a batch for its former life
+    waiting = world.ask("2")
+    await asyncio.sleep(0.5)
+    world.lead(0, "a2", epoch=2)
+    world.hosts["a2"] = host
+    await waiting
+    assert host.batches[2].forget == [second]
+
+
+@in_world
 async def test_a_call_that_nobody_waits_for_any_more_is_not_asked(world: World) -> None:
     world.hosts["a"].seconds = 1.0
     first = world.ask("first")
@@ -422,6 +441,18 @@ async def test_after_long_it_is_unknown_what_became_of_a_call(world: World) -> N
     with pytest.raises(OutcomeUnknown, match="no host answered"):
         await world.ask("x")
     assert asyncio.get_running_loop().time() - begun >= lane.GIVE_UP_SECONDS
+
+
+@in_world
+async def test_after_long_without_a_leader_it_is_unknown_what_became_of_a_call(world: World) -> None:
+    await world.ask("0")
+    world.lead(0, "", epoch=2)
+    await world.lanes.routes.refresh()
+    with pytest.raises(OutcomeUnknown, match="no host answered"):
+        await world.ask("x")
+    world.lead(0, "a3", epoch=3)
+    assert await world.ask("y") == VALUE + b"y"
+    assert [ask.arguments for batch in world.hosts["a3"].batches for _, ask in batch.asks] == [b"y"]
 
 
 @in_world
