@@ -71,8 +71,8 @@ class Leases(Protocol):
 class Comings(Protocol):
     """The objects that come and go, where they do (`automata.moving`)."""
 
-    async def settled(self, partition: bytes) -> None:
-        """Wait, for a while, if an object is expected here."""
+    async def settled(self, partition: bytes) -> bool:
+        """Wait, for a while, if an object is expected here. Whether it is so no more."""
 
 
 class Held:
@@ -275,17 +275,23 @@ class Reception:
     async def _tell_moved(self, client: Client, tag: int, store: bytes, ask: Ask) -> None:
         """Say where the object is, once it has gone there, with what was sent to it before. One that comes is waited
         for, since whoever asked would only be sent to and fro.
+
+        What comes behind messages is never taken then, but asked again: else it could overtake one that was refused
+        with it. Nor does it leave for where an object still is that was called back: messages wait for that here.
         """
         abroad, partition = self._host.abroad, ask.partition
         try:
             if self.comings is not None:
-                await self.comings.settled(partition)
+                settled = await self.comings.settled(partition)
                 here = self._placement.store_of(partition)
-                if here is None:
+                if here is None and not ask.behind:
                     self._take(client, tag, ask)
                     return
-                store = here
-            if abroad is not None and store:
+                if ask.behind and not settled:
+                    client.tell(tag, AGAIN)
+                    return
+                store = self._host.log.store.identity() if here is None else here
+            if abroad is not None and store and store != self._host.log.store.identity():
                 await (abroad.handed_on(partition, store) if ask.behind else abroad.gone(partition, store))
         except AutomataError:
             client.tell(tag, AGAIN)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
@@ -35,10 +35,10 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 class Asked:
     """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
-    comes behind messages, whom to ask next. lane: by which it was sent last.
+    comes behind messages, whom to ask next. lane: by which it was sent last; before, over: see `ssms.lines`.
     """
 
-    __slots__ = ("answer", "ask", "hops", "lane", "since", "store", "tag")
+    __slots__ = ("answer", "ask", "before", "hops", "lane", "over", "since", "store", "tag")
 
     def __init__(
         self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
@@ -50,6 +50,8 @@ class Asked:
         self.since = since
         self.hops = 0
         self.lane: Lane | None = None
+        self.before: Asked | None = None
+        self.over = False
 
 
 class Hub(Protocol):
@@ -75,6 +77,9 @@ class Hub(Protocol):
 
     def stale(self, asked: Asked) -> bool:
         """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
+
+    def held_back(self, asked: Asked, batch: Collection[int]) -> bool:
+        """Whether it waits for a message before it that does not go along in the batch of these tags."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine until it ends or the process asks nothing more."""
@@ -207,7 +212,7 @@ class Lane:
 
     def _take(self) -> list[Asked]:
         """What goes into the next batch."""
-        asks: list[Asked] = []
+        asks: dict[int, Asked] = {}
         queue, pending, lanes = self._queue, self._pending, self._lanes
         size, long_ago = 0, lanes.loop.time() - GIVE_UP_SECONDS
         while queue and len(asks) < BATCH_ASKS_MAX:
@@ -218,10 +223,11 @@ class Lane:
             queue.popleft()
             if (asked.answer.cancelled() or asked.since <= long_ago) and lanes.stale(asked):
                 continue
-            asks.append(asked)
+            if asked.before is not None and lanes.held_back(asked, asks):
+                continue
             asked.lane = self
-            pending[asked.tag] = asked
-        return asks
+            asks[asked.tag] = pending[asked.tag] = asked
+        return list(asks.values())
 
     def _take_back(self) -> list[Asked]:
         """All that is not answered, in the order in which it was asked first."""
@@ -262,6 +268,8 @@ class Lane:
             if sort == MOVED:
                 self._moved(asked, outcome[1:])
             elif sort == AGAIN:
+                if asked.ask.behind:  # as where it has moved to
+                    asked.store = self._store
                 again.append(asked)
             else:
                 self._lanes.finish(asked, outcome)

@@ -52,7 +52,7 @@ class Coordinated:
         self._random = random.Random(seed)
         self._settings = settings or Settings()
         self._catalog = Catalog(f"sqlite:///{folder}/catalog.db", "c1")
-        self._disk = MemoryStore()
+        self._disk = MemoryStore(identity=self._random.randbytes(16))
         self._coordinator: Coordinator | None = None
         self._beginning: set[str] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -73,7 +73,8 @@ class Coordinated:
         async def dial(loop: asyncio.AbstractEventLoop) -> Coordinated:
             return self
 
-        return ClusterApp(dial)
+        loop = asyncio.get_running_loop()
+        return ClusterApp(dial, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
 
     # Machines
 

@@ -12,7 +12,9 @@ import pytest
 from automata import gather, ref, send
 from automata.errors import InvalidArgument
 from automata.testing.loop import run_virtually
+from ssms import slots
 from ssms.cluster_app import ClusterApp
+from ssms.peers import Unreachable
 from tests.cluster.coordinated import Coordinated, coordinated
 from tests.cluster.purses import Purse
 
@@ -176,6 +178,23 @@ def test_slots_move_to_a_new_node(tmp_path: Path, replicas: int, seed: int) -> N
         await running.until(lambda: running.settled(replicas))
 
     under_load(scenario, tmp_path, "x", "y", replicas=replicas, seed=seed)
+
+
+def test_slots_are_not_expected_of_a_store_that_has_given_them_away(tmp_path: Path) -> None:
+    async def scenario(load: Load) -> None:
+        running = load.running
+        before = running.placement()
+        running.alive["new"] = True
+        await running.call("join_node", "new")
+        await running.until(lambda: evenly(running))
+        await running.until(lambda: running.settled(1))
+        first, second, third = running.placement().stores
+        moved = set(before.slots_of(first.identity)).intersection(running.placement().slots_of(third.identity))
+        late = slots.encode(sorted(moved)[:1]), first.identity
+        with pytest.raises(Unreachable, match="does not have the slots"):
+            await running.network.servers[second.primary].serve("take_slots", late)
+
+    under_load(scenario, tmp_path, "x", "y")
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
