@@ -33,7 +33,7 @@ CLIENT_BYTES = 16
 _EPOCH_BYTES = 8
 
 
-class Ask(msgspec.Struct, array_like=True):
+class Ask(msgspec.Struct, array_like=True, gc=False):
     """One call, read or message for one object.
 
     kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of

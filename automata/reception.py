@@ -75,6 +75,17 @@ class Comings(Protocol):
         """Wait, for a while, if an object is expected here. Whether it is so no more."""
 
 
+class Held:
+    """Answers to one client that wait for one group, most of them to one batch: they are told at once."""
+
+    __slots__ = ("client", "group", "told")
+
+    def __init__(self, client: Client, group: int) -> None:
+        self.client = client
+        self.group = group
+        self.told: list[tuple[int, bytes]] = []
+
+
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
@@ -95,6 +106,7 @@ class Reception:
         self._clients = Clients(host.loop)
         self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
         self.participant: Participant
+        self._held: Held | None = None
         self._late: set[asyncio.Task[None]] = set()
 
     def learn(self, learn: Callable[[], Awaitable[bool]]) -> None:
@@ -225,10 +237,27 @@ class Reception:
             self._later(self._tell_moved(client, tag, outcome.error.store, ask))
         elif ask.kind in _LEASED and self._leases is not None and not self._leases.leased():
             self._later(self._tell_leased(client, tag, kind, outcome))
-        elif outcome.group > self._host.log.gate.durable:
-            self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))
-        else:
+        elif outcome.group <= self._host.log.gate.durable:
             client.tell(tag, self._encode(kind, outcome))
+        elif outcome.recorded is not None:
+            self._hold(client, outcome.group, (tag, outcome.recorded))
+        else:
+            self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))
+
+    def _hold(self, client: Client, group: int, answer: tuple[int, bytes]) -> None:
+        """Tell what is recorded, once that is durable."""
+        held = self._held
+        if held is not None and held.group == group and held.client is client:
+            held.told.append(answer)
+            return
+        self._held = held = Held(client, group)
+        held.told.append(answer)
+        self._host.log.gate.release(group, partial(self._let_go, held))
+
+    def _let_go(self, held: Held, error: BaseException | None) -> None:
+        if self._held is held:
+            self._held = None  # else what comes after a failure would wait for ever
+        held.client.tell_all(held.told if error is None else [(tag, AGAIN) for tag, _ in held.told])
 
     def _released(self, client: Client, tag: int, kind: Kind, outcome: Outcome, error: BaseException | None) -> None:
         client.tell(tag, self._encode(kind, outcome) if error is None else AGAIN)
@@ -273,6 +302,8 @@ class Reception:
         error = outcome.error
         if error is not None and (error is self._host.log.gate.failure or (outcome.refused and _closing(error))):
             return AGAIN
+        if outcome.recorded is not None:
+            return outcome.recorded
         return encode_outcome(outcome, kind, self._host.log.limits.message_bytes_max, "a call")
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

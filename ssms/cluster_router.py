@@ -62,7 +62,8 @@ class ClusterRouter:
             return (yield from self.elsewhere(self._call_here(call)))
         method = call.method
         arguments = method.encode_arguments(call.pack())
-        _check_size(call, arguments)
+        if len(arguments) > Limits.message_bytes_max:
+            raise _too_large(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
         behind = partition in self._sent_to or len(self._sent_to) >= _SENT_TO_MAX
         if method.readonly:
@@ -87,7 +88,8 @@ class ClusterRouter:
     def post(self, call: Call, when: When | None = None) -> Sent:
         """Send a message: it is on its way at once, or when it is due. Awaiting gives its id once it is durable."""
         arguments = call.method.encode_arguments(call.pack())
-        _check_size(call, arguments)
+        if len(arguments) > Limits.message_bytes_max:
+            raise _too_large(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
         due_ms, rule = (0, b"") if when is None else (when.due_ms(self._clock()), when.rule)
         request = b"" if call.request is None else of_user(call.request)
@@ -205,12 +207,11 @@ def _expire(answer: asyncio.Future[bytes], call: Call) -> None:
         answer.set_exception(call.timed_out())
 
 
-def _check_size(call: Call, arguments: bytes) -> None:
-    if len(arguments) > Limits.message_bytes_max:
-        raise InvalidArgument(
-            f"the arguments of {call!r} take {len(arguments)} bytes; "
-            f"a message has at most {Limits.message_bytes_max >> 20} MiB"
-        )
+def _too_large(call: Call, arguments: bytes) -> InvalidArgument:
+    return InvalidArgument(
+        f"the arguments of {call!r} take {len(arguments)} bytes; "
+        f"a message has at most {Limits.message_bytes_max >> 20} MiB"
+    )
 
 
 def _closed() -> StoreClosed:

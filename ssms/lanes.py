@@ -15,7 +15,7 @@ from automata.asking import CALL, POST, Ask
 from automata.errors import Overloaded
 from automata.request_ids import CLIENT, NESTED
 from darq.errors import OutcomeUnknown, StoreClosed
-from ssms.lane import Asked, Lane, pause_seconds
+from ssms.lane import GIVE_UP_SECONDS, Asked, Lane, pause_seconds
 from ssms.lines import Lines
 from ssms.peers import Peers
 from ssms.placement import StorePlace
@@ -24,8 +24,6 @@ from ssms.spread import Spread
 
 ASKS_MAX = 50_000
 """How many calls of one process may be under way: beyond that, callers get Overloaded."""
-GIVE_UP_SECONDS = 600.0
-"""How long a call is asked again. Hosts keep outcomes for longer."""
 
 
 class Lanes:
@@ -97,14 +95,14 @@ class Lanes:
 
         What comes behind messages goes their way: by way of the store of its slot, unless it is to ask another first.
         """
-        placement, store, behind = self.routes.placement, asked.store, asked.ask.behind
-        if behind:
-            asked.store = None
-        if store is not None and placement.stores:
-            if placement.has(store):
+        store, behind = asked.store, asked.ask.behind
+        if store is not None:
+            if behind:
+                asked.store = None
+            if self.routes.placement.has(store):
                 self.route_to(store, asked)
                 return
-            if not behind:
+            if not behind and self.routes.placement.stores:
                 self.fail(asked, OutcomeUnknown(f"store {store.hex()} is no part of this cluster any more"))
                 return
         place = (self.routes.home_of if behind else self.routes.store_of)(asked.ask.partition)
@@ -131,8 +129,9 @@ class Lanes:
         if not asked.answer.done():
             asked.answer.set_result(outcome)
         self._over(asked)
-        if asked.ask.kind in (CALL, POST) and asked.ask.request[:1] == CLIENT:
-            self.forget(asked.ask.partition, asked.ask.request)
+        ask, lane = asked.ask, asked.lane
+        if lane is not None and ask.kind in (CALL, POST) and ask.request[:1] == CLIENT:
+            lane.forget.append(ask.request)
 
     def fail(self, asked: Asked, error: Exception) -> None:
         """It will not be answered."""

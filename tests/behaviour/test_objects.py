@@ -7,7 +7,7 @@ import functools
 import importlib.util
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ import pytest
 
 from automata import call, ref, send
 from automata.app import App
-from automata.errors import AutomataError, InvalidArgument, NotPublic, ReadOnlyError, RemoteError
+from automata.errors import AutomataError, InvalidArgument, NotPublic, ReadOnlyError, RemoteError, StateError
 from automata.options import Options
 from automata.types import REGISTRY
 from darq.memory import MemoryStore
@@ -84,14 +84,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Sandboxed:
 
 
 @pytest.fixture(params=["native", "sandboxed"])
-def kind(request: pytest.FixtureRequest) -> Iterator[Native | Sandboxed]:
+def kind(request: pytest.FixtureRequest) -> Native | Sandboxed:
     """Both ways to run the types."""
-    yield Native() if request.param == "native" else request.getfixturevalue("built")
+    return Native() if request.param == "native" else request.getfixturevalue("built")
 
 
 def _imported() -> ModuleType:
     spec = importlib.util.spec_from_file_location("behaviour_objects", SOURCE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules["behaviour_objects"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -141,7 +142,12 @@ async def test_fields_begin_with_their_defaults(app: App, kind: Kind) -> None:
     assert found["data"] == repr(b"\x00\xff")
     assert found["at"] == "datetime.datetime(2030, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)"
     assert (found["maybe"], found["either"], found["colour"]) == ("None", "1", "<Colour.RED: 'red'>")
-    assert (found["names"], found["table"], found["pair"], found["exact"]) == ("[]", "{}", "(1, 'one')", "Decimal('1.50')")
+    assert (found["names"], found["table"], found["pair"], found["exact"]) == (
+        "[]",
+        "{}",
+        "(1, 'one')",
+        "Decimal('1.50')",
+    )
 
 
 @in_both
@@ -150,7 +156,12 @@ async def test_values_of_each_kind_are_kept(app: App, kind: Kind) -> None:
     found = await box().values()
     assert found["ratio"] == "2.0", "an int serves as a float"
     assert (found["count"], found["name"], found["big"]) == ("-5", repr("Ω\x00x"), repr(-(2**90)))
-    assert (found["maybe"], found["either"], found["colour"], found["size"]) == ("3", "'text'", "<Colour.BLUE: 'blue'>", "'m'")
+    assert (found["maybe"], found["either"], found["colour"], found["size"]) == (
+        "3",
+        "'text'",
+        "<Colour.BLUE: 'blue'>",
+        "'m'",
+    )
     assert found["at"] == "datetime.datetime(2031, 2, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)"
     assert (found["day"], found["exact"]) == ("datetime.date(1999, 12, 31)", "Decimal('0.10')")
     assert (found["table"], found["pair"], found["data"]) == ("{'x': [1, 2]}", "(2, 'two')", repr(bytes(range(256))))
@@ -188,8 +199,6 @@ async def test_what_does_not_fit_a_field_is_refused(app: App, kind: Kind) -> Non
 
 @in_both
 async def test_undeclared_attributes_are_refused_and_the_step_with_them(app: App, kind: Kind) -> None:
-    from automata.errors import StateError  # noqa: PLC0415 - named here alone
-
     with kind.raises(StateError, "missing is not declared"):
         await box().assign_undeclared()
     assert (await box().seen())[0] == 0
@@ -200,7 +209,12 @@ async def test_undeclared_attributes_are_refused_and_the_step_with_them(app: App
 
 @in_both
 async def test_arguments_are_checked_before_anything_runs(app: App, kind: Kind) -> None:
-    for wrong in (lambda: box().note(5), lambda: box().note(), lambda: box().note("a", "b"), lambda: box().note(other="a")):
+    for wrong in (
+        lambda: box().note(5),
+        lambda: box().note(),
+        lambda: box().note("a", "b"),
+        lambda: box().note(other="a"),
+    ):
         with pytest.raises(InvalidArgument):
             await wrong()
     assert not await app.exists(box())
@@ -369,8 +383,6 @@ async def test_methods_of_many_parts(app: App, kind: Kind) -> None:
 
 @in_both
 async def test_changing_what_was_read_before_an_await_is_an_error(app: App, kind: Kind) -> None:
-    from automata.errors import StateError  # noqa: PLC0415 - named here alone
-
     with kind.raises(StateError, "read again|changed"):
         await account().stale("other")
 

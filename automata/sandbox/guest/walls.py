@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NETWORK = "a sandboxed class has no network: send to an object of a type that is deployed without a sandbox"
 _PROCESSES = "a sandboxed class starts no processes and no threads, and has no access to the machine"
-_NOT_THERE = "a sandboxed class has `automata` and the standard library alone, as far as its file imports them"
+_NOT_THERE = "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
 _FILES = "a sandboxed class has no files: keep what it needs in its fields"
 
 REFUSED: Mapping[str, str] = {
@@ -72,10 +72,7 @@ class NothingMore:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Refuse, with a sentence."""
-        why = (
-            refusal(name)
-            or "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
-        )
+        why = refusal(name) or _NOT_THERE
         raise ModuleNotFoundError(f"{name} cannot be imported: {why}", name=name)
 
 

@@ -46,8 +46,9 @@ class Counter:
 class Client:
     """Asks one server, batch by batch."""
 
-    def __init__(self, running: Cluster) -> None:
+    def __init__(self, running: Cluster, name: bytes = CLIENT) -> None:
         self.running = running
+        self.name = name
         self.number = 0
 
     @property
@@ -61,7 +62,7 @@ class Client:
     def ask(self, sequence: int, amount: int, kind: int = CALL, key: str = "a") -> tuple[int, Ask]:
         method = Counter.__automaton__.method("get" if kind == READ else "add")  # type: ignore[attr-defined]
         arguments = method.encode_arguments(() if kind == READ else (amount,))
-        request = b"" if kind == READ else of_client(CLIENT, sequence)
+        request = b"" if kind == READ else of_client(self.name, sequence)
         return sequence, Ask(kind, partition_of("Received", key), method.name, arguments, request)
 
     async def submit(
@@ -70,10 +71,10 @@ class Client:
         forget: Sequence[bytes] = (),
         number: int = 0,
         epoch: int = 0,
-        client: bytes = CLIENT,
+        client: bytes = b"",
     ) -> Told:
         self.number += 1
-        batch = Batch(client, epoch or self.epoch, number or self.number, forget, asks)
+        batch = Batch(client or self.name, epoch or self.epoch, number or self.number, forget, asks)
         return asking.decode_told(await self.server.submit(asking.encode(batch)))
 
     async def value(self) -> object:
@@ -104,6 +105,14 @@ async def test_a_batch_is_answered_when_what_it_did_is_durable(client: Client) -
     log = client.server._leading.engine.log  # type: ignore[union-attr]
     assert not log.group.dirty
     assert log.gate.durable == log.group.number - 1
+
+
+@with_client
+async def test_answers_to_one_client_are_told_to_no_other(client: Client) -> None:
+    other = Client(client.running, b"d" * 16)
+    submitted = [asker.submit(asker.ask(n, 1), asker.ask(n + 1, 1)) for asker, n in ((client, 1), (other, 3))]
+    told = await asyncio.gather(*submitted)
+    assert [(one.pending, [tag for tag, _ in one.told]) for one in told] == [(0, [1, 2]), (0, [3, 4])]
 
 
 @with_client
@@ -263,8 +272,9 @@ def test_an_object_of_another_store_is_elsewhere() -> None:
 async def test_a_host_whose_log_has_failed_says_that_it_cannot_tell(client: Client) -> None:
     running = client.running
     running.disks["s0.n0"].fail_next_flush = OSError("the disk is gone")
-    told = await client.submit(client.ask(1, 2))
-    assert [data for _, data in told.told] == [AGAIN]
+    told = await client.submit(*(client.ask(n, 2) for n in range(1, 4)), client.ask(4, 0, READ))
+    assert told.told == [(n, AGAIN) for n in range(1, 5)]
+    assert told.pending == 0
 
 
 def test_a_users_key_and_a_clients_number_are_never_mistaken() -> None:

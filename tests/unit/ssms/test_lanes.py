@@ -31,6 +31,20 @@ async def test_calls_gather_while_a_batch_is_under_way(world: World) -> None:
 
 
 @in_world
+async def test_those_who_have_just_been_answered_ask_on_together_with_who_waits(world: World) -> None:
+    async def caller(*texts: str) -> None:
+        for text in texts:
+            await world.ask(text)
+
+    await world.ask("the first, which finds out where to ask")
+    world.hosts["a"].batches.clear()
+    callers = [asyncio.create_task(caller("x", "y")) for _ in range(5)]
+    await asyncio.sleep(0.0005)
+    await asyncio.gather(*callers, *(world.ask("z") for _ in range(3)))
+    assert [len(batch.asks) for batch in world.hosts["a"].batches] == [5, 8]
+
+
+@in_world
 async def test_each_store_has_a_lane_of_its_own(world: World) -> None:
     world.hosts["a"].seconds = 5.0
     slow, quick = world.ask("slow", of=0), world.ask("quick", of=1)
@@ -236,6 +250,20 @@ async def test_hosts_are_told_what_they_need_not_keep(world: World) -> None:
 
 
 @in_world
+async def test_whoever_has_answered_is_told_what_it_need_not_keep(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: MOVED + B
+    world.hosts["b"].seconds = 0.1
+    asked = world.ask("x")
+    await asyncio.sleep(0.05)
+    (batch,) = world.hosts["b"].batches
+    world.lanes.routes.moved(batch.asks[0][1].partition, A)  # where it is believed to be by the time of the answer
+    await asked
+    await asyncio.gather(world.ask("y", kind=READ), world.ask("z", of=1, kind=READ))
+    assert [batch.forget for batch in world.hosts["b"].batches[:2]] == [[], [batch.asks[0][1].request]]
+    assert not any(batch.forget for batch in world.hosts["a"].batches)
+
+
+@in_world
 async def test_what_a_host_need_not_keep_is_said_again_after_a_batch_that_was_not_taken(world: World) -> None:
     host = world.hosts["a"]
     await world.ask("0")
@@ -293,7 +321,7 @@ async def test_after_long_it_is_unknown_what_became_of_a_call(world: World) -> N
     begun = asyncio.get_running_loop().time()
     with pytest.raises(OutcomeUnknown, match="no host answered"):
         await world.ask("x")
-    assert asyncio.get_running_loop().time() - begun >= lanes.GIVE_UP_SECONDS
+    assert asyncio.get_running_loop().time() - begun >= lane.GIVE_UP_SECONDS
 
 
 @in_world

@@ -186,6 +186,7 @@ class Wide:
     async def ask(self, other: str) -> int:
         self.total += 1
         self.log.append("before")
+        send(ref(Wide, "other").told())
         seen = self.total
         n = await ref(Wide, other).size()
         self.log.append(f"after {seen} {self.total}")

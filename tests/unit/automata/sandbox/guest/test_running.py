@@ -107,21 +107,22 @@ def test_what_is_raised_is_the_answer_and_nothing_is_left(
 
 
 @pytest.mark.parametrize(
-    ("what", "kind"),
+    ("what", "kind", "sentence"),
     [
-        ("open", "PermissionError"),
-        ("listdir", "PermissionError"),
-        ("environ", "KeyError"),
-        ("getcwd", "PermissionError"),
-        ("socket", "ModuleNotFoundError"),
-        ("threading", "ModuleNotFoundError"),
-        ("subprocess", "ModuleNotFoundError"),
-        ("numpy", "ModuleNotFoundError"),
-        ("sleep", "automata.errors.StateError"),
+        ("open", "PermissionError", "a sandboxed class has no files"),
+        ("listdir", "PermissionError", "a sandboxed class has no files"),
+        ("environ", "KeyError", "HOME"),
+        ("getcwd", "PermissionError", "a sandboxed class has no files"),
+        ("socket", "ModuleNotFoundError", "a sandboxed class has no network"),
+        ("threading", "ModuleNotFoundError", "no processes and no threads"),
+        ("subprocess", "ModuleNotFoundError", "no processes and no threads"),
+        ("numpy", "ModuleNotFoundError", "the standard library and `automata` alone"),
+        ("sleep", "automata.errors.StateError", "await sleep(seconds)"),
     ],
 )
-def test_what_lies_outside_is_refused_with_a_sentence(wide: SmallHost, what: str, kind: str) -> None:
-    assert kind_of(wide, "tries", what)[0] == kind
+def test_what_lies_outside_is_refused_with_a_sentence(wide: SmallHost, what: str, kind: str, sentence: str) -> None:
+    raised, said = kind_of(wide, "tries", what)
+    assert (raised, sentence in said) == (kind, True), said
 
 
 def test_messages_leave_with_the_step(wide: SmallHost) -> None:
@@ -159,6 +160,7 @@ def test_an_await_ends_the_part_and_the_next_one_reads_anew(wide: SmallHost) -> 
     assert wide.call("ask", "two") == 15
     assert wide.points == [["call", [["Wide", "two", "size", True, b"\x90", None, None]]]]
     assert wide.call("report")[2] == ["after 2 10", "before", "a"]
+    assert [dispatch[2] for dispatch in wide.sends] == ["told"], "each part has its own messages"
 
 
 def test_a_value_read_before_an_await_must_not_be_changed_after_it(wide: SmallHost) -> None:

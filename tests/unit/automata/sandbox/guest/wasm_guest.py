@@ -20,6 +20,7 @@ class WasmGuest:
     def __init__(self, module: Path) -> None:
         config = wasmtime.Config()
         config.consume_fuel = True
+        config.cranelift_opt_level = "none"  # compiling takes most of the time of these tests
         self._engine = wasmtime.Engine(config)
         self._module = component.Component(self._engine, module.read_bytes())
         self._linker = component.Linker(self._engine)
