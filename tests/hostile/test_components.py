@@ -378,3 +378,14 @@ def test_a_component_is_compiled_and_runs(tmp_path: Path) -> None:
             assert await ref("Guest", "one").go() == 7
 
     asyncio.run(scenario())
+
+
+def test_components_that_run_at_once_are_each_stopped(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, answering(done(), "(loop $l (br $l))"), limits={"seconds": 0.1, "fuel": 1 << 50})
+            calls = (ref("Guest", f"k{n}").go() for n in range(6))
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(one) for one in outcomes] == [errors.LimitExceeded] * 6
+
+    asyncio.run(scenario())
