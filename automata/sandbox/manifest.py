@@ -17,7 +17,8 @@ from automata.sandbox.plain import check_plain
 INTERFACE = 1
 """The version of the interface between modules and hosts."""
 
-MANIFEST_BYTES_MAX = 1 << 20
+MANIFEST_BYTES_MAX = 256 << 10
+"""What it describes is made into classes on the event loop, at some milliseconds for each kilobyte."""
 _NAME_CHARACTERS_MAX = 200
 _OF_REFS = frozenset(ObjectRef.__slots__)  # refs have a function for each method
 

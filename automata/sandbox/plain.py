@@ -16,7 +16,15 @@ from automata.values.wire import Code
 
 _LEAVES = frozenset({Code.INTEGER, Code.DECIMAL, Code.UUID, Code.DATETIME, Code.DATE, Code.TIME})
 _NESTED = frozenset({Code.TUPLE, Code.SET, Code.FROZENSET, Code.PAIRS, Code.TIMEDELTA, Code.REF, Code.COMPLEX})
+_HASHED = frozenset({Code.SET, Code.FROZENSET, Code.PAIRS})
 _DEPTH_MAX = 50
+_COMPOSED = frozenset({*range(0x80, 0xA0), 0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
+"""The first bytes of maps, arrays and extensions."""
+
+MEMBERS_MAX = 1000
+"""Of a set, and keys of a dictionary, that are no plain numbers or text: who chooses such can let all their hashes be
+the same, and then each more takes longer than the one before, with Python's lock held.
+"""
 
 
 def check_plain(data: bytes) -> None:
@@ -45,15 +53,24 @@ def _decoder(depth: int) -> msgspec.msgpack.Decoder[object]:
 def _hook(depth: int) -> Callable[[int, memoryview], object]:
     def check(code: int, data: memoryview) -> object:
         if code in _LEAVES:
-            return None
+            return _UNHASHABLE
         if code not in _NESTED:
             raise ValueError(f"extension {code} names a class, or is unknown")
         if depth == _DEPTH_MAX:
             raise ValueError("it is nested too deep")
+        if code in _HASHED and _crafted(data) > MEMBERS_MAX:
+            raise ValueError(f"a set or dictionary has more than {MEMBERS_MAX} members that are no numbers or text")
         _decoder(depth + 1).decode(data)
-        return None
+        return _UNHASHABLE
 
     return check
 
 
+def _crafted(data: memoryview) -> int:
+    return sum(bytes(member)[0] in _COMPOSED for member in _members(data))
+
+
+_members = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_UNHASHABLE: list[object] = []
+"""What extensions are while they are checked: no key of a map, where only numbers and text are ever written."""
 _DECODERS: list[msgspec.msgpack.Decoder[object]] = []

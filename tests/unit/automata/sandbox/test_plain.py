@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
 from automata.reference import make_ref
-from automata.sandbox.plain import check_plain, decode_plain
+from automata.sandbox.plain import MEMBERS_MAX, check_plain, decode_plain
 from automata.values.dynamic import encode_dynamic
 
 PLAIN: list[Any] = [
@@ -97,6 +97,45 @@ def test_what_is_nested_too_deep_is_refused() -> None:
     for deep in (data, b"\x91" * 100_000 + b"\xc0", b"\x81\xa1a" * 100_000 + b"\xc0"):
         with pytest.raises(InvalidArgument):
             decode_plain(deep)
+
+
+def members(count: int, of: Callable[[int], Any]) -> set[Any]:
+    return {of(n) for n in range(count)}
+
+
+HASHES = (1 << 61) - 1
+CRAFTED: list[Callable[[int], Any]] = [
+    lambda n: (n << 70) * HASHES,
+    lambda n: UUID(int=n),
+    Decimal,
+    lambda n: (n, n),
+]
+
+
+@pytest.mark.parametrize("of", CRAFTED, ids=["integers", "UUIDs", "decimals", "tuples"])
+def test_members_whose_hashes_can_be_chosen_are_few(of: Callable[[int], Any]) -> None:
+    few = members(MEMBERS_MAX, of)
+    assert decode_plain(encode_dynamic(few)) == few
+    many = members(MEMBERS_MAX + 2, of)
+    for value in (many, frozenset(many), [many], {(1, member): 0 for member in many}):
+        with pytest.raises(InvalidArgument, match="members"):
+            check_plain(encode_dynamic(value))
+    assert decode_plain(encode_dynamic(list(many))) == list(many)
+
+
+def test_sets_of_numbers_and_text_are_of_any_size() -> None:
+    value = [
+        set(range(100_000)),
+        {str(n) for n in range(5000)},
+        {n / 7 for n in range(5000)},
+        {-n for n in range(5000)},
+    ]
+    assert decode_plain(encode_dynamic(value)) == value
+
+
+def test_a_map_whose_keys_are_extensions_is_refused() -> None:
+    with pytest.raises(InvalidArgument):
+        check_plain(b"\x81" + msgspec.msgpack.encode(Ext(1, b"\1" * 12)) + b"\1")
 
 
 BROKEN = [
