@@ -22,6 +22,7 @@ from automata.errors import InvalidArgument
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
 from automata.standby import Standby
+from automata.types import AutomatonType
 from darq.errors import AutomataError, Fenced, OutcomeUnknown
 from darq.log import Log
 from darq.replication import Backup, Outside, Primary, Recent
@@ -40,6 +41,7 @@ from ssms.routes import Routes
 from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
 from ssms.slots import slot_of
+from ssms.uploaded_modules import UploadedModules
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class Server:
         self._following: tuple[int, str] | None = None
         self._measured = (0.0, 0)
         self._becoming = 0  # the epoch under which it is about to lead
+        self._uploads = UploadedModules(surroundings.peers, surroundings.options, self._forget_type, self._spawn)
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] | None = None
@@ -86,6 +89,7 @@ class Server:
             "take_slots": partial(self._give, "take_slots"),
             "settled_slots": partial(self._give, "settled_slots"),
             "watch": self.watch,
+            **self._uploads.calls,
         }
 
     async def start(self) -> None:
@@ -341,6 +345,10 @@ class Server:
         await hold_something(log, engine.host.committer)
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
+
+    def _forget_type(self, made: AutomatonType) -> None:
+        if self._leading is not None:
+            self._leading.engine.host.entities.forget(made)
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from automata.errors import ModuleRefused
 from automata.options import Options
-from automata.sandbox.binary import CORE
 from automata.sandbox.checking import examine
 from automata.sandbox.limits import limits_of
 from automata.sandbox.machine import machine
@@ -63,8 +62,7 @@ class Installed:
         guest = Guest(self._module(version, targets), limits, targets, quota, self._options.sandbox_threads)
         if record.name in self._made:
             guest.usage = self._made[record.name].guest.usage
-        core = version.kind == CORE
-        return Made(guest, [uploaded_type(described, guest, record.name, core) for described in manifest.types])
+        return Made(guest, [uploaded_type(described, guest, record.name, version.core) for described in manifest.types])
 
     def install(self, name: str, made: Made) -> None:
         """Let these types run, in place of those that the upload had before."""
@@ -110,7 +108,7 @@ class Installed:
         def compiled() -> Path:
             return self.shelf.compiled(version.digest, version.kind)
 
-        if version.kind == CORE:
+        if version.core:
             return CoreModule(machine(), compiled)
         return ComponentModule(machine(), compiled, targets)
 

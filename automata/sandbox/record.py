@@ -8,7 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from automata.errors import InvalidArgument, ModuleRefused
+from automata.sandbox.limits import limits_of
+from automata.sandbox.manifest import Manifest, read_manifest
 from darq.errors import StoreDamaged
+
+CORE, COMPONENT = "core", "component"
+"""The kinds of modules."""
 
 VERSIONS_KEPT = 10
 """Of each upload: the oldest goes when there are more, unless it runs."""
@@ -29,6 +34,11 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
     manifest: bytes
     limits: dict[str, int | float]
 
+    @property
+    def core(self) -> bool:
+        """Whether it is a core module."""
+        return self.kind == CORE
+
 
 class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
     """One upload. current: the number of the version that runs; versions: oldest first."""
@@ -41,6 +51,15 @@ class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
     def running(self) -> Version:
         """The version that runs."""
         return next(version for version in self.versions if version.number == self.current)
+
+    def manifest(self) -> Manifest:
+        """What the version that runs says of itself. Raises ModuleRefused."""
+        running = self.running()
+        return read_manifest(running.manifest, limits_of(running.limits))
+
+    def types(self) -> list[str]:
+        """The names of its types."""
+        return [made.name for made in self.manifest().types]
 
     def runs(self, version: Version) -> bool:
         """Whether this is what runs already, whatever its number."""

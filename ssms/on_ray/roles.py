@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from automata.options import Options
+from darq.folder import MODULES
 from darq.rocks import RocksStore
 from ssms import coordinator
 from ssms.catalog import Catalog
@@ -67,7 +68,7 @@ def copy_server(home: CopyHome) -> Served:
     """A copy of a store over its folder, with workers near it."""
     _collect_seldom()
     open_store, deployed = partial(RocksStore, home.folder, identity=home.store), DeployedTypes()
-    options = Options(workers=WorkerPlaces(types=deployed.encoded).workers)
+    options = Options(workers=WorkerPlaces(types=deployed.encoded).workers, modules=Path(home.folder) / MODULES)
     around = Surroundings(
         RayPeers(), open_store, time.monotonic, _leave, options=options, deployed=deployed, renewed=True
     )

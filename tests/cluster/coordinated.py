@@ -10,11 +10,13 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from automata.options import Options
 from automata.testing.death import die
+from automata.types import REGISTRY, Registry
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from ssms.catalog import Catalog, placements
@@ -33,7 +35,11 @@ BEGINNING = 1_900_000_000.0
 
 
 class Coordinated:
-    """Machines and peers at once. nodes: id -> alive."""
+    """Machines and peers at once. nodes: id -> alive. modules: of uploads, a folder of each copy in it; its types are
+    known to each process for itself then, as they are where processes are real.
+    """
+
+    modules: Path | None = None
 
     def __init__(self, folder: Path, *nodes: str, seed: int = 0, settings: Settings | None = None) -> None:
         self.network = Network(random.Random(seed), delay_seconds=0.004)  # else no time would pass
@@ -219,7 +225,7 @@ class Coordinated:
             leave=lambda why: self._left(copy, server),
             pid=self._pids,
             limits=self.limits,
-            options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
+            options=self._options(copy),
             draw=self._random.randbytes,
         )
         self._beginning.add(copy)
@@ -227,6 +233,16 @@ class Coordinated:
         await server.start()
         self._beginning.discard(copy)
         self.network.servers[copy] = server
+
+    def _options(self, copy: str) -> Options:
+        loop = asyncio.get_running_loop()
+        options = Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time())
+        if self.modules is None:
+            return options
+        own = Registry()
+        for made in REGISTRY.newest.values():
+            own.add(made)
+        return replace(options, registry=own, modules=self.modules / copy, sandbox_threads=False)
 
     async def _end(self, copy: str) -> None:
         server = self.network.servers.pop(copy, None)
@@ -276,10 +292,16 @@ class _Office:
 
 @asynccontextmanager
 async def coordinated(
-    folder: Path, *nodes: str, replicas: int = 1, seed: int = 0, settings: Settings | None = None
+    folder: Path,
+    *nodes: str,
+    replicas: int = 1,
+    seed: int = 0,
+    settings: Settings | None = None,
+    modules: Path | None = None,
 ) -> AsyncIterator[Coordinated]:
-    """A running cluster with a store for each node."""
+    """A running cluster with a store for each node. modules: as `Coordinated` says."""
     running = Coordinated(folder, *nodes, seed=seed, settings=settings)
+    running.modules = modules
     await running.open()
     try:
         await running.started(replicas)
