@@ -63,11 +63,6 @@ class _StateRows:
         return found, False
 
 
-def first_rows(state: ObjectState) -> tuple[Rows, bool]:
-    """The first rows of an object, and whether they are all."""
-    return _StateRows(state).first()
-
-
 class HandingOut:
     """Gives the invocations of one host to its workers."""
 

@@ -111,7 +111,7 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
     }
     for method in made.methods.values():
         function = _invoker(made, method)
-        body[method.name] = _Private(method, function) if method.private else function
+        body[method.name] = _Private(made, method, function) if method.private else function
     return type(f"{made.name}Ref", (ObjectRef,), body)
 
 
@@ -140,23 +140,25 @@ def _check_app(ref: ObjectRef) -> None:
 
 
 class _Private:
-    """A method with a leading underscore: there for code that runs inside a method, refused to everyone else."""
+    """A method with a leading underscore: there for methods of the same application, refused to everyone else."""
 
-    def __init__(self, method: Method, function: Callable[..., Invocation]) -> None:
+    def __init__(self, made: AutomatonType, method: Method, function: Callable[..., Invocation]) -> None:
+        self._made = made
         self._method = method
         self._function = function
 
     def __get__(self, instance: ObjectRef | None, owner: type) -> object:
         if instance is None:
             return self
-        if CURRENT.get() is None:
+        running = CURRENT.get()
+        if running is None or running.application != self._made.application:
             raise _not_public(self._method)
         return self._function.__get__(instance, owner)
 
 
 def _not_public(method: Method) -> NotPublic:
     return NotPublic(
-        f"{method.type_name}.{method.name} is private (leading underscore): only methods of this application may "
+        f"{method.type_name}.{method.name} is private (leading underscore): only methods of its own application may "
         "invoke it"
     )
 

@@ -81,20 +81,26 @@ class UploadedModules:
         if errors:
             raise errors[0]
 
-    async def examine(self, digest: str, limits: Mapping[str, int | float]) -> tuple[str, int, bytes]:
-        """What a module is that shall be uploaded: its kind, its size in bytes, its manifest. Raises ModuleRefused."""
+    async def examine(
+        self, name: str, uploader: str, digest: str, limits: Mapping[str, int | float]
+    ) -> tuple[str, int, bytes]:
+        """What a module is that shall be an upload's next version: its kind, its size in bytes, its manifest.
+
+        Raises ModuleRefused if it is not what it says, or describes types that cannot be.
+        """
         installed, given = self._installed(), dict(limits)
         data = await self._fetched(digest)
         kind = sandbox_room("binary").kind_of(data, limits_of(given).within(self._options.sandbox))
         self._examined.append(digest)
         try:
             await self._beside(lambda: installed.shelf.put(data))
-            manifest = await self._beside(lambda: installed.examine(digest, kind, given))
+            manifest = write_manifest(await self._beside(lambda: installed.examine(digest, kind, given)))
+            installed.make(UploadRecord(name, uploader, 1, [Version(1, digest, kind, len(data), manifest, given)]))
         except BaseException:
             self._examined.remove(digest)
             self._tidy()
             raise
-        return kind, len(data), write_manifest(manifest)
+        return kind, len(data), manifest
 
     async def usage(self) -> dict[str, dict[str, int | float]]:
         """What each upload has used here."""
@@ -141,20 +147,21 @@ class UploadedModules:
         self._spawn(self._bring(installed, made, record))
 
     async def _bring(self, installed: Installed, made: Made, record: UploadRecord) -> None:
-        """Let a module come, and its methods run. Where the disk has no room for it they fail until it has."""
-        version, arriving = record.running(), self._arriving[record.name]
+        """Let a module come, and its methods run. They wait while the disk has no room for it."""
+        arriving = self._arriving[record.name]
         while self._arriving.get(record.name) is arriving:
             try:
-                await self._put(installed, version)
-            except (AutomataError, OSError) as error:
-                logger.error("a module of the upload %s cannot be run here", record.name, exc_info=error)
+                await self._put(installed, record.running())
+            except OSError as error:
+                logger.error(
+                    "the module of the upload %s cannot be kept here; it is tried again", record.name, exc_info=error
+                )
+                await asyncio.sleep(_DISK_PAUSE_SECONDS)
+            except AutomataError as error:
+                logger.error("the module of the upload %s cannot be run here", record.name, exc_info=error)
                 arriving.set_exception(ModuleRefused(f"the module cannot be run on this host: {error}"))
                 arriving.exception()  # whoever calls gets it; perhaps nobody does
-                if isinstance(error, AutomataError):
-                    return
-                await asyncio.sleep(_DISK_PAUSE_SECONDS)
-                if self._arriving.get(record.name) is arriving:
-                    arriving = self._arriving[record.name] = made.guest.arriving = _future()
+                return
             else:
                 made.guest.arriving = None
                 arriving.set_result(None)

@@ -19,7 +19,9 @@ from automata.sandbox.tree import APP, SOURCE, WORLD, lay_out
 
 _SECONDS_MAX = 600
 _LINES_SHOWN = 30
-_CHECK = "import sys; sys.path.insert(0, sys.argv[1]); from automata.sandbox.guest.checking import main; main(*sys.argv[2:])"
+_CHECK = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from automata.sandbox.guest.checking import main; main(*sys.argv[2:])"
+)
 _COMPONENTIZE = "import sys; from componentize_py import script; sys.exit(script())"
 
 

@@ -21,7 +21,6 @@ from automata.sandbox.record import CORE
 from automata.sandbox.session import Session
 from automata.sandbox.targets import Targets
 from automata.sandbox.terms import annotation_of
-from automata.sandbox.usage import Usage
 from automata.types import Registry
 from automata.values.value_type import value_type
 
@@ -51,7 +50,7 @@ def examine(machine: Machine, kind: str, compiled: Path, limits: SandboxLimits) 
         fuel=limits.fuel, seconds=min(limits.seconds, _DESCRIBE_SECONDS), memory_bytes=limits.memory_bytes, host_calls=0
     )
     targets = Targets(Registry(), "")
-    session = Session(cast("Turn", _NoTurn()), alone, Usage(), targets, inline=False)
+    session = Session(cast("Turn", _NoTurn()), alone, targets, inline=False)
     try:
         if kind == CORE:
             return _examine_core(machine, compiled, session, limits)
@@ -66,7 +65,7 @@ def _examine_component(
     fault = check_component(machine.load_component(compiled), machine.component_engine, limits)
     if fault:
         raise ModuleRefused(f"the module cannot be run: {fault}")
-    return read_manifest(ComponentModule(machine, lambda: compiled, targets).describe(session), limits)
+    return read_manifest(ComponentModule(machine, lambda: compiled, targets, {}).describe(session), limits)
 
 
 def _examine_core(machine: Machine, compiled: Path, session: Session, limits: SandboxLimits) -> Manifest:

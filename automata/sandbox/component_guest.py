@@ -5,7 +5,6 @@ What they say is MessagePack in lists of bytes. Everything here may run in a thr
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,15 +17,15 @@ from automata.errors import GuestTrapped
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
 from automata.sandbox.dispatch import Dispatch
 from automata.sandbox.limits import SandboxLimits
-from automata.sandbox.session import LEVELS_MAX, Session
+from automata.sandbox.session import Session
 from automata.sandbox.stopping import stopped
+from automata.state import Bounds
 
 T = TypeVar("T")
 
 HOST = "automata:guest/host@1.0.0"
 DESCRIBE, RUN = "describe", "run"
 _ROWS_MAX = 10_000
-_logger = logging.getLogger("automata")
 
 
 class ComponentHost:
@@ -112,9 +111,7 @@ class ComponentHost:
             if begin >= bounds[1]:
                 return []
             question = ("rows", begin, end, limit, backwards)
-            rows = session.ask(question, lambda: session.turn.state.scan(bounds, most, backwards))
-            session.count_read(len(rows), sum(len(key) + len(value) for key, value in rows))
-            return rows
+            return session.ask(question, lambda: session.collect(pages(session, bounds, backwards), most))
 
         return self._serve(read)
 
@@ -136,11 +133,21 @@ class ComponentHost:
         return self._serve(lambda session: session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id)))
 
     def _log(self, store: object, level: int, text: str) -> None:
-        def log(session: Session) -> None:
-            if session.log_text(len(text)):
-                _logger.log(min(level, LEVELS_MAX), "%s: %s", session.turn.address, text)
+        self._serve(lambda session: session.log(level, text))
 
-        self._serve(log)
+
+def pages(session: Session, bounds: Bounds, backwards: bool) -> Callable[[int], Rows]:
+    """Gives the rows of an object page by page."""
+    begin, end = bounds
+
+    def page(most: int) -> Rows:
+        nonlocal begin, end
+        rows = session.turn.state.scan((begin, end), most, backwards)
+        if rows:
+            begin, end = (begin, rows[-1][0]) if backwards else (rows[-1][0] + b"\0", end)
+        return rows
+
+    return page
 
 
 def _read_dispatch(session: Session, data: bytes) -> Dispatch:

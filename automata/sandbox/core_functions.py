@@ -17,10 +17,8 @@ Arguments and results of calls are MessagePack: a list of arguments, one value.
 
 from __future__ import annotations
 
-import itertools
-import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -30,13 +28,12 @@ from automata.failure import text_of
 from automata.inline import TooLong
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
-from automata.sandbox.session import LEVELS_MAX, Session, Suspended
+from automata.sandbox.session import Session, Suspended
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
 
 _ABSENT = -1
 _count = struct.Struct("<I")
-_logger = logging.getLogger("automata")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -83,17 +80,25 @@ def _scan(run: CoreRun, given: Sequence[Any]) -> int:
     begin, end = run.memory.read(first, first_length), run.memory.read(last, last_length)
     most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
 
-    def read() -> bytes:
-        found = session.rows.range(begin, end or None, reverse=bool(backwards))
-        parts, size = [], 0
-        for key, value in itertools.islice(found, most):
-            size += len(key) + len(value)
-            session.count_read(1, len(key) + len(value))
-            parts.append(_count.pack(len(key)) + key + _count.pack(len(value)) + value)
-        return b"".join(parts)
+    def read() -> list[tuple[bytes, bytes]]:
+        return session.collect(_pages(session, begin, end or None, bool(backwards)), most)
 
     rows = session.ask(("scan", begin, end, most, bool(backwards)), read)
-    return run.memory.fill(at, room, rows)
+    parts = [_count.pack(len(key)) + key + _count.pack(len(value)) + value for key, value in rows]
+    return run.memory.fill(at, room, b"".join(parts))
+
+
+def _pages(
+    session: Session, begin: bytes, end: bytes | None, backwards: bool
+) -> Callable[[int], list[tuple[bytes, bytes]]]:
+    def page(most: int) -> list[tuple[bytes, bytes]]:
+        nonlocal begin, end
+        rows = list(session.rows.range(begin, end, reverse=backwards, limit=most))
+        if rows:
+            begin, end = (begin, rows[-1][0]) if backwards else (rows[-1][0] + b"\0", end)
+        return rows
+
+    return page
 
 
 def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:
@@ -154,9 +159,8 @@ def _fail(run: CoreRun, given: Sequence[Any]) -> None:
 
 def _log(run: CoreRun, given: Sequence[Any]) -> None:
     level, at, length = given
-    if run.session.log_text(length & 0xFFFFFFFF):
-        text = run.memory.read(at, length).decode(errors="replace")
-        _logger.log(max(0, min(level, LEVELS_MAX)), "%s: %s", run.session.turn.address, text)
+    shown = min(length & 0xFFFFFFFF, run.session.limits.log_bytes + 1)
+    run.session.log(level, run.memory.read(at, shown).decode(errors="replace"))
 
 
 def _now(run: CoreRun, given: Sequence[Any]) -> float:

@@ -27,18 +27,16 @@ _OPTIONS = frozenset({"strict_order", "time_to_live", "calls_waiting_max", "keys
 _RAW_FIELDS = [FieldManifest("rows", "map", None, "bytes", "bytes")]
 
 
-def fields_of(described: TypeManifest, core: bool) -> list[FieldManifest]:
-    """The fields of a type. core: its module is no component, and it has rows as they are. Raises ModuleRefused."""
-    if core and described.fields:
-        raise ModuleRefused(f"{described.name}: a core module declares no fields, it has rows")
-    return _RAW_FIELDS if core else described.fields
-
-
 def described_type(
     described: TypeManifest, application: str, core: bool, shim_of: Callable[[MethodManifest], Shim]
 ) -> AutomatonType:
-    """The type that a module describes. shim_of: gives what runs in place of a method. Raises ModuleRefused."""
-    fields = fields_of(described, core)
+    """The type that a module describes. core: the module is no component, and the type has rows as they are.
+
+    shim_of: gives what runs in place of a method. Raises ModuleRefused.
+    """
+    if core and described.fields:
+        raise ModuleRefused(f"{described.name}: a core module declares no fields, it has rows")
+    fields = _RAW_FIELDS if core else described.fields
     try:
         body = _body(described, fields, application)
         for method in described.methods:

@@ -16,6 +16,7 @@ from automata.sandbox.manifest import Manifest, read_manifest
 from automata.sandbox.module import ComponentModule, CoreModule, GuestModule
 from automata.sandbox.quota import Quota
 from automata.sandbox.record import UploadRecord, Version
+from automata.sandbox.rows import RowChecks
 from automata.sandbox.shelf import Shelf
 from automata.sandbox.shims import Guest
 from automata.sandbox.targets import Targets
@@ -25,10 +26,12 @@ from automata.types import AutomatonType
 
 
 class Made(NamedTuple):
-    """The types of one upload, and the guest that runs their methods."""
+    """The types of one upload, the guest that runs their methods, and what all guests of its uploader may use."""
 
     guest: Guest
     types: list[AutomatonType]
+    uploader: str
+    quota: Quota
 
 
 class Installed:
@@ -57,16 +60,19 @@ class Installed:
         for described in manifest.types:
             self._check_free(described.name, record.name)
         targets = Targets(self._options.registry, record.name)
-        quota = self._quotas.setdefault(record.uploader, Quota(record.uploader, limits, self._options.clock))
-        quota.limits = limits
-        guest = Guest(self._module(version, targets), limits, targets, quota, self._options.sandbox_threads)
-        if record.name in self._made:
-            guest.usage = self._made[record.name].guest.usage
-        return Made(guest, [uploaded_type(described, guest, record.name, version.core) for described in manifest.types])
+        quota = self._quotas.get(record.uploader) or Quota(record.uploader, limits, self._options.clock)
+        module = self._module(version, targets, manifest)
+        guest = Guest(module, limits, targets, quota, self._options.sandbox_threads)
+        types = [uploaded_type(described, guest, record.name, version.core) for described in manifest.types]
+        return Made(guest, types, record.uploader, quota)
 
     def install(self, name: str, made: Made) -> None:
         """Let these types run, in place of those that the upload had before."""
         before = self._made.get(name)
+        if before is not None:
+            made.guest.usage = before.guest.usage
+        self._quotas[made.uploader] = made.quota
+        made.quota.limits = made.guest.limits
         kept = {one.name for one in made.types}
         for old in before.types if before is not None else ():
             if old.name not in kept:
@@ -104,13 +110,14 @@ class Installed:
             owner = f"the upload {found.application!r}" if found.application else f"{found.cls.__module__}"
             raise ModuleRefused(f"a type {type_name} is known already, of {owner}: name yours otherwise")
 
-    def _module(self, version: Version, targets: Targets) -> GuestModule:
+    def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
             return self.shelf.compiled(version.digest, version.kind)
 
         if version.core:
             return CoreModule(machine(), compiled)
-        return ComponentModule(machine(), compiled, targets)
+        checks = {described.name: RowChecks(described.fields) for described in manifest.types}
+        return ComponentModule(machine(), compiled, targets, checks)
 
     def _remove(self, made: AutomatonType) -> None:
         self._options.registry.remove(made)

@@ -33,7 +33,7 @@ class SandboxLimits:
     write_bytes: int = 16 << 20
     key_bytes: int = 4096
     value_bytes: int = 4 << 20
-    sends: int = 10_000
+    sends: int = 2000
     log_bytes: int = 64 << 10
     awaits: int = 1000
     module_bytes: int = 64 << 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,20 +12,24 @@ import msgspec
 
 from automata.errors import GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import encode as encode_error
-from automata.handing_out import first_rows
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
+from automata.sandbox.component_guest import pages
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.machine import Machine
 from automata.sandbox.plain import check_plain
+from automata.sandbox.rows import RowChecks
 from automata.sandbox.session import Session, Suspended
 from automata.sandbox.targets import Targets
 from automata.work import Outcome
 
 INLINE_FUEL = 500_000
 """So much of it a method may use on the event loop, half a millisecond's; then it runs again in a thread."""
+
+ROWS_AT_ONCE = 32
+"""So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
 
 _INT64 = 1 << 63
 
@@ -51,10 +55,13 @@ class GuestModule(Protocol):
 
 
 class ComponentModule:
-    """A component."""
+    """A component. checks: of the rows of its types, by their names."""
 
-    def __init__(self, machine: Machine, compiled: Callable[[], Path], targets: Targets) -> None:
+    def __init__(
+        self, machine: Machine, compiled: Callable[[], Path], targets: Targets, checks: Mapping[str, RowChecks]
+    ) -> None:
         self._machine = machine
+        self._checks = checks
         self._compiled = compiled
         self._targets = targets
 
@@ -70,13 +77,12 @@ class ComponentModule:
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
         arguments = _encode([p.kind.encode(value) for p, value in zip(method.parameters, args, strict=True)])
-        state = session.turn.state
-        rows, whole = ([], False) if awaits else first_rows(state)
+        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE)
+        whole = not awaits and len(rows) < ROWS_AT_ONCE
         address = (method.type_name, session.key, method.name)
 
         def run() -> Part:
             session.begin_run()
-            session.count_read(len(rows), sum(len(key) + len(value) for key, value in rows))
             past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
             answer = self._machine.run_component(
                 self._component, session, encode_task(address, arguments, rows, whole, past)
@@ -95,14 +101,24 @@ class ComponentModule:
             return 2, encode_error(outcome.error.with_traceback(None))
         return (0 if dispatch.own else 1), self._targets.encode_outcome(dispatch, outcome)
 
+    def _check(self, session: Session, changes: Changes) -> None:
+        """Count and check what a part has changed, in its own thread: there may be much of it."""
+        for begin, end in changes.ranges:
+            session.count_write(begin, end)
+        checks = self._checks[session.turn.entity.made.name]
+        for subkey, data in changes.writes:
+            session.count_write(subkey, data)
+            checks.check(subkey, data)
+        for message in changes.sends:
+            session.send(message.dispatch())
+
     def _part(self, session: Session, method: Method, answer: Any) -> Part:
         if isinstance(answer, Raised):
             if answer.kind == "MemoryError":
                 raise session.over("memory_bytes", "needs more memory than it may have")
             raise RemoteError(answer.kind[:200], answer.message[: 1 << 16], answer.trace[: 1 << 16])
-        sends = [message.dispatch() for message in answer.changes.sends]
-        for dispatch in sends:
-            session.send(dispatch)
+        self._check(session, answer.changes)
+        sends = session.sends
         if isinstance(answer, Awaits):
             return Part(None, answer.awaited(), answer.changes, sends)
         return Part(_result(method, answer.result), None, answer.changes, sends)

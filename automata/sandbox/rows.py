@@ -17,10 +17,9 @@ _INDEX_BYTES = 8
 
 
 class RowChecks:
-    """The rows of one type. raw: it is a core module's, whose rows its host writes."""
+    """The rows of one type of a component; those of a core module its host writes."""
 
-    def __init__(self, fields: Sequence[FieldManifest], raw: bool) -> None:
-        self.raw = raw
+    def __init__(self, fields: Sequence[FieldManifest]) -> None:
         self._kinds = {field.name.encode(): field.kind for field in fields}
 
     def check(self, subkey: bytes, data: bytes | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
     from automata.turn import Turn
     from automata.work import Outcome
 
+K = TypeVar("K")
 T = TypeVar("T")
 
-LEVELS_MAX = 50
-"""Of the log: as of the module `logging`."""
+ENTROPY_BYTES_MAX = 64 << 10
+"""Random bytes that are given at once."""
+
+_PAGE_ROWS = 16  # read before it is counted how large they are
+_LEVELS_MAX = 50  # of the log: as of the module `logging`
+_logger = logging.getLogger("automata")
 
 
 class Suspended(Exception):
@@ -60,10 +66,10 @@ class Session:
     the host has ended the run, which WebAssembly itself only sees as a trap.
     """
 
-    def __init__(self, turn: Turn, limits: SandboxLimits, usage: Usage, targets: Targets, inline: bool) -> None:
+    def __init__(self, turn: Turn, limits: SandboxLimits, targets: Targets, inline: bool) -> None:
         self.turn = turn
         self.limits = limits
-        self.usage = usage
+        self.usage = Usage()
         self.inline = inline
         self.key = turn.entity.key
         self.rows: Map[bytes, bytes]
@@ -149,6 +155,21 @@ class Session:
         if self._read_bytes > self.limits.read_bytes:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
+    def collect(self, page: Callable[[int], list[tuple[K, bytes]]], limit: int) -> list[tuple[K, bytes]]:
+        """Up to `limit` rows, page by page. page: gives up to so many rows, behind those that it gave before.
+
+        They are counted as they come, so that no more are held than the code may read.
+        """
+        rows: list[tuple[K, bytes]] = []
+        while len(rows) < limit:
+            most = min(_PAGE_ROWS, limit - len(rows))
+            found = page(most)
+            self.count_read(len(found), sum(len(value) for _, value in found))
+            rows += found
+            if len(found) < most:
+                break
+        return rows
+
     def count_write(self, key: bytes, value: bytes | None) -> None:
         """A row is written. Raises LimitExceeded if it must not be."""
         limits, size = self.limits, len(key) + len(value or b"")
@@ -192,16 +213,18 @@ class Session:
 
     def entropy(self, count: int) -> bytes:
         """Random bytes."""
-        if not 0 <= count <= self.limits.value_bytes:
-            raise self.over("value_bytes", f"asks for {count} random bytes: at most {self.limits.value_bytes}")
+        if count > ENTROPY_BYTES_MAX:
+            raise GuestTrapped(f"{self.turn.name} asks for {count} random bytes at once: at most {ENTROPY_BYTES_MAX}")
         if not count:
             return b""
         return self.ask(("entropy", count), lambda: self.turn.random_bits(8 * count).to_bytes(count, "big"))
 
-    def log_text(self, size: int) -> bool:
-        """The code logs so many bytes. Whether that is new, and not too much."""
-        self._logged_bytes += size
-        return self.live and self._logged_bytes <= self.limits.log_bytes
+    def log(self, level: int, text: str) -> None:
+        """The code logs a text; once, and up to its limit. One line of the log stays one line."""
+        self._logged_bytes += len(text)
+        if self.live and self._logged_bytes <= self.limits.log_bytes:
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+            _logger.log(max(0, min(level, _LEVELS_MAX)), "%s: %s", self.turn.address, shown)
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""

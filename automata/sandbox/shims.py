@@ -23,7 +23,6 @@ from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
 from automata.sandbox.manifest import MethodManifest
 from automata.sandbox.module import GuestModule, Part
-from automata.sandbox.rows import RowChecks
 from automata.sandbox.session import Session
 from automata.sandbox.targets import Targets
 from automata.sandbox.usage import Usage
@@ -83,8 +82,8 @@ class Guest:
 
         return shim
 
-    def task_shim(self, described: MethodManifest, checks: RowChecks) -> Shim:
-        """A method as one that may take long, and await others."""
+    def task_shim(self, described: MethodManifest, core: bool) -> Shim:
+        """A method as one that may take long, and await others. core: its module is no component."""
         guest = self
 
         async def shim(instance: Any, *args: object) -> object:
@@ -92,13 +91,13 @@ class Guest:
             if guest.arriving is not None:
                 await guest.arrived(turn, guest.arriving)
             session = guest.session(turn, False)
-            if checks.raw:
+            if core:
                 session.rows = instance.rows
             while True:
                 run = guest.module.begin(session, method, args, described.awaits)
                 part = await guest.run_aside(session, run)
                 if part.changes is not None:
-                    apply(turn, part.changes, checks)
+                    apply(turn, part.changes)
                 guest.settle(turn, part)
                 if part.point is None:
                     return part.value
@@ -115,15 +114,14 @@ class Guest:
     def session(self, turn: Turn, inline: bool) -> Session:
         """A new invocation. Raises Overloaded."""
         self.uploader.admit()
-        return Session(turn, self.limits, self.usage, self.targets, inline)
+        return Session(turn, self.limits, self.targets, inline)
 
     def run(self, session: Session, run: Callable[[], Part]) -> Part:
         """Run it here."""
-        before = self.usage.fuel
         try:
             return run()
         finally:
-            self.uploader.charge(self.usage.fuel - before)
+            self._account(session)
 
     async def run_aside(self, session: Session, run: Callable[[], Part]) -> Part:
         """Run it in a thread, and do for it meanwhile what it asks for."""
@@ -150,13 +148,20 @@ class Guest:
                 errand.do()
         finally:
             session.leave()
+            self._account(session)
         return ended.result()
 
     def _run_there(self, session: Session, run: Callable[[], Part]) -> Part:
         try:
-            return self.run(session, run)
+            return run()
         finally:
             session.finish()
+
+    def _account(self, session: Session) -> None:
+        """Count what a session has used since it was last asked."""
+        used, session.usage = session.usage, Usage()
+        self.usage.add(used)
+        self.uploader.charge(used.fuel)
 
     def settle(self, turn: Turn, part: Part) -> None:
         """Send what a part sends."""
@@ -181,8 +186,8 @@ class Guest:
         return (yield from turn.outcomes(calls))
 
 
-def apply(turn: Turn, changes: Changes, checks: RowChecks) -> None:
-    """Make the changes of a part. Raises GuestTrapped for rows that its type cannot have, ReadOnlyError."""
+def apply(turn: Turn, changes: Changes) -> None:
+    """Make the changes of a part, which were checked. Raises ReadOnlyError."""
     state = turn.state
     if not (changes.deleted or changes.ranges or changes.writes):
         return
@@ -194,7 +199,6 @@ def apply(turn: Turn, changes: Changes, checks: RowChecks) -> None:
         if begin < end:
             state.drop_range((begin, min(end, b"\xff")))
     for subkey, data in changes.writes:
-        checks.check(subkey, data)
         if data is None:
             state.delete(subkey)
         else:

@@ -12,7 +12,7 @@ _PACKAGES = ("automata", "darq")
 _BUNDLED = ("cronsim", "sortedcontainers")  # libraries in plain Python: they go along as they are
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "testing", "stand_ins", "*.pyc", "*.wasm")
 
-_APP = '''\
+_APP = """\
 from pathlib import Path
 
 import wit_world
@@ -28,7 +28,7 @@ class WitWorld(wit_world.WitWorld):
 
     def run(self, task: bytes) -> bytes:
         return guest.run(task)
-'''
+"""
 
 APP = "guest_app"
 """The module that a component is made of."""

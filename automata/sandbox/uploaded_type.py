@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from automata.methods import INLINE, Method
-from automata.sandbox.described_type import Shim, described_type, dressed, fields_of
+from automata.sandbox.described_type import Shim, described_type, dressed
 from automata.sandbox.manifest import MethodManifest, TypeManifest
-from automata.sandbox.rows import RowChecks
 from automata.sandbox.shims import Guest
 from automata.types import AutomatonType
 
 
 def uploaded_type(described: TypeManifest, guest: Guest, application: str, core: bool) -> AutomatonType:
     """The type that a module describes. core: its module is no component. Raises ModuleRefused."""
-    checks = RowChecks(fields_of(described, core), core)
-    made = described_type(described, application, core, lambda method: guest.task_shim(method, checks))
+    made = described_type(described, application, core, lambda method: guest.task_shim(method, core))
     if core:
         for method in described.methods:
             _let_inline(made, method, dressed(guest.inline_shim(method), described, method, application))

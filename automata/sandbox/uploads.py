@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +34,7 @@ class Uploads:
         self._installed = Installed(host.options, host.entities.forget)
         self._shelf = self._installed.shelf
         self._records: dict[str, UploadRecord] = {}
+        self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
 
     def load(self) -> None:
         """Register what the store has."""
@@ -45,16 +48,18 @@ class Uploads:
         check_name(name, "an upload")
         check_name(uploader, "an uploader")
         bounds = limits_of(limits).within(self._options.sandbox)
-        data = assembled(data, bounds)
-        kind = kind_of(data, bounds)
-        digest = await self._beside(lambda: self._shelf.put(data))
+        module = await self._beside(lambda: assembled(data, bounds))
+        kind = kind_of(module, bounds)
+        digest = await self._beside(lambda: hashlib.sha256(module).hexdigest())
+        self._arriving[digest] += 1
         try:
+            await self._beside(lambda: self._shelf.put(module))
             manifest = await self._beside(lambda: self._installed.examine(digest, kind, dict(limits)))
-            version = Version(0, digest, kind, len(data), write_manifest(manifest), dict(limits))
+            version = Version(0, digest, kind, len(module), write_manifest(manifest), dict(limits))
             return await self._take(name, uploader, version)
-        except BaseException:
+        finally:
+            self._arriving[digest] -= 1
             self._drop_unused(digest)
-            raise
 
     async def roll_back(self, name: str, version: int | None) -> Upload:
         """Run another version again: the one before, if none is named. Objects keep their state."""
@@ -63,9 +68,10 @@ class Uploads:
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
         record = self._record(name)
-        await self._write(name, None)
+        group = self._write(name, None)
         del self._records[name]
         self._installed.uninstall(name)
+        await durable(self._log.gate, group)
         for version in record.versions:
             self._drop_unused(version.digest)
 
@@ -93,17 +99,18 @@ class Uploads:
 
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
-        await self._write(record.name, record.encode())
-        self._records[record.name] = record
+        group = self._write(record.name, record.encode())
+        self._records[record.name] = record  # not once it is durable: others may come meanwhile, or this be cancelled
         self._installed.install(record.name, made)
+        await durable(self._log.gate, group)
         return self._shown(record)
 
-    async def _write(self, name: str, row: bytes | None) -> None:
+    def _write(self, name: str, row: bytes | None) -> int:
         step = Step(b"", b"")
         step.set_row(keys.UPLOAD + name.encode(), row)
         group = self._log.commit(step)
         self._host.committer.touch()
-        await durable(self._log.gate, group)
+        return group
 
     def _record(self, name: str) -> UploadRecord:
         record = self._records.get(name)
@@ -116,7 +123,8 @@ class Uploads:
 
     def _drop_unused(self, digest: str) -> None:
         used = {version.digest for record in self._records.values() for version in record.versions}
-        if digest not in used:
+        if digest not in used and not self._arriving[digest]:
+            del self._arriving[digest]
             self._shelf.drop(digest)
 
     async def _beside(self, work: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ssms.cli.bench import bench
+from ssms.cli.build import build
 from ssms.cli.call import call
 from ssms.cli.dead import app as dead
 from ssms.cli.demo import demo
@@ -61,6 +62,7 @@ app.command()(show)
 app.command()(log)
 app.add_typer(dead, name="dead")
 app.command()(bench)
+app.command()(build)
 for cluster_command in (up, down, status, deploy, move, explain, join, drain, drop):
     app.command()(cluster_command)
 

@@ -54,7 +54,8 @@ class UploadSteps:
             copy = await self._examiner(asked)
             try:
                 seconds = self._world.settings.examine_seconds_max
-                kind, size, manifest = await self._world.ask(copy, seconds, "examine", order.digest, order.limits)
+                asked_for = order.name, order.uploader, order.digest, order.limits
+                kind, size, manifest = await self._world.ask(copy, seconds, "examine", *asked_for)
             except Unreachable as error:
                 logger.warning("copy %s has not examined the upload %s: %s", copy, order.name, error)
                 asked.append(copy)

@@ -17,7 +17,9 @@ from automata.errors import StateError
 class Foreign:
     """What `automata` names in annotations alone: tasks, futures, loops."""
 
-    __class_getitem__ = classmethod(GenericAlias)
+    @classmethod
+    def __class_getitem__(cls, parameters: Any) -> GenericAlias:
+        return GenericAlias(cls, parameters)
 
 
 class CancelledError(BaseException):

@@ -73,7 +73,7 @@ class GuestRandom(random.Random):
 
 
 def _make_random(cls: type[random.Random], *args: object, **options: object) -> Any:
-    return _random.Random.__new__(cls, 0)
+    return _new_seeded(cls, 0)
 
 
 def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -81,6 +81,7 @@ def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
 
 
 _plain_seed = random.Random.seed
+_new_seeded: Any = _random.Random.__new__  # of a number: without one it asks the machine
 
 
 def _datetime_now(cls: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
@@ -131,7 +132,7 @@ def _take_over_datetime() -> None:
 def _take_over_random() -> None:
     for name, function in (("__new__", staticmethod(_make_random)), ("seed", _seed)):
         setattr(random.Random, name, function)
-    shared: Any = random._inst  # type: ignore[attr-defined] # noqa: SLF001 - the functions of the module are its methods
+    shared: Any = random._inst  # noqa: SLF001 - the functions of the module are its methods
     shared.__class__ = GuestRandom
     for name in dir(random):
         if getattr(getattr(random, name), "__self__", None) is shared:

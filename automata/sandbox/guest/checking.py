@@ -1,6 +1,6 @@
 """Runs a guest's start in an ordinary Python, before the slow way to WebAssembly: its faults, and its manifest.
 
-    python -I -S -B -c "...; main(NAME, FILE)"   with the tree of the guest first on the path
+python -I -S -B -c "...; main(NAME, FILE)"   with the tree of the guest first on the path
 """
 
 from __future__ import annotations

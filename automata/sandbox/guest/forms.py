@@ -79,7 +79,7 @@ def form_of(annotation: Any, inside: tuple[type, ...] = ()) -> Form:
 def _container(annotation: Any, cls: Any, inside: tuple[type, ...]) -> Form:
     arguments = get_args(annotation)
     if cls in _EACH:
-        return [_EACH[cls], form_of(*arguments, inside) if arguments else "any"]
+        return [_EACH[cls], form_of(arguments[0], inside) if arguments else "any"]
     if cls in _DICTS:
         key, item = arguments or (Any, Any)
         return ["dict", form_of(key, inside), form_of(item, inside)]
@@ -140,7 +140,7 @@ def _written(value: Any) -> Any:
     if isinstance(value, Enum):
         if type(value.value) not in {int, str}:
             raise DeclarationError(
-                f"{type(value).__name__}.{value.name} has a {type(value.value).__name__} as value: in a sandboxed class "
+                f"{type(value).__name__}.{value.name} is a {type(value.value).__name__}: in a sandboxed class "
                 "the members of an Enum have values that are int or str"
             )
         return value.value
@@ -150,4 +150,6 @@ def _written(value: Any) -> Any:
 
 
 def _untold(annotation: Any) -> DeclarationError:
-    return DeclarationError(f"{type_name(annotation)} is not there in a sandboxed class: use plain types, or a dataclass")
+    return DeclarationError(
+        f"{type_name(annotation)} is not there in a sandboxed class: use plain types, or a dataclass"
+    )

@@ -40,7 +40,7 @@ class _PrintedOnce(Printed):
 def log_to(host: Host) -> None:
     """From here on everything that is logged or printed goes to the host."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False
+    setattr(logging, "logAsyncioTasks", False)  # noqa: B010 - newer than the oldest Python that this is checked for
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [ToHost(host)]

@@ -7,7 +7,7 @@ from automata.errors import RemoteError
 from automata.types import REGISTRY
 from automata.values.classes import class_name, find_class
 
-TRACE_CHARACTERS_MAX = 16_000
+FRAMES_SHOWN = 20
 
 
 def rebuilt(data: bytes) -> Exception:
@@ -36,9 +36,5 @@ def _own(cls: type[Exception], error: RemoteError) -> Exception:
 def told(error: BaseException, name: str) -> list[str]:
     """[kind, message, traceback] of what a method has raised. name: of the method, for what is no Exception."""
     if isinstance(error, Exception):
-        return [class_name(type(error)), failure.text_of(error).partition(": ")[2], _trace(error)]
-    return ["RuntimeError", f"{name} raised {failure.text_of(error)}", _trace(error)]
-
-
-def _trace(error: BaseException) -> str:
-    return failure.trace(error)[-TRACE_CHARACTERS_MAX:]
+        return [class_name(type(error)), failure.text_of(error).partition(": ")[2], failure.trace(error, -FRAMES_SHOWN)]
+    return ["RuntimeError", f"{name} raised {failure.text_of(error)}", failure.trace(error, -FRAMES_SHOWN)]

@@ -27,7 +27,7 @@ class GuestRows:
 
     def __init__(self, rows: Sequence[Sequence[bytes]], whole: bool, host: AsksForRows) -> None:
         self._host = host
-        self._known: dict[bytes, bytes | None] = {subkey: value for subkey, value in rows}
+        self._known: dict[bytes, bytes | None] = dict(rows)  # type: ignore[arg-type]
         self._subkeys = [subkey for subkey, _ in rows]
         self._known_until = b"\xff" if whole else self._subkeys[-1] + b"\0" if rows else b""
 
@@ -56,8 +56,7 @@ class GuestRows:
         """Rows without any layers."""
         if end > self._known_until:
             found = self._host.rows(begin, end, min(limit, _LIMIT_MAX), reverse)
-            for subkey, value in found:
-                self._known[subkey] = value
+            self._known.update(found)
             return found
         subkeys, first, behind = self._subkeys, bisect_left(self._subkeys, begin), bisect_left(self._subkeys, end)
         if reverse:

@@ -6,6 +6,7 @@ No promise of the sandbox rests on this file: the module imports nothing but the
 from __future__ import annotations
 
 import builtins
+import inspect
 import io
 import linecache
 import os
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NETWORK = "a sandboxed class has no network: send to an object of a type that is deployed without a sandbox"
 _PROCESSES = "a sandboxed class starts no processes and no threads, and has no access to the machine"
+_NOT_THERE = "a sandboxed class has `automata` and the standard library alone, as far as its file imports them"
 _FILES = "a sandboxed class has no files: keep what it needs in its fields"
 
 REFUSED: Mapping[str, str] = {
@@ -70,7 +72,10 @@ class NothingMore:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Refuse, with a sentence."""
-        why = refusal(name) or "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
+        why = (
+            refusal(name)
+            or "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
+        )
         raise ModuleNotFoundError(f"{name} cannot be imported: {why}", name=name)
 
 
@@ -89,14 +94,14 @@ def close_the_world() -> None:
         setattr(module, name, _refuser(name))
     for name in dir(os):
         function = getattr(os, name)
-        if name not in _HARMLESS and getattr(posix, name, None) is function and callable(function):
-            if not isinstance(function, type):
-                setattr(os, name, _refuser(f"os.{name}"))
+        of_the_machine = getattr(posix, name, None) is function and inspect.isbuiltin(function)
+        if of_the_machine and name not in _HARMLESS:
+            setattr(os, name, _refuser(f"os.{name}"))
     setattr(os, "environ", {})  # noqa: B010 - a plain dictionary is no environment, and nobody needs to know
     # where in a line an error arose is found out by parsing it, which looks for files
     setattr(traceback, "_extract_caret_anchors_from_line_segment", _no_source)  # noqa: B010
     linecache.updatecache = _no_source  # type: ignore[assignment]
-    linecache.checkcache = _as_it_is  # type: ignore[assignment]
+    linecache.checkcache = _as_it_is
 
 
 def _refuser(what: str) -> Callable[..., Never]:

@@ -5,6 +5,8 @@ CPython adapts code to what it is used with. In a guest that would begin anew wi
 
 from __future__ import annotations
 
+from typing import Any
+
 from automata.declare import definition, readonly
 from automata.list import List
 from automata.map import Map
@@ -16,6 +18,8 @@ from automata.set import Set
 from automata.types import AutomatonType
 
 ROUNDS = 80
+
+_Rows = list[list[bytes]]
 
 
 class _Warm:
@@ -73,7 +77,7 @@ def warm_up() -> None:
     made = definition(_Warm, "Warm")
     made.resolve()
     runner = Runner(_NoHost(), lambda name: made)  # type: ignore[abstract]
-    rows: list[list[bytes]] = []
+    rows: _Rows = []
     for number in range(ROUNDS):
         answer = _run(runner, made, "change", [f"word {number % 7}", number], rows)
         rows = sorted([key, data] for key, data in {**dict(rows), **dict(answer[2][2])}.items() if data is not None)
@@ -81,9 +85,9 @@ def warm_up() -> None:
         _run(runner, made, "pause", [], rows)
 
 
-def _run(runner: Runner, made: AutomatonType, method: str, arguments: list[object], rows: list[list[bytes]]) -> list:
+def _run(runner: Runner, made: AutomatonType, method: str, arguments: list[object], rows: _Rows) -> list[Any]:
     packed = made.method(method).pack(tuple(arguments), {})
     data = made.method(method).encode_arguments(packed)
-    answer: list = decode(runner.run(encode(["Warm", "key", method, data, rows, True, []])))
+    answer: list[Any] = decode(runner.run(encode(["Warm", "key", method, data, rows, True, []])))
     assert answer[0] != 1, answer
     return answer

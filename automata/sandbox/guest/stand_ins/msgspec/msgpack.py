@@ -19,7 +19,7 @@ from .errors import DecodeError, ValidationError
 
 T = TypeVar("T")
 
-_SMALL = [bytes([number]) for number in range(128)]
+_SMALL: list[bytes] = [bytes([number]) for number in range(128)]
 _FLOAT = struct.Struct(">Bd").pack
 _TIMESTAMP = -1
 
@@ -51,11 +51,11 @@ class Encoder:
     def __init__(self, *, enc_hook: Callable[[Any], Any] | None = None) -> None:
         self._hook = enc_hook
 
-    def encode(self, value: object) -> bytes:
+    def encode(self, value: Any) -> bytes:
         """The bytes of a value. Raises OverflowError for integers beyond 64 bits, TypeError for what has no form."""
         kind = type(value)
-        if kind is int and 0 <= value < 128:  # type: ignore[operator]
-            return _SMALL[value]  # type: ignore[index]
+        if kind is int and 0 <= value < 128:
+            return _SMALL[int(value)]
         out = bytearray()
         self._write(value, out)
         return bytes(out)
@@ -86,8 +86,6 @@ class Encoder:
             out.append(0xC0)
         elif kind is bool:
             out.append(0xC3 if value else 0xC2)
-        elif kind is float:
-            out += _FLOAT(0xCB, value)
         else:
             self._write_other(value, out)
 
@@ -112,7 +110,9 @@ class Encoder:
 
     def _write_other(self, value: Any, out: bytearray) -> None:
         kind = type(value)
-        if kind is Ext:
+        if kind is float:
+            out += _FLOAT(0xCB, value)
+        elif kind is Ext:
             _write_ext(value, out)
         elif isinstance(value, Enum):
             self._write(value.value, out)
@@ -305,10 +305,14 @@ class Decoder(Generic[T]):
 
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 _SIZES = {
-    **{0xC4: 1, 0xC5: 2, 0xC6: 4},  # bytes
-    **{0xC7: 1, 0xC8: 2, 0xC9: 4},  # extensions
-    **{0xD9: 1, 0xDA: 2, 0xDB: 4},  # text
-    **{0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4},  # arrays and maps
+    tag: size
+    for tags, sizes in (
+        ((0xC4, 0xC5, 0xC6), (1, 2, 4)),  # bytes
+        ((0xC7, 0xC8, 0xC9), (1, 2, 4)),  # extensions
+        ((0xD9, 0xDA, 0xDB), (1, 2, 4)),  # text
+        ((0xDC, 0xDD, 0xDE, 0xDF), (2, 4, 2, 4)),  # arrays and maps
+    )
+    for tag, size in zip(tags, sizes, strict=True)
 }
 _NUMBERS = {
     tag: struct.Struct(form)

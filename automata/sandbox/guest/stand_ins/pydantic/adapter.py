@@ -57,7 +57,8 @@ def _check_of(annotation: Any) -> Check:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner, *marks = arguments
-        return _refuse_constraints(marks) or _check_of(inner)
+        _refuse_constraints(marks)
+        return _check_of(inner)
     if origin in {Union, types.UnionType}:
         return union_check([(_label(member), _check_of(member)) for member in arguments])
     if origin in _EACH and arguments:
