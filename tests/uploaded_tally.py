@@ -6,6 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from wasmtime import Module, WasmtimeError
+
+from automata.errors import ModuleRefused
+from automata.sandbox.machine import machine
+
 _METHODS: list[dict[str, Any]] = [
     {"name": "add", "parameters": [{"name": "by", "type": "int"}], "result": "int"},
     {"name": "get", "result": "int", "readonly": True},
@@ -13,6 +18,14 @@ _METHODS: list[dict[str, Any]] = [
     {"name": "tell", "parameters": [{"name": "whom", "type": "str"}], "result": "int"},
     {"name": "_hidden", "result": "int"},
 ]
+
+
+def compile_here(kind: str, source: Path, target: Path) -> None:
+    """In place of `automata.sandbox.compiling.compile_module`: in this process, which takes milliseconds."""
+    try:
+        target.write_bytes(Module(machine().core_engine, source.read_bytes()).serialize())
+    except WasmtimeError as error:
+        raise ModuleRefused(f"the module is no valid WebAssembly: {error}") from None
 
 
 def tally(folder: Path, step: int = 1, type_name: str = "Tally", other: str = "ClusterPurse", **more: Any) -> Path:

@@ -19,6 +19,7 @@ from ssms.cli.on_cluster import cluster_app
 from ssms.cli.options import AddressArgument, Common, takes
 from ssms.cli.output import fail, out, print_json, reported
 from ssms.cli.signals import interruptible
+from ssms.cluster_app import ClusterApp
 
 MethodArgument = Annotated[str, typer.Argument(metavar="METHOD", help="One of its public methods.")]
 ArgsArgument = Annotated[
@@ -41,7 +42,9 @@ def call(
     no_wait: NoWaitOption = False,
     key: KeyOption = None,
 ) -> None:
-    """Invoke a method of an object and print its result. It needs --app, and the store for itself, or a cluster.
+    """Invoke a method of an object and print its result. It needs the store for itself, or a cluster.
+
+    It needs --app too, but for types that were uploaded.
 
     Example: ssms call Account/alice pay Account/bob 30 --app examples/bank.py --key payment-17
     """
@@ -49,16 +52,22 @@ def call(
         raise typer.BadParameter("a message is delivered exactly once by itself: --no-wait takes no --key")
     with reported(common.json, common.app):
         load_types(common.app)
-        invocation = invocation_of(address, method, args or [])
         app: AbstractContextManager[Application] = (
             cluster_app(common) if common.cluster else interruptible(ssms.open(common.store))
         )
-        with closing(invocation), app as opened:
+        with app as opened, closing(_invocation(opened, address, method, args or [])) as invocation:
             result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
     if common.json:
         print_json({"message": result} if no_wait else {"result": result})
     else:
         out().print(result if isinstance(result, str) else pretty_repr(result), markup=False, soft_wrap=True)
+
+
+def _invocation(opened: Application, address: Address, method_name: str, texts: list[str]) -> Invocation:
+    """As `invocation_of`, also of types that were uploaded, which are known where the app is open."""
+    if isinstance(opened, ClusterApp) and REGISTRY.find(address.type_name) is None:
+        opened.run(opened.types())
+    return invocation_of(address, method_name, texts)
 
 
 def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invocation:

@@ -66,7 +66,8 @@ class Coordinator:
         self._vigil.suspected = self._vigil.returned = self._copy_changed
         self._vigil.lost_part = self._copy_lost_part
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {name: getattr(self, name) for name in CALLS}
-        self._calls |= UploadDesk(world, self._of_upload).calls
+        self._desk = UploadDesk(world, self._of_upload)
+        self._calls |= self._desk.calls
 
     # its life
 
@@ -220,6 +221,7 @@ class Coordinator:
                 }
                 for row in found.copies
             ],
+            "uploads": await self._desk.shown(),
             "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
         }
 

@@ -69,6 +69,14 @@ class UploadDesk:
         revision, records = await self._world.read(uploads.all_uploads)
         return revision, [record.with_only_running().encode() for record in records]
 
+    async def shown(self) -> list[dict[str, Any]]:
+        """The uploads, for people."""
+        _, records = await self._world.read(uploads.all_uploads)
+        return [
+            {"name": one.name, "uploader": one.uploader, "version": one.current, "types": one.types()}
+            for one in records
+        ]
+
     async def module(self, digest: str) -> bytes | None:
         """The bytes of a module."""
         return await self._world.read(uploads.module, digest)

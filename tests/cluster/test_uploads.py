@@ -10,6 +10,7 @@ import pytest
 
 from automata import call, gather, ref, send
 from automata.errors import InvalidArgument, ModuleRefused, NotPublic, UnknownMethod, UnknownType
+from automata.sandbox import shelf
 from automata.testing.loop import run_virtually
 from automata.types import REGISTRY
 from ssms.cluster_app import ClusterApp
@@ -18,9 +19,15 @@ from ssms.peers import Unreachable
 from tests.cluster.coordinated import Coordinated, coordinated
 from tests.cluster.purses import KEYS, Purse
 from tests.memory_app import settled
-from tests.uploaded_tally import tally
+from tests.uploaded_tally import compile_here, tally
 
 Scenario = Callable[[Coordinated, ClusterApp], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many processes of one test compile the same."""
+    monkeypatch.setattr(shelf, "compile_module", compile_here)
 
 
 def play(folder: Path, scenario: Scenario, *nodes: str, replicas: int = 2, settings: Settings | None = None) -> None:
