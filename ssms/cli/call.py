@@ -1,6 +1,6 @@
 """`ssms call TYPE/KEY METHOD ARGS...`: invoke one method."""
 
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from automata.errors import AutomataError
 from automata.invocation import Invocation, send
 from automata.invocation import call as with_options
 from automata.types import REGISTRY
+from darq.folder import MODULES
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.arguments import arguments_for
@@ -55,7 +56,13 @@ def call(
         app: AbstractContextManager[Application] = (
             cluster_app(common) if common.cluster else interruptible(ssms.open(common.store))
         )
-        with app as opened, closing(_invocation(opened, address, method, args or [])) as invocation:
+        here = REGISTRY.find(address.type_name) is not None or not _has_uploads(common)
+        with ExitStack() as stack:  # what is known here is refused before the store is touched
+            early = stack.enter_context(closing(invocation_of(address, method, args or []))) if here else None
+            opened = stack.enter_context(app)
+            if isinstance(opened, ClusterApp) and not here:
+                opened.run(opened.types())
+            invocation = early or stack.enter_context(closing(invocation_of(address, method, args or [])))
             result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
     if common.json:
         print_json({"message": result} if no_wait else {"result": result})
@@ -63,11 +70,9 @@ def call(
         out().print(result if isinstance(result, str) else pretty_repr(result), markup=False, soft_wrap=True)
 
 
-def _invocation(opened: Application, address: Address, method_name: str, texts: list[str]) -> Invocation:
-    """As `invocation_of`, also of types that were uploaded, which are known where the app is open."""
-    if isinstance(opened, ClusterApp) and REGISTRY.find(address.type_name) is None:
-        opened.run(opened.types())
-    return invocation_of(address, method_name, texts)
+def _has_uploads(common: Common) -> bool:
+    """Whether there may be types that were uploaded, and so are known only while the app is open."""
+    return bool(common.cluster) or (common.store / MODULES).is_dir()
 
 
 def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invocation:

@@ -17,7 +17,7 @@ from ssms.cli.signals import interruptible
 from ssms.cluster_app import ClusterApp
 
 ModuleArgument = Annotated[
-    Path | None, typer.Argument(metavar="[MODULE]", dir_okay=False, help="What `ssms build` has made, or a core module.")
+    Path | None, typer.Argument(metavar="MODULE", dir_okay=False, help="What `ssms build` has made, or a core module.")
 ]
 NameOption = Annotated[str, typer.Option("--name", metavar="TEXT", help="Of the upload: else that of the file.")]
 UploaderOption = Annotated[str, typer.Option("--uploader", metavar="TEXT", help="Whose quotas it counts towards.")]
