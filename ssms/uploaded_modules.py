@@ -7,6 +7,7 @@ is not in the folder yet comes from the catalog, and is compiled, while methods 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -97,7 +98,8 @@ class UploadedModules:
             manifest = write_manifest(await self._beside(lambda: installed.examine(digest, kind, given)))
             installed.make(UploadRecord(name, uploader, 1, [Version(1, digest, kind, len(data), manifest, given)]))
         except BaseException:
-            self._examined.remove(digest)
+            with contextlib.suppress(ValueError):  # many were examined at once
+                self._examined.remove(digest)
             self._tidy()
             raise
         return kind, len(data), manifest

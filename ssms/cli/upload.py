@@ -1,7 +1,7 @@
 """`ssms upload MODULE`: WebAssembly modules of a store, or of a cluster: taken in, listed, rolled back, removed."""
 
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import ssms
 from automata.app import App
 from automata.sandbox.upload import Upload
 from ssms.cli.on_cluster import cluster_app
-from ssms.cli.options import Common, takes
+from ssms.cli.options import Common, takes, takes_from
 from ssms.cli.output import err, out, print_json, print_table, reported
 from ssms.cli.signals import interruptible
 from ssms.cluster_app import ClusterApp
@@ -22,7 +22,8 @@ ModuleArgument = Annotated[
 NameOption = Annotated[str, typer.Option("--name", metavar="TEXT", help="Of the upload: else that of the file.")]
 UploaderOption = Annotated[str, typer.Option("--uploader", metavar="TEXT", help="Whose quotas it counts towards.")]
 LimitOption = Annotated[
-    list[str] | None, typer.Option("--limit", metavar="LIMIT=NUMBER", help="A lower bound, as fuel=1000000; repeatable.")
+    list[str] | None,
+    typer.Option("--limit", metavar="LIMIT=NUMBER", help="A lower bound, as fuel=1000000; may be repeated."),
 ]
 ListOption = Annotated[bool, typer.Option("--list", help="Show what was uploaded, and what it has used.")]
 RollbackOption = Annotated[bool, typer.Option("--rollback", help="Run an earlier version again: the one before.")]
@@ -30,19 +31,40 @@ ToOption = Annotated[int | None, typer.Option("--to", metavar="VERSION", help="W
 RemoveOption = Annotated[bool, typer.Option("--remove", help="Forget it with all its versions. Objects keep state.")]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be done, and with what. to: a version; limit: those that were given, as text."""
+
+    name: NameOption = ""
+    uploader: UploaderOption = ""
+    limit: LimitOption = None
+    list: ListOption = False
+    rollback: RollbackOption = False
+    to: ToOption = None
+    remove: RemoveOption = False
+
+    def check(self, module: Path | None) -> None:
+        """Raise BadParameter for what makes no sense together."""
+        if self.list + self.rollback + self.remove > 1 or (self.to is not None and not self.rollback):
+            raise typer.BadParameter("say one of --list, --rollback [--to VERSION] and --remove")
+        if not self.list and not self.name and module is None:
+            raise typer.BadParameter("say which: a file, or --name")
+        if not (self.list or self.rollback or self.remove) and (module is None or not module.is_file()):
+            raise typer.BadParameter(f"there is no file {module}")
+
+    @property
+    def limits(self) -> dict[str, int | float]:
+        """The limits by name."""
+        given = [one.partition("=") for one in self.limit or ()]
+        try:
+            return {name: float(text) if "." in text else int(text) for name, _, text in given}
+        except ValueError as error:
+            raise typer.BadParameter(f"a limit is given as fuel=1000000: {error}") from None
+
+
 @takes("store", "cluster", "token", "json")
-def upload(
-    module: ModuleArgument = None,
-    *,
-    common: Common,
-    name: NameOption = "",
-    uploader: UploaderOption = "",
-    limit: LimitOption = None,
-    list_: ListOption = False,
-    rollback: RollbackOption = False,
-    to: ToOption = None,
-    remove: RemoveOption = False,
-) -> None:
+@takes_from(Wanted, "wanted", "name", "uploader", "limit", "list", "rollback", "to", "remove")
+def upload(module: ModuleArgument = None, *, wanted: Wanted, common: Common) -> None:
     """Take in a WebAssembly module, whose types run in a sandbox beside their data; or change what was taken in.
 
     The same name again is the next version: objects keep their state, ten versions are kept. It needs the store for
@@ -50,47 +72,25 @@ def upload(
 
     Example: ssms upload counter.wasm --uploader ann --limit fuel=100000000
     """
-    if list_ + rollback + remove > 1 or (to is not None and not rollback):
-        raise typer.BadParameter("say one of --list, --rollback [--to VERSION] and --remove")
-    if not list_ and not name and module is None:
-        raise typer.BadParameter("say which: a file, or --name")
-    chosen = name or (module.stem if module is not None else "")
-    with reported(common.json):
-        if list_:
-            _list(common)
-        elif remove:
-            with _app(common) as app:
-                app.run(app.remove_upload(chosen))
-            _say(common, {"removed": chosen}, f"removed {chosen}")
-        elif rollback:
-            with _app(common) as app:
-                _show(common, app.run(app.roll_back_upload(chosen, to)))
-        else:
-            if module is None or not module.is_file():
-                raise typer.BadParameter(f"there is no file {module}")
-            with _app(common) as app:
-                limits = _limits(limit or [])
-                _show(common, app.run(app.upload(module, name=chosen, uploader=uploader, limits=limits)))
+    wanted.check(module)
+    limits, name = wanted.limits, wanted.name or (module.stem if module is not None else "")
+    with reported(common.json), _app(common) as app:
+        if wanted.list:
+            _list(common, list(app.run(app.uploads())))
+        elif wanted.remove:
+            app.run(app.remove_upload(name))
+            _say(common, {"removed": name}, f"removed {name}")
+        elif wanted.rollback:
+            _show(common, app.run(app.roll_back_upload(name, wanted.to)))
+        elif module is not None:
+            _show(common, app.run(app.upload(module, name=name, uploader=wanted.uploader, limits=limits)))
 
 
 def _app(common: Common) -> AbstractContextManager[App | ClusterApp]:
     return cluster_app(common) if common.cluster else interruptible(ssms.open(common.store))
 
 
-def _limits(given: list[str]) -> dict[str, int | float]:
-    limits: dict[str, int | float] = {}
-    for one in given:
-        name, _, text = one.partition("=")
-        try:
-            limits[name] = float(text) if "." in text else int(text)
-        except ValueError:
-            raise typer.BadParameter(f"--limit {one}: a limit is given as fuel=1000000") from None
-    return limits
-
-
-def _list(common: Common) -> None:
-    with _app(common) as app:
-        found = list(app.run(app.uploads()))
+def _list(common: Common, found: list[Upload]) -> None:
     if common.json:
         print_json([asdict(upload) for upload in found])
     elif not found:

@@ -68,13 +68,13 @@ class Coordinated:
     def copy(self, name: str) -> Wire:
         return Wire(self.network, name)
 
-    def connect(self) -> ClusterApp:
-        """An app of this cluster."""
+    def connect(self, deploys: bool = False) -> ClusterApp:
+        """An app of this cluster. deploys: types that it does not know go there at their first use."""
 
         async def dial(loop: asyncio.AbstractEventLoop) -> Coordinated:
             return self
 
-        return ClusterApp(dial)
+        return ClusterApp(dial, deploys=deploys)
 
     # Machines
 

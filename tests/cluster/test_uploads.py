@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -259,3 +260,53 @@ def test_a_host_that_has_missed_a_change_hears_of_it_by_and_by(tmp_path: Path) -
         assert await gather(*(ref("Tally", key).add(2) for key in KEYS)) == [2] * len(KEYS)
 
     play(tmp_path, scenario, "x", "y", replicas=1)
+
+
+def test_methods_wait_for_a_module_that_is_on_its_way_to_their_host(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        await app.upload(tally(tmp_path), name="t")
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        serve, away = running.serve, asyncio.Event()
+        assert serve is not None
+
+        async def without_modules(what: str, args: object) -> object:
+            if what == "module" and not away.is_set():
+                raise Unreachable("the catalog is away")
+            return await serve(what, args)
+
+        running.serve = without_modules
+        shutil.rmtree(tmp_path / "modules" / "s0.n0")
+        await running.kill("s0.n0")
+        await running.until(lambda: running.rows().stores[0].epoch > 1 and running.settled(1))
+        calls = [asyncio.create_task(_given(ref("Tally", key).add(2))) for key in KEYS]
+        reads = [asyncio.create_task(_given(ref("Tally", f"new {key}").get())) for key in KEYS]
+        await asyncio.sleep(5)
+        waiting = [task.done() for task in calls]
+        assert 0 < sum(waiting) < len(KEYS), "those of the other store go on"
+        away.set()
+        assert await asyncio.gather(*calls, *reads) == [4] * len(KEYS) + [0] * len(KEYS)
+
+    play(tmp_path, scenario, "x", "y", replicas=1)
+
+
+async def _given(invocation: Awaitable[object]) -> object:
+    return await invocation
+
+
+def test_a_client_that_deploys_what_it_uses_deploys_no_type_of_an_upload(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        await app.upload(tally(tmp_path), name="t")
+        async with running.connect(deploys=True) as other:
+            assert await other.ref("Tally", "one").add(1) == 1
+            assert await other.ref(Purse, "p").add(1) == 1
+        async with running.connect(deploys=True) as other:
+            [_] = [upload async for upload in other.uploads()]
+            known = other.ref("Tally", "two")
+            await app.remove_upload("t")
+            with pytest.raises(UnknownType):
+                await known.add(1)
+            with pytest.raises(UnknownType):
+                await other.ref("Tally", "one").add(1)
+        assert await app.types() == ["ClusterPurse"]
+
+    play(tmp_path, scenario, "x", replicas=1)
