@@ -60,7 +60,11 @@ class AbsentTypes:
 
     def is_back(self, message: Message) -> bool:
         """Whether the type of a message is usable again, while some of its messages are still parked."""
-        return address_of(message.partition)[0] in self._next
+        return self.returns(address_of(message.partition)[0])
+
+    def returns(self, name: str) -> bool:
+        """Whether messages of this type are on their way back into the window."""
+        return name in self._next
 
     def recall(self) -> bool:
         """Bring a page of messages back to the front of the window, once the page before was handed over.
@@ -99,6 +103,7 @@ class AbsentTypes:
             self.parked(message.partition)  # it was handed over to the line of its object, and has come no further
             name, _ = address_of(message.partition)
         self._inbox.dismiss(message)
+        self._inbox.brought.pop(message.partition, None)
         self._next.pop(name, None)
         return True
 

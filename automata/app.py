@@ -150,13 +150,17 @@ class App(Application):
         yield Node(NODE, alive=True, is_head=True)
 
     async def move(self, ref: object, node_id: str) -> None:
-        """Move an object to a node. An embedded app has no other: anything else raises InvalidArgument."""
-        object_ref(ref)
+        """Move an object to a node. An embedded app has no other: anything else raises InvalidArgument.
+
+        Raises UnknownType.
+        """
+        self._check_type(ref)
         if node_id != NODE:
             raise InvalidArgument(f"an embedded app has the one node {NODE!r}: objects move on a cluster")
 
     async def explain(self, ref: object) -> Explanation:
-        """Where an object lives, and why."""
+        """Where an object lives, and why. Raises UnknownType."""
+        self._check_type(ref)
         return Explanation(NODE, f"{object_ref(ref)!r} lives in this process: an embedded app has one node")
 
     async def stats(self) -> dict[str, int]:
@@ -164,6 +168,9 @@ class App(Application):
         return await self._here(looking.stats)
 
     # inside
+
+    def _check_type(self, ref: object) -> None:
+        self._options.registry.get(object_ref(ref).type_name)
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._start(loop)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What begins once the step is in the log. retried: rows of messages that have failed; waiting: how many others
-    are parked before all that comes later; journals: methods that go on."""
+    """What begins once the step is in the log. retried: rows of messages that have failed; waiting: the numbers of
+    others, which are parked before all that comes later; journals: methods that go on."""
 
     retried: list[tuple[bytes, Parked]]
-    waiting: int
+    waiting: list[int]
     journals: list[Journal]
 
 
@@ -83,9 +83,11 @@ class Arrival:
                 retried.append((key, parked))
         return retried
 
-    def _put_messages(self, step: Step, bundle: Bundle) -> int:
+    def _put_messages(self, step: Step, bundle: Bundle) -> list[int]:
         """As if their type was not known until now: then they are delivered before all that comes later."""
+        numbers = []
         for payload in bundle.messages:
             parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, b"", step.partition, payload)
-            step.set_row(row_key(Cause.UNKNOWN_TYPE, self._log.take_lsn()), parked.encode())
-        return len(bundle.messages)
+            numbers.append(self._log.take_lsn())
+            step.set_row(row_key(Cause.UNKNOWN_TYPE, numbers[-1]), parked.encode())
+        return numbers

@@ -5,6 +5,9 @@
 
 A batch that is not newer than the last one of its client is refused, so a delayed one does nothing. What is asked
 again, in a newer batch, carries the same request id, and so has happened at most once.
+
+client = 16 random bytes, or of a host the identity of the store that it leads and its epoch: u64. Who leads a store
+may let outcomes be forgotten that its predecessor has asked for too, so nothing of that is looked at any more then.
 """
 
 from __future__ import annotations
@@ -18,12 +21,19 @@ PART, PREPARE, ABORT, DECISION = 6, 7, 8, 9
 """Of transactions that span stores: a call that belongs to one; to prepare, or to undo, what it has done in a store;
 and what became of it, asked of the store that began it."""
 
+WHERE, EXISTS, INSPECT = "where", "exists", "inspect"
+"""What can be looked for: the identity of the store that has an object, whether it is there, and its fields."""
+
 MOVED, AGAIN = b"\x04", b"\x05"
 """In place of an outcome (`automata.outcomes`): it lives in another store, whose identity follows if it is known; or
 it is unknown what became of it: ask again."""
 
 
-class Ask(msgspec.Struct, array_like=True):
+CLIENT_BYTES = 16
+_EPOCH_BYTES = 8
+
+
+class Ask(msgspec.Struct, array_like=True, gc=False):
     """One call, read or message for one object.
 
     kind: CALL, READ (a readonly method), POST (one-way), CANCEL (a message that is due later), LOOK (from outside of
@@ -47,7 +57,7 @@ class Ask(msgspec.Struct, array_like=True):
 class Batch(msgspec.Struct, array_like=True):
     """What one client asks at once.
 
-    client: 16 bytes; epoch: of the host that it is for; number: grows with each batch to that host; forget: request
+    client: see above; epoch: of the host that it is for; number: grows with each batch to that host; forget: request
     ids whose outcomes the client has got; asks: each with a tag, under which it is answered.
     """
 
@@ -65,6 +75,16 @@ class Told(msgspec.Struct, array_like=True):
     epoch: int
     pending: int
     told: Sequence[tuple[int, bytes]]
+
+
+def client_of(store: bytes, epoch: int) -> bytes:
+    """The client that the host is which leads a store under `epoch`: no other one ever is."""
+    return store + epoch.to_bytes(_EPOCH_BYTES, "big")
+
+
+def store_of(client: bytes) -> bytes:
+    """The store that a client leads; b"" for one that is no host."""
+    return client[:-_EPOCH_BYTES] if len(client) > CLIENT_BYTES else b""
 
 
 encode = msgspec.msgpack.Encoder().encode

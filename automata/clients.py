@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 
+from automata.asking import store_of
+
 IDLE_SECONDS = 600.0
 
 
 class Client:
     """One asking process. number: of its last batch; question: of its last one for late answers; pending: asks that
-    are not answered; told: answers to collect.
+    are not answered; told: answers to collect; over: another host leads its store by now.
     """
 
-    __slots__ = ("_collector", "number", "pending", "question", "seen_at", "told")
+    __slots__ = ("_collector", "number", "over", "pending", "question", "seen_at", "told")
 
     def __init__(self) -> None:
+        self.over = False
         self.number = self.question = 0
         self.pending = 0
         self.seen_at = 0.0
@@ -28,6 +31,12 @@ class Client:
         """An answer is ready."""
         self.pending -= 1
         self.told.append((tag, outcome))
+        _wake(self._collector)
+
+    def tell_all(self, told: list[tuple[int, bytes]]) -> None:
+        """Several are."""
+        self.pending -= len(told)
+        self.told += told
         _wake(self._collector)
 
     def take(self) -> list[tuple[int, bytes]]:
@@ -50,11 +59,16 @@ class Client:
 
 
 class Clients:
-    """By their ids. Those that were silent for long are forgotten: what they ask again has request ids anyway."""
+    """By their ids. Those that were silent for long are forgotten: what they ask again has request ids anyway.
+
+    Of the hosts that have led a store, the newest is kept, and makes the others' batches, which may have been delayed
+    for any time, be refused.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._clients: dict[bytes, Client] = {}
+        self._leaders: dict[bytes, bytes] = {}  # by store, as ids of clients
 
     def get(self, name: bytes) -> Client:
         """The client of this id."""
@@ -62,12 +76,26 @@ class Clients:
         if client is None:
             self._forget()
             client = self._clients[name] = Client()
+            self._compare(name, client)
         client.seen_at = self._loop.time()
         return client
 
+    def _compare(self, name: bytes, client: Client) -> None:
+        """If it is a host, see whether it is the newest that has led its store."""
+        store = store_of(name)
+        if not store:
+            return
+        newest = self._leaders.get(store, b"")
+        client.over = name < newest
+        if name > newest:
+            self._leaders[store] = name
+            if newest in self._clients:
+                self._clients[newest].over = True
+
     def _forget(self) -> None:
         before = self._loop.time() - IDLE_SECONDS
-        self._clients = {name: c for name, c in self._clients.items() if c.pending or c.seen_at > before}
+        leaders = set(self._leaders.values())
+        self._clients = {n: c for n, c in self._clients.items() if c.pending or c.seen_at > before or n in leaders}
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

@@ -39,8 +39,10 @@ class Delivery:
     """Takes messages off one host's inbox to their objects.
 
     letters: those that were given up. strict: which wait behind others. relay: takes what is for other stores, and what
-    other stores say, if there are any; whether a message was that.
+    other stores say, if there are any; whether a message was that. unknown: wants to know of messages of unknown types.
     """
+
+    unknown: Callable[[], object] | None = None
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -182,14 +184,19 @@ class Delivery:
         """A message of a type that was not defined here leaves with its object."""
         self._absent.left(partition)
 
-    def adopt(self, retried: Iterable[tuple[bytes, Parked]], waiting: int, partition: bytes) -> None:
-        """An object has come. retried: its failed messages; waiting: how many others come before all later ones."""
+    def adopt(self, retried: Iterable[tuple[bytes, Parked]], waiting: list[int], partition: bytes) -> None:
+        """An object has come. retried: its failed messages; waiting: the rows of others, which come before all later
+        messages, and before all calls, whose senders may have sent them.
+        """
         for key, parked in retried:
             self._retries.take_over(key, parked)
-        for _ in range(waiting):
+        for _ in waiting:
             self._absent.parked(partition)
         if waiting:
-            self.type_defined(address_of(partition)[0])
+            name, _ = address_of(partition)
+            self.type_defined(name)
+            if self._absent.returns(name):
+                self._log.inbox.brought[partition] = waiting[-1]
 
     def _passed_on(self, message: Message) -> None:
         self._absent.handed_over(message)
@@ -314,6 +321,8 @@ class Delivery:
         name, _ = address_of(message.partition)
         if self._host.options.registry.find(name) is not None:
             self._unresolved.look_later(name)
+        elif self.unknown is not None:
+            self.unknown()
         if self._retries.stay(message, UNRESOLVED_PAUSE_SECONDS):
             return
         if not self._absent.gone_again(message):

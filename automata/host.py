@@ -140,7 +140,8 @@ class Host:
     def invoke(self, work: Work, sent_lsn: int) -> Reply:
         """Run `work` now or later, behind what its sender has sent up to `sent_lsn`."""
         entity = work.entity
-        if self.log.inbox.waiting and self.order.early(entity, sent_lsn):
+        inbox = self.log.inbox
+        if (inbox.waiting or inbox.brought) and self.order.early(entity, sent_lsn):
             make = partial(self.invoke_now, work)
             return self._invoke_late(LateCall(entity, work.method.name, sent_lsn, make, self.loop.create_future()))
         return self.invoke_now(work)
@@ -285,7 +286,7 @@ class Host:
 
     def overtakes(self, entity: Entity, sender: Entity) -> bool:
         """Whether a call of `sender` to `entity` would come before a message that it has sent to it."""
-        return bool(self.log.inbox.waiting) and self.order.early(entity, sender.sent_lsn)
+        return self.order.early(entity, sender.sent_lsn)
 
     def handed_over(self, entity: Entity, sent_lsn: int) -> Reply:
         """Wait until messages to the object up to a number were handed over."""
@@ -294,8 +295,7 @@ class Host:
 
     def behind(self, entity: Entity, sent_lsn: int) -> Reply | None:
         """As `handed_over`; None if there are no such messages."""
-        waits = bool(self.log.inbox.waiting) and self.order.early(entity, sent_lsn)
-        return self.handed_over(entity, sent_lsn) if waits else None
+        return self.handed_over(entity, sent_lsn) if self.order.early(entity, sent_lsn) else None
 
     async def durable(self, group: int) -> None:
         """Wait until a group is durable."""

@@ -100,9 +100,13 @@ class Keyed:
         if request is None:
             return
         method = work.method
-        what = f"{method.type_name}.{method.name}"
+        what = "" if outcome.error is None else f"{method.type_name}.{method.name}"
         data = encode_outcome(outcome, method.result, self._log.limits.message_bytes_max, what)
-        self._record(step, request, data, work.entity.made.options.keys_kept_ms)
+        outcome.recorded = data
+        if is_automatic(request.key):
+            step.answers = [Answer(request.key, step.partition, data)]
+        else:
+            self._record(step, request, data, work.entity.made.options.keys_kept_ms)
 
     def give_up(self, step: Step, request: Request, outcome: Outcome, kept_ms: int | None) -> None:
         """Let `step` record that a person has given the method up, so that the key is not a second run.

@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -27,6 +28,7 @@ _AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_
 _SMALL = frozenset({int, float, bool, type(None)})
 _SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
 _EQUAL_IS_SAME = frozenset({int, str, bytes, bool})  # unlike 0.0 and -0.0; None counts as no class of its own
+_REMEMBERED_BYTES_MAX = 16_384  # arguments that are kept though no message has them any more
 _OBJECTS_TO_BYTES = 6  # what Python objects take, in lengths of their encoding: measured for models of short fields
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -90,6 +92,21 @@ class Parameter:
         self.immutable = kind.immutable
 
 
+class _Last:
+    """The arguments that a method was given last: what goes to many receivers is checked and encoded once."""
+
+    __slots__ = ("data", "given", "packed", "size")
+
+    def __init__(self, given: tuple[object, ...], packed: Packed) -> None:
+        self.given = given
+        self.packed = packed
+        self.size: int | None = None
+        self.data: bytes | None = None
+
+
+_NOTHING = _Last((object(),), (object(),))  # which nobody can give
+
+
 class Method:
     """One invocable method of a type.
 
@@ -115,6 +132,8 @@ class Method:
         self.way = TASK
         self.signature = _signature(type_name, name, fn)
         self.parameters: list[Parameter] = []
+        self._encoders: tuple[Callable[[Any], Any], ...] = ()
+        self._decoders: tuple[Callable[[Any], Any], ...] = ()
         self.result: Kind = Anything()
         self.simple = False
         self.texts = False
@@ -122,6 +141,7 @@ class Method:
         self.result_exact: type | None = None
         self.sized = True
         self.plain = False
+        self._last = _NOTHING  # read once by whoever uses it: other threads may put another one there
 
     def run_apart(self) -> None:
         """Its type has `compute="worker"`: no host steps it."""
@@ -129,10 +149,13 @@ class Method:
 
     def resolve(self, hints: Mapping[str, object]) -> None:
         """Compile the annotations, which `typing.get_type_hints` has made real."""
+        self._last = _NOTHING
         self.parameters = [
             Parameter(p.name, self._kind(p.name, hints), p.default)
             for p in list(self.signature.parameters.values())[1:]
         ]
+        self._encoders = tuple(p.kind.encode if p.immutable else _as_it_is for p in self.parameters)
+        self._decoders = tuple(p.kind.decode if p.immutable else _as_it_is for p in self.parameters)
         self.result = self._kind("return", hints)
         self.simple = all(p.immutable for p in self.parameters)
         self.plain = all(p.exact in _EQUAL_IS_SAME for p in self.parameters)
@@ -149,10 +172,26 @@ class Method:
             return args
         if kwargs or self.exacts is None or len(args) != len(self.parameters):
             args = self._bind(args, kwargs)
-        return tuple([self._take(p, value) for p, value in zip(self.parameters, args, strict=True)])
+        last = self._last
+        if len(args) == len(last.given) and all(map(is_, args, last.given)):
+            return last.packed
+        packed = tuple([self._take(p, value) for p, value in zip(self.parameters, args, strict=True)])
+        if self.simple and tuple(map(type, packed)) == tuple(map(type, args)):  # what was given cannot change
+            self._last = _Last(args, packed)
+        return packed
 
     def size_bytes(self, packed: Packed) -> int:
         """About what the packed arguments take when stored."""
+        last = self._last
+        if packed is not last.packed:
+            return self._size_bytes(packed)
+        if last.size is None:
+            last.size = self._size_bytes(packed)
+            if last.size > _REMEMBERED_BYTES_MAX:
+                self._last = _NOTHING
+        return last.size
+
+    def _size_bytes(self, packed: Packed) -> int:
         size = 0
         for p, value in zip(self.parameters, packed, strict=True):
             if isinstance(value, bytes | str):
@@ -172,16 +211,22 @@ class Method:
 
     def encode_arguments(self, packed: Packed) -> bytes:
         """Packed arguments as bytes."""
-        return _encode(
-            [p.kind.encode(value) if p.immutable else value for p, value in zip(self.parameters, packed, strict=True)]
-        )
+        last = self._last
+        if packed is last.packed and last.data is not None:
+            return last.data
+        data = _encode([encode(value) for encode, value in zip(self._encoders, packed, strict=True)])
+        if packed is last.packed:
+            if len(data) > _REMEMBERED_BYTES_MAX:
+                self._last = _NOTHING
+            last.data = data
+        return data
 
     def decode_arguments(self, data: bytes) -> Packed:
         """Packed arguments from bytes; parameters added since take their defaults. Raises InvalidArgument."""
         encoded = _decode(data)
-        packed = [
-            p.kind.decode(value) if p.immutable else value for p, value in zip(self.parameters, encoded, strict=False)
-        ]
+        packed = [decode(value) for decode, value in zip(self._decoders, encoded, strict=False)]
+        if len(encoded) == len(self._decoders):
+            return tuple(packed)
         missing = self.parameters[len(encoded) :]
         if len(encoded) > len(self.parameters) or any(p.default is _REQUIRED for p in missing):
             raise InvalidArgument(
@@ -257,6 +302,10 @@ class Method:
         except InvalidArgument as error:
             where = f"{self.type_name}.{self.name}(), argument {parameter.name!r}"
             raise InvalidArgument(f"{where}: {error}") from None
+
+
+def _as_it_is(value: object) -> object:
+    return value  # a mutable argument is packed as bytes already
 
 
 def _is_unicode(value: object) -> bool:

@@ -94,11 +94,18 @@ class Moving:
             arriving = self._arriving[partition] = self._host.loop.create_future()
         return arriving
 
-    async def settled(self, partition: bytes) -> None:
-        """Wait, for a while, if an object is expected."""
+    async def settled(self, partition: bytes) -> bool:
+        """Wait, for a while, if an object is expected. Whether it is so no more."""
+        if partition in self._arriving or self.returns(partition):
+            arriving = self.expect(partition)
+            await asyncio.wait([arriving], timeout=ARRIVE_SECONDS_MAX)
+            return arriving.done()
+        return True
+
+    def returns(self, partition: bytes) -> bool:
+        """Whether an object was called back to this store: what is sent to it waits here until it has come."""
         stub = self.residence.stubs.get(partition)
-        if partition in self._arriving or (stub is not None and stub.returning):
-            await asyncio.wait([self.expect(partition)], timeout=ARRIVE_SECONDS_MAX)
+        return stub is not None and stub.returning
 
     def hand_over(self, step: Step, target: bytes, entity: Entity | None) -> None:
         """Send an object that is free away, with a step that may have more to do. entity: held, if it is in memory."""
@@ -185,15 +192,15 @@ class Moving:
             await self._passed(partition)
         return None
 
-    def _under_way(self, partition: bytes) -> list[bytes]:
+    def _under_way(self, partition: bytes) -> bool:
         outgoing = self._host.stage.outgoing
-        return outgoing.under_way(partition) if outgoing is not None else []
+        return outgoing is not None and outgoing.under_way(partition)
 
     async def _passed(self, partition: bytes) -> None:
         """Wait until what an object has sent has come to its stores: calls from elsewhere must not overtake it."""
         outgoing = self._host.stage.outgoing
-        while outgoing is not None and (stores := outgoing.under_way(partition)):
-            await outgoing.passed(partition, stores[0])
+        if outgoing is not None:
+            await outgoing.arrived(partition)
 
     def _call_back(self, partition: bytes) -> None:
         """Have an object come home, behind all that was sent to it so far; what comes now waits for it here."""

@@ -47,21 +47,32 @@ class MovingSlots:
         self._moving = moving
         self._residence = moving.residence
         self._residence.stay = self._stay
+        self._giving = asyncio.Lock()
         moving.handlers[Given] = self._given
         moving.handlers[Alarm] = self._set_alarm
 
     async def take(self, slots: Collection[int], source: bytes) -> None:
-        """Expect slots of another store, which is told to give them after this. Durable when it returns."""
-        coming, here = SlotMove(Phase.COMING, source), SlotMove(Phase.HERE, source)
-        known = self._residence.slots
-        await self._write({slot: coming for slot in slots if known.get(slot) not in (coming, here)})
+        """Expect slots of another store, which is told to give them after this. Durable when it returns.
+
+        What is here already stays as it is. Whoever asks makes sure that the other one has the slots now: of one that
+        has gone from here since nothing would ever come.
+        """
+        coming, known = SlotMove(Phase.COMING, source), self._residence.slots
+        here = [slot for slot, move in known.items() if move.phase in (Phase.HERE, Phase.LEAVING)]
+        await self._write({slot: coming for slot in slots if slot not in here and known.get(slot) != coming})
 
     async def give(self, slots: Collection[int], target: bytes) -> None:
         """Give all objects of slots, and all messages, methods and timers of theirs, to another store that takes them.
 
-        Done when all has left durably; done again after a death, it goes on where it was. Raises Moved for a slot that
-        has gone to another store, or has not come yet.
+        Done when all has left durably; done again after a death, it goes on where it was; asked twice at once, it is
+        done once. Raises Moved for a slot that has gone to another store, or has not come yet.
         """
+        async with self._giving:
+            await self._give_all(slots, target)
+
+    # inside
+
+    async def _give_all(self, slots: Collection[int], target: bytes) -> None:
         leaving, gone, known = SlotMove(Phase.LEAVING, target), SlotMove(Phase.GONE, target), self._residence.slots
         left = [slot for slot in slots if known.get(slot) != gone]
         for move in [known[slot] for slot in left if slot in known]:
@@ -81,8 +92,6 @@ class MovingSlots:
         await self._write(dict.fromkeys(left, gone), step)
         for partition in residence.in_slots(left, list(residence.stubs)):
             residence.note_stub(partition, None)
-
-    # inside
 
     async def _write(self, moves: dict[int, SlotMove], step: Step | None = None) -> None:
         step = step or Step(b"", b"")
@@ -148,12 +157,15 @@ class MovingSlots:
         return target
 
     def _given(self, notice: Given, message: Message) -> None:
-        """All of a slot has come: its objects are guests no more."""
+        """All of a slot has come: its objects are guests no more. If it had before, it may have gone on since."""
         residence = self._residence
         move = residence.slots.get(notice.slot)
-        here = SlotMove(Phase.HERE, move.store if move is not None else bytes(16))
         step = Step(b"", b"")
         step.consume(message)
+        if move is None or move.phase is not Phase.COMING:
+            self._moving.commit(step)
+            return
+        here = SlotMove(Phase.HERE, move.store)
         residence.write_slot(step, notice.slot, here)
         come = residence.in_slots({notice.slot}, list(residence.guests))
         for partition in come:

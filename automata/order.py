@@ -1,7 +1,8 @@
 """Calls that wait behind messages: a sender's message and its later call reach one object in that order.
 
 A call normally runs at once, while messages are delivered a little later; so a call to an object for which a message
-is still under way waits until that was handed over.
+is still under way waits until that was handed over. To another store a call goes the way of the messages
+(`automata.outgoing`, `automata.remote_calls`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Order:
         inbox = self._log.inbox
         if self._log.refusing:
             return False
+        if entity.partition in inbox.brought:
+            return True  # it has come from another store with messages, of whomever, that were not handed over yet
         if entity.partition not in inbox.waiting:
             return inbox.unread(sent_lsn)  # its method has resumed, and may have sent any of those
         return not inbox.ready or inbox.ready[0].lsn <= sent_lsn

@@ -17,6 +17,11 @@ from darq.step import Message, Step
 KEPT_MAX = 10_000
 """How many senders and receivers are told apart: of those that are not, it is supposed that they have sent."""
 
+Mark = tuple[bytes | None, int]
+"""How far something has been sent: the store that it went to, and a number that counts for that store alone."""
+
+_NOTHING: dict[bytes, Mark] = {}
+
 
 class Ways(Protocol):
     """Lets messages take their ways where slots can move (`automata.routes`)."""
@@ -36,6 +41,12 @@ class Ways(Protocol):
     async def opened(self, partition: bytes) -> None:
         """Wait until that is so."""
 
+    def keeps_back(self, sender: bytes) -> bool:
+        """Whether something that an object has sent may be on a way that is not the right one any more."""
+
+    async def let_go(self, sender: bytes) -> None:
+        """Wait until that is not so."""
+
 
 class Outgoing:
     """What the objects of one host send to other stores. routes: where slots can move."""
@@ -48,7 +59,7 @@ class Outgoing:
         self._sent: dict[tuple[bytes, bytes], int] = {}  # sender and store: its last message there
         # what earlier lives have sent, and others that are not told apart any more
         self._floor = {store: log.outbox.last(store) for store in log.outbox.stores()}
-        self._answered: dict[bytes, dict[bytes, int]] = {}  # caller, object: how far a call has come behind
+        self._answered: dict[bytes, dict[bytes, Mark]] = {}  # caller, object: how far a call has come behind
         self._answers = 0
         self._waiting: list[tuple[bytes, int, asyncio.Future[None]]] = []
         log.outbox.on_taken = self._taken
@@ -58,9 +69,10 @@ class Outgoing:
         here: list[Message] = []
         if self.routes is not None:
             self.routes.begin(step)
-            for message in step.sends or ():
+            sends, step.sends = step.sends or (), []  # the list is its method's; fences come into a new one
+            for message in sends:
                 self.routes.send(step, message, here)
-            step.sends = here or None
+            step.sends = [*step.sends, *here] or None
             return
         for message in step.sends or ():
             store = self._placement.route_of(message.partition)
@@ -84,17 +96,20 @@ class Outgoing:
 
         As long as no call of this life has come there, nobody knows: it may have sent it from where it was before.
         """
-        if self.routes is not None and not self.routes.is_open(partition):
+        if not self.is_open(partition):
             return True
         store = self._placement.route_of(partition)
-        return store is not None and self._last(sender, store) > self._answered.get(sender, {}).get(partition, -1)
+        if store is None:
+            return False
+        way, number = self._answered.get(sender, _NOTHING).get(partition, (None, 0))
+        return way != store or self._last(sender, store) > number
 
-    def mark(self, sender: bytes, partition: bytes) -> int:
+    def mark(self, sender: bytes, partition: bytes) -> Mark:
         """How far an object has sent on the way to another one by now."""
         store = self._placement.route_of(partition)
-        return 0 if store is None else self._last(sender, store)
+        return store, 0 if store is None else self._last(sender, store)
 
-    def answered(self, sender: bytes, partition: bytes, mark: int) -> None:
+    def answered(self, sender: bytes, partition: bytes, mark: Mark) -> None:
         """A call has come behind all that was sent up to `mark`: none of it is on its way any more."""
         if self._answers >= KEPT_MAX:
             self._answered.clear()
@@ -107,10 +122,23 @@ class Outgoing:
         """An object has come from another store: what it has sent from there may still be on its way."""
         self._answers -= len(self._answered.pop(sender, ()))
 
-    def under_way(self, sender: bytes) -> list[bytes]:
-        """The stores that have not taken all that an object has sent to them."""
-        outbox = self._log.outbox
-        return [store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)]
+    def under_way(self, sender: bytes) -> bool:
+        """Whether something that an object has sent has not come to its store yet."""
+        kept_back = self.routes is not None and self.routes.keeps_back(sender)
+        return kept_back or self._behind(sender) is not None
+
+    async def arrived(self, sender: bytes) -> None:
+        """Wait until that is not so."""
+        while self.under_way(sender):
+            if self.routes is not None:
+                await self.routes.let_go(sender)
+            store = self._behind(sender)
+            if store is not None:
+                await self.passed(sender, store)
+
+    def is_open(self, partition: bytes) -> bool:
+        """Whether all that was sent to an object so far has gone the way that is the right one now."""
+        return self.routes is None or self.routes.is_open(partition)
 
     async def opened(self, partition: bytes) -> None:
         """Wait until what was sent to an object has gone the way that is the right one now."""
@@ -124,6 +152,11 @@ class Outgoing:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((store, last, waiting))
             await waiting
+
+    def _behind(self, sender: bytes) -> bytes | None:
+        """A store that has not taken all that an object has sent to it."""
+        outbox = self._log.outbox
+        return next((store for store in outbox.stores() if self._last(sender, store) > outbox.taken(store)), None)
 
     def _last(self, sender: bytes, store: bytes) -> int:
         """The last message to a store that may be of this sender. What was kept back for it went under no name."""

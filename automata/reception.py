@@ -4,21 +4,36 @@
                      collect(client) -> told, of what has taken longer than its batch
 
 Nothing runs twice: what changes something has a request id, which is recorded with its outcome (`automata.keyed`), and
-a batch that is not newer than the last one of its client is not looked at.
+a batch that is not newer than the last one of its client, or of a host that was superseded, is not looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
 from automata import asking
-from automata.asking import ABORT, AGAIN, CALL, CANCEL, DELETE, LOOK, MOVED, PART, POST, PREPARE, READ, Ask, Told
+from automata.asking import (
+    ABORT,
+    AGAIN,
+    CALL,
+    CANCEL,
+    DELETE,
+    EXISTS,
+    LOOK,
+    MOVED,
+    PART,
+    POST,
+    PREPARE,
+    READ,
+    Ask,
+    Told,
+)
 from automata.clients import Client, Clients
 from automata.envelope import Envelope
-from automata.errors import StateError
+from automata.errors import StateError, UnknownType
 from automata.host import Host
 from automata.journal import ANYTHING
 from automata.keyed import request_of
@@ -31,6 +46,7 @@ from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
 from automata.request_ids import NESTED, NO_FINGERPRINT
+from automata.unlearned import Unlearned
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
 from darq.errors import AutomataError, StoreClosed
@@ -55,18 +71,30 @@ class Leases(Protocol):
 class Comings(Protocol):
     """The objects that come and go, where they do (`automata.moving`)."""
 
-    async def settled(self, partition: bytes) -> None:
-        """Wait, for a while, if an object is expected here."""
+    async def settled(self, partition: bytes) -> bool:
+        """Wait, for a while, if an object is expected here. Whether it is so no more."""
+
+
+class Held:
+    """Answers to one client that wait for one group, most of them to one batch: they are told at once."""
+
+    __slots__ = ("client", "group", "told")
+
+    def __init__(self, client: Client, group: int) -> None:
+        self.client = client
+        self.group = group
+        self.told: list[tuple[int, bytes]] = []
 
 
 class Reception:
     """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
 
     show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
-    comings: None where no object moves.
+    comings: None where no object moves. unlearned: None where all types are known.
     """
 
     comings: Comings | None = None
+    unlearned: Unlearned | None = None
 
     def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
         self._host = host
@@ -78,13 +106,18 @@ class Reception:
         self._clients = Clients(host.loop)
         self.show: Callable[[str, ObjectRef], Coroutine[Any, Any, object]] = _nothing
         self.participant: Participant
+        self._held: Held | None = None
         self._late: set[asyncio.Task[None]] = set()
+
+    def learn(self, learn: Callable[[], Awaitable[bool]]) -> None:
+        """Before a call of an unknown type is refused, `learn` is asked for types: see `automata.unlearned`."""
+        self.unlearned = Unlearned(self._host.options.registry, learn, self._take, self._later)
 
     async def submit(self, data: bytes) -> bytes:
         """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
         batch = asking.decode_batch(data)
         client = self._clients.get(batch.client)
-        if batch.epoch != self._epoch or batch.number <= client.number:
+        if batch.epoch != self._epoch or batch.number <= client.number or client.over:
             return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
         client.number = batch.number
         for request in batch.forget:
@@ -117,6 +150,9 @@ class Reception:
     def _take(self, client: Client, tag: int, ask: Ask) -> int:
         """Do what was asked. Returns the group that its outcome waits for, 0 if it is not known yet."""
         kind: Kind = ANYTHING
+        unlearned = self.unlearned
+        if unlearned is not None and unlearned.waits(client, tag, ask):
+            return 0
         try:
             if ask.kind == CANCEL:
                 reply: Reply = self._cancel(ask)
@@ -133,6 +169,8 @@ class Reception:
             else:
                 reply = self._look(ask)
         except Exception as error:  # noqa: BLE001 - whatever refuses it, its caller has to know
+            if isinstance(error, UnknownType) and unlearned is not None and unlearned.hold(client, tag, ask):
+                return 0
             reply = Refusal(error)
         if isinstance(reply, Outcome):
             self._release(client, tag, kind, reply, ask)
@@ -184,6 +222,8 @@ class Reception:
         type_name, key = address_of(ask.partition)
         if ask.kind == DELETE:
             return host.erase(host.entity(type_name, key), Request(ask.request, NO_FINGERPRINT))
+        if ask.method != EXISTS:  # which can be told without the type
+            host.options.registry.get(type_name)
         return host.run_beside(self._shown(ask.method, make_ref(type_name, key)))
 
     async def _shown(self, what: str, ref: ObjectRef) -> Outcome:
@@ -197,10 +237,27 @@ class Reception:
             self._later(self._tell_moved(client, tag, outcome.error.store, ask))
         elif ask.kind in _LEASED and self._leases is not None and not self._leases.leased():
             self._later(self._tell_leased(client, tag, kind, outcome))
-        elif outcome.group > self._host.log.gate.durable:
-            self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))
-        else:
+        elif outcome.group <= self._host.log.gate.durable:
             client.tell(tag, self._encode(kind, outcome))
+        elif outcome.recorded is not None:
+            self._hold(client, outcome.group, (tag, outcome.recorded))
+        else:
+            self._host.log.gate.release(outcome.group, partial(self._released, client, tag, kind, outcome))
+
+    def _hold(self, client: Client, group: int, answer: tuple[int, bytes]) -> None:
+        """Tell what is recorded, once that is durable."""
+        held = self._held
+        if held is not None and held.group == group and held.client is client:
+            held.told.append(answer)
+            return
+        self._held = held = Held(client, group)
+        held.told.append(answer)
+        self._host.log.gate.release(group, partial(self._let_go, held))
+
+    def _let_go(self, held: Held, error: BaseException | None) -> None:
+        if self._held is held:
+            self._held = None  # else what comes after a failure would wait for ever
+        held.client.tell_all(held.told if error is None else [(tag, AGAIN) for tag, _ in held.told])
 
     def _released(self, client: Client, tag: int, kind: Kind, outcome: Outcome, error: BaseException | None) -> None:
         client.tell(tag, self._encode(kind, outcome) if error is None else AGAIN)
@@ -218,17 +275,23 @@ class Reception:
     async def _tell_moved(self, client: Client, tag: int, store: bytes, ask: Ask) -> None:
         """Say where the object is, once it has gone there, with what was sent to it before. One that comes is waited
         for, since whoever asked would only be sent to and fro.
+
+        What comes behind messages is never taken then, but asked again: else it could overtake one that was refused
+        with it. Nor does it leave for where an object still is that was called back: messages wait for that here.
         """
         abroad, partition = self._host.abroad, ask.partition
         try:
             if self.comings is not None:
-                await self.comings.settled(partition)
+                settled = await self.comings.settled(partition)
                 here = self._placement.store_of(partition)
-                if here is None:
+                if here is None and not ask.behind:
                     self._take(client, tag, ask)
                     return
-                store = here
-            if abroad is not None and store:
+                if ask.behind and not settled:
+                    client.tell(tag, AGAIN)
+                    return
+                store = self._host.log.store.identity() if here is None else here
+            if abroad is not None and store and store != self._host.log.store.identity():
                 await (abroad.handed_on(partition, store) if ask.behind else abroad.gone(partition, store))
         except AutomataError:
             client.tell(tag, AGAIN)
@@ -239,6 +302,8 @@ class Reception:
         error = outcome.error
         if error is not None and (error is self._host.log.gate.failure or (outcome.refused and _closing(error))):
             return AGAIN
+        if outcome.recorded is not None:
+            return outcome.recorded
         return encode_outcome(outcome, kind, self._host.log.limits.message_bytes_max, "a call")
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -114,18 +114,23 @@ class RemoteCalls:
     async def let_pass(self, sender: bytes, partition: bytes) -> tuple[bool, bytes | None]:
         """Wait until what `sender` has sent to an object is behind it on its way: in the store of its slot.
 
-        Returns whether a call has to follow it from there, and whom to ask first, if that is known here.
+        Returns whether a call has to follow it from there, and whom to ask first then, if that is known here: messages
+        went by what this store knows of a slot that moves, which a placement may not know yet, or know better.
         """
-        await self._outgoing.opened(partition)
-        store, route = self._placement.store_of(partition), self._placement.route_of(partition)
-        if store is not None and route is None:
-            await self.handed_on(partition, store)
-            return True, store
+        outgoing, placement = self._outgoing, self._placement
+        while True:
+            await outgoing.opened(partition)
+            store, route = placement.store_of(partition), placement.route_of(partition)
+            behind = outgoing.precedes(sender, partition)
+            if route is not None:
+                await outgoing.passed(sender, route)
+            elif store is not None:
+                await self.handed_on(partition, store)
+            if outgoing.is_open(partition) and placement.route_of(partition) == route:
+                break  # else the slot has moved meanwhile, and what has passed may still be on its way through that
         if route is None:
-            return True, None
-        behind = self._outgoing.precedes(sender, partition)
-        await self._outgoing.passed(sender, route)
-        return behind, None
+            return True, store
+        return behind, route if behind else None
 
     def forward(self, message: Message) -> bool:
         """If a message is for an object that lives elsewhere, let a step pass it on. Whether it was."""

@@ -22,6 +22,10 @@ from darq.log import Log
 from darq.step import Message, Step
 
 _route = struct.Struct(">B16sQ")
+_NOTHING: dict[int, bytes] = {}
+
+SENDERS_MAX = 10_000
+"""How many senders are told apart, but for those whose messages wait."""
 
 
 class Way(IntEnum):
@@ -57,6 +61,9 @@ class Routes:
         self._held: dict[int, list[Message]] = {}
         self._opening: list[asyncio.Future[None]] = []
         self._sent_since: set[int] = set()  # slots for which something was put into the own inbox since its last mark
+        self._sent_to: dict[bytes, dict[int, bytes]] = {}  # by sender: slots, and an object in each that it has sent to
+        self._senders_max = SENDERS_MAX
+        self._closed_before = {slot for slot, route in self._routes.items() if route.way is not Way.OPEN}
         moving.handlers[Fence] = self._pass_on
         moving.handlers[Passed] = self._passed
         moving.handlers[Held] = self._take
@@ -80,6 +87,7 @@ class Routes:
             return
         now = self._residence.route_of(message.partition)
         slot = self._residence.slot_of(message.partition)
+        self._remember(step.partition, slot, message.partition)
         proposed = self._proposed.get(id(step), {})
         route = proposed.get(slot) or self._routes.get(slot)
         if route is None:
@@ -107,7 +115,9 @@ class Routes:
         """The step is in the log."""
         changed = self._proposed.pop(id(step), {})
         self._routes.update(changed)
-        if self._opening and any(route.way is Way.OPEN for route in changed.values()):
+        opened = {slot for slot, route in changed.items() if route.way is Way.OPEN}
+        self._closed_before -= opened
+        if self._opening and opened:
             opening, self._opening = self._opening, []
             for waiting in opening:
                 if not waiting.done():
@@ -115,26 +125,65 @@ class Routes:
 
     def is_open(self, partition: bytes) -> bool:
         """Whether all that was sent to an object so far has gone the way that is the right one now."""
+        return not self._moving.returns(partition) and self._is_open(partition)
+
+    def _is_open(self, partition: bytes) -> bool:
         route = self._routes.get(self._residence.slot_of(partition)) if self._routes else None
         if route is None:
             return True
         return route.way is Way.OPEN and route.store == (self._residence.route_of(partition) or self._own)
 
     async def opened(self, partition: bytes) -> None:
-        """Wait until that is so. What went an older way is followed by a fence, as if a message were sent."""
-        slot = self._residence.slot_of(partition)
+        """Wait until that is so. What went an older way is followed by a fence, as if a message were sent.
+
+        What waits here for an object that was called back is open when that has come.
+        """
         while not self.is_open(partition):
+            if self._moving.returns(partition):
+                await asyncio.wait([self._moving.expect(partition)])
+            await self._open(partition)
+
+    def keeps_back(self, sender: bytes) -> bool:
+        """Whether something that an object has sent may be on a way that is not the right one any more.
+
+        It waits here for the new one to open, or is passed on by a store that the slot has left.
+        """
+        return bool(self._closed_before) or not all(map(self._is_open, self._sent_to.get(sender, _NOTHING).values()))
+
+    async def let_go(self, sender: bytes) -> None:
+        """Wait until that is not so."""
+        while self._closed_before:
+            await self._next_opening()
+        for partition in list(self._sent_to.get(sender, _NOTHING).values()):
+            await self._open(partition)
+
+    # inside
+
+    async def _open(self, partition: bytes) -> None:
+        slot = self._residence.slot_of(partition)
+        while not self._is_open(partition):
             route = self._routes[slot]
             if route.way is Way.OPEN:
                 step = Step(b"", b"")
                 self.begin(step)
                 self._propose(step, slot, self._fence(step, slot, partition, route.store))
                 self._moving.commit(step)
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._opening.append(waiting)
-            await waiting
+            await self._next_opening()
 
-    # inside
+    async def _next_opening(self) -> None:
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opening.append(waiting)
+        await waiting
+
+    def _remember(self, sender: bytes, slot: int, partition: bytes) -> None:
+        """What a sender has sent to, until it leaves. Of very many, those whose ways are open are forgotten."""
+        known = self._sent_to.get(sender)
+        if known is None:
+            if len(self._sent_to) >= self._senders_max:
+                self._sent_to = {name: of for name, of in self._sent_to.items() if self.keeps_back(name)}
+                self._senders_max = max(SENDERS_MAX, 2 * len(self._sent_to))
+            known = self._sent_to[sender] = {}
+        known[slot] = partition
 
     def _propose(self, step: Step, slot: int, route: Route) -> None:
         """What a step changes counts once it is in the log."""

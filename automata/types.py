@@ -126,7 +126,10 @@ class Registry:
         found = self.find(name)
         if found is None:
             known = ", ".join(sorted(self._types)) or "none"
-            raise UnknownType(f"no type {name!r} is defined here; known: {known}. Import the module that defines it")
+            raise UnknownType(
+                f"no type {name!r} is defined here; known: {known}. Import the module that defines it; "
+                "to a cluster it has to be deployed"
+            )
         return found
 
     def names(self) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from automata.failure import portable
 
@@ -17,16 +18,17 @@ if TYPE_CHECKING:
 class Outcome:
     """What a method gave: a value, or an error. group: what it depends on being durable.
 
-    refused: it is none (see `Refusal`).
+    refused: it is none (see `Refusal`). recorded: as bytes, once its step has recorded it under a request.
     """
 
-    __slots__ = ("error", "group", "value")
+    __slots__ = ("error", "group", "recorded", "value")
     refused = False
 
     def __init__(self, value: object, error: BaseException | None, group: int) -> None:
         self.value = value
         self.error = error
         self.group = group
+        self.recorded: bytes | None = None
 
     def take(self) -> object:
         """The value, or raise the error as its caller sees it."""
@@ -59,8 +61,7 @@ Reply = Outcome | asyncio.Future[Outcome]
 """An outcome, now or later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """The idempotency key of a call, and what was asked under it. fingerprint: 16 bytes."""
 
     key: bytes
@@ -78,8 +79,7 @@ class Caller(Protocol):
         """Keep the outcome with the step that gave it."""
 
 
-@dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct, eq=False):
     """One invocation to run on one object. message: what its first step consumes; one_way: it came as one.
 
     caller: the journal of the method that awaits it, if it has commit points. orphan: it is resumed, and nobody waits.

@@ -25,6 +25,8 @@ class Inbox:
     waiting: the number of the last message before each partition for which one was sent in this life, or was read;
     kept only after `watch`, for owners who order calls behind messages. UNREAD stands for what earlier lives have left
     and nobody has read yet.
+    brought: the number of the last message of each partition that was recalled, or will be, because it comes before
+    whatever is asked of the partition from now on; for those owners too.
     ready: the window, next message first. Beyond `window_max` messages the rest stays on disk only until the window
     has been worked off.
     """
@@ -40,6 +42,7 @@ class Inbox:
         self._left_up_to = next_lsn - 1  # what earlier lives have left ends here
         self._page_rows = max(1, min(_FIRST_LOAD_ROWS, window_max // 4))
         self.waiting: dict[bytes, int] = {}
+        self.brought: dict[bytes, int] = {}
         self._watched = False
         self._behind = 0  # messages of this life that lie behind the window
         self._recalled: dict[int, bytes] = {}  # rows elsewhere in the store that stand for messages, by number
@@ -83,6 +86,8 @@ class Inbox:
         message = self.ready.popleft()
         if self.waiting and self.waiting.get(message.partition) == message.lsn:
             del self.waiting[message.partition]
+        if self.brought and self.brought.get(message.partition) == message.lsn:
+            del self.brought[message.partition]
         return message
 
     def put_back(self, message: Message) -> None:
@@ -111,6 +116,7 @@ class Inbox:
 
     def take(self, partition: bytes) -> list[Message]:
         """Those of one partition in the window, in order, which are not delivered: a step consumes them otherwise."""
+        self.brought.pop(partition, None)
         if partition not in self.waiting and not self._recalled and self._watched:
             return []
         taken = [message for message in self.ready if message.partition == partition]

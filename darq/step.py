@@ -8,7 +8,7 @@ from darq.limits import Limits
 from darq.overlay import Overlay
 
 
-class Answer(msgspec.Struct, array_like=True, frozen=True):
+class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The outcome of one request of one partition."""
 
     request: bytes

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from automata.application import Explanation, Node, object_ref
-from automata.asking import DELETE, LOOK, Ask
+from automata.asking import CLIENT_BYTES, DELETE, EXISTS, INSPECT, LOOK, WHERE, Ask
 from automata.context import RunningMethod, logger
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.journal import ANYTHING
@@ -25,9 +25,11 @@ from darq.errors import StoreClosed
 from ssms.cluster_router import ClusterRouter
 from ssms.deployed import DeployedType
 from ssms.first_use import FirstUse
+from ssms.lane import LOST_SECONDS
 from ssms.lanes import Lanes
 from ssms.neighbourhood import NotLeading
 from ssms.packing import pack
+from ssms.patience import answered, answered_in
 from ssms.peers import Peers, Unreachable
 from ssms.placement import StorePlace
 from ssms.routes import Routes
@@ -41,11 +43,12 @@ Reads = Literal["primary", "any"]
 """Which copies of a store readonly methods run on."""
 
 _PAGE_KEYS = 512
-_CLIENT_BYTES = 16
 _ANSWER_SECONDS = 15.0  # a coordinator that was killed is back by then
 _CLOSING_SECONDS = 30.0  # for messages that nobody has awaited
 _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
+_QUICK = {"nodes", "status", "types", "uploads"}
+"""What the coordinator answers at once; other answers take as long as what was asked for."""
 
 
 class ClusterApp(UploadingApp):
@@ -115,7 +118,7 @@ class ClusterApp(UploadingApp):
 
     async def exists(self, ref: object) -> bool:
         """Whether the object has been written to (and not been deleted since)."""
-        return bool(await self._look("exists", ref))
+        return bool(await self._look(EXISTS, ref))
 
     async def delete(self, ref: object) -> None:
         """Delete an object with everything it holds, as one step."""
@@ -123,7 +126,7 @@ class ClusterApp(UploadingApp):
 
     async def inspect(self, ref: object) -> dict[str, Any]:
         """The object's fields as plain Python: values, lists, dicts and sets."""
-        return cast("dict[str, Any]", await self._look("inspect", ref))
+        return cast("dict[str, Any]", await self._look(INSPECT, ref))
 
     async def dead_letters(self) -> AsyncIterator[Letter]:
         """Messages that have raised too often, oldest first in each store."""
@@ -169,15 +172,20 @@ class ClusterApp(UploadingApp):
         await self._here(lambda: self._coordinator("drain", node_id))
 
     async def move(self, ref: object, node_id: str) -> None:
-        """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile."""
+        """Move an object to a node (SSMS §4.2), with everything it holds; its calls wait meanwhile.
+
+        Raises UnknownType, and InvalidArgument for a node that cannot have it. An object that nobody has written to
+        moves too: it will be there.
+        """
+        await self._look(WHERE, ref)
         partition = _partition(object_ref(ref))
         store = await self._here(lambda: self._coordinator("move", partition, node_id))
         self._opened().routes.moved(partition, store)
 
     async def explain(self, ref: object) -> Explanation:
-        """Where an object lives, and why."""
+        """Where an object lives, and why; or would, if it were written to. Raises UnknownType."""
         partition = _partition(object_ref(ref))
-        identity = cast("bytes", await self._look("where", ref))
+        identity = cast("bytes", await self._look(WHERE, ref))
         placement = self._opened().routes.placement
         place = placement.store(identity)
         if placement.owner(partition).identity == identity:
@@ -198,7 +206,7 @@ class ClusterApp(UploadingApp):
         if self._lanes is not None:
             raise StateError("this app is open already: call ssms.connect() again for another one")
         peers = await self._dial(loop)
-        self._lanes = Lanes(peers, Routes(peers), self._draw(_CLIENT_BYTES), loop)
+        self._lanes = Lanes(peers, Routes(peers), self._draw(CLIENT_BYTES), loop)
         if self._reads == "any":
             self._lanes.spread = Spread(self._lanes)
         first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
@@ -274,7 +282,8 @@ class ClusterApp(UploadingApp):
         until = lanes.loop.time() + _TRIES_SECONDS
         while True:
             try:
-                return await lanes.peers.coordinator.call(what, *args)
+                answer = lanes.peers.coordinator.call(what, *args)
+                return await (answered_in(LOST_SECONDS, answer) if what in _QUICK else answer)
             except Unreachable:
                 if lanes.loop.time() > until:
                     raise
@@ -289,7 +298,8 @@ class ClusterApp(UploadingApp):
             try:
                 if not here.primary:
                     raise Unreachable(f"nobody leads store {here.name}")
-                return decode_shown(await lanes.peers.copy(here.primary).call("ask", what, encode_shown(args)))
+                answer = lanes.peers.copy(here.primary).call("ask", what, encode_shown(args))
+                return decode_shown(await answered(lanes.routes, here.identity, here.epoch, answer, LOST_SECONDS))
             except (Unreachable, NotLeading):
                 if lanes.loop.time() > until:
                     raise

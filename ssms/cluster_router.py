@@ -82,7 +82,8 @@ class ClusterRouter:
         if type(method) is LateMethod:
             return (yield from self._call_late(call))
         arguments = method.encode_arguments(call.pack())
-        _check_size(call, arguments)
+        if len(arguments) > Limits.message_bytes_max:
+            raise _too_large(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
         behind = partition in self._sent_to or len(self._sent_to) >= _SENT_TO_MAX
         if method.readonly:
@@ -109,7 +110,8 @@ class ClusterRouter:
         if type(call.method) is LateMethod:
             return self._stage(lambda: self._post_late(call, when))
         arguments = call.method.encode_arguments(call.pack())
-        _check_size(call, arguments)
+        if len(arguments) > Limits.message_bytes_max:
+            raise _too_large(call, arguments)
         partition = partition_of(call.ref.type_name, call.ref.key)
         due_ms, rule = (0, b"") if when is None else (when.due_ms(self._clock()), when.rule)
         request = b"" if call.request is None else of_user(call.request)
@@ -272,12 +274,11 @@ def _expire(answer: asyncio.Future[bytes], call: Call) -> None:
         answer.set_exception(call.timed_out())
 
 
-def _check_size(call: Call, arguments: bytes) -> None:
-    if len(arguments) > Limits.message_bytes_max:
-        raise InvalidArgument(
-            f"the arguments of {call!r} take {len(arguments)} bytes; "
-            f"a message has at most {Limits.message_bytes_max >> 20} MiB"
-        )
+def _too_large(call: Call, arguments: bytes) -> InvalidArgument:
+    return InvalidArgument(
+        f"the arguments of {call!r} take {len(arguments)} bytes; "
+        f"a message has at most {Limits.message_bytes_max >> 20} MiB"
+    )
 
 
 def _closed() -> StoreClosed:

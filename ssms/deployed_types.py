@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ssms.deployed import DeployedType
+from collections.abc import Iterable
+
+from ssms.deployed import DeployedType, Unloadable
 
 
 class DeployedTypes:
@@ -18,6 +20,22 @@ class DeployedTypes:
         deployed.load()
         self._by_name[deployed.name] = data
         self._encoded = tuple(self._by_name.values())
+
+    def load_all(self, types: Iterable[bytes]) -> None:
+        """Load all that can be loaded, then raise the first error of the others."""
+        errors: list[Unloadable] = []
+        for data in types:
+            try:
+                self.load(data)
+            except Unloadable as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def load_new(self, data: bytes) -> None:
+        """Load a type unless just this version of it is loaded. Raises Unloadable."""
+        if data not in self._encoded:
+            self.load(data)
 
     def encoded(self) -> tuple[bytes, ...]:
         """All of them."""

@@ -38,8 +38,14 @@ class Giving:
         await self._slots.give(slots.decode(numbers), target)
 
     async def take_slots(self, numbers: bytes, source: bytes) -> None:
-        """Expect these slots of another store."""
-        await self._slots.take(slots.decode(numbers), source)
+        """Expect these slots of another store. Raises Unreachable if it does not have them, as far as the catalog is
+        known here: it may have been asked long ago, and nothing of them would come.
+        """
+        await self._routes.refresh()
+        given = slots.decode(numbers)
+        if not set(self._routes.placement.slots_of(source)).issuperset(given):
+            raise Unreachable(f"store {source.hex()} does not have the slots that it would give")
+        await self._slots.take(given, source)
 
     async def settled_slots(self, numbers: bytes) -> bool:
         """Whether this store's messages to these slots have found their way, so that they may move again."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol
 
 from automata import asking
@@ -25,6 +25,8 @@ from ssms.routes import Routes
 BATCH_ASKS_MAX = 1024
 BATCH_BYTES_MAX = 1 << 20
 BACKOFF_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+GIVE_UP_SECONDS = 600.0
+"""How long a call is asked again. Hosts keep outcomes for longer."""
 LOST_SECONDS = 10.0
 """An answer that has not come by then is taken for lost."""
 _LATE_SECONDS = 20.0  # and one to `collect`, which waits for something to tell
@@ -33,10 +35,10 @@ _HOPS_MAX = 3  # refusals in a row after which the coordinator is asked
 
 class Asked:
     """One ask, until it is answered. store: whom to ask, where that does not follow from the object; for one that
-    comes behind messages, whom to ask next.
+    comes behind messages, whom to ask next. lane: by which it was sent last; before, over: see `ssms.lines`.
     """
 
-    __slots__ = ("answer", "ask", "hops", "since", "store", "tag")
+    __slots__ = ("answer", "ask", "before", "hops", "lane", "over", "since", "store", "tag")
 
     def __init__(
         self, ask: Ask, answer: asyncio.Future[bytes], tag: int, since: float, store: bytes | None = None
@@ -47,6 +49,9 @@ class Asked:
         self.tag = tag
         self.since = since
         self.hops = 0
+        self.lane: Lane | None = None
+        self.before: Asked | None = None
+        self.over = False
 
 
 class Hub(Protocol):
@@ -72,6 +77,9 @@ class Hub(Protocol):
 
     def stale(self, asked: Asked) -> bool:
         """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
+
+    def held_back(self, asked: Asked, batch: Collection[int]) -> bool:
+        """Whether it waits for a message before it that does not go along in the batch of these tags."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine until it ends or the process asks nothing more."""
@@ -99,7 +107,8 @@ class Lane:
     def put(self, asked: Asked) -> None:
         """Take one ask into the next batch."""
         self._queue.append(asked)
-        self._wake()
+        if not self._sending:
+            self._wake()
 
     def close(self, error: Exception) -> None:
         """Answer nobody any more."""
@@ -120,6 +129,8 @@ class Lane:
                     await self._lanes.right()
                 if not await self._submit(place):
                     await self._pause()
+                elif self._queue:
+                    await asyncio.sleep(0)  # those who have just been answered ask on: their asks go with the rest
         except Exception:
             self._lanes.spawn(self._ask_later(self._take_back()))  # whatever it was, nobody waits for ever
             raise
@@ -163,6 +174,7 @@ class Lane:
             return False
         told = asking.decode_told(data)
         if told.epoch != place.epoch:
+            self.forget = [*forget, *self.forget]
             self._again()
             return False
         self._failures = 0
@@ -200,18 +212,22 @@ class Lane:
 
     def _take(self) -> list[Asked]:
         """What goes into the next batch."""
-        asks: list[Asked] = []
-        size = 0
-        while self._queue and len(asks) < BATCH_ASKS_MAX:
-            asked = self._queue[0]
+        asks: dict[int, Asked] = {}
+        queue, pending, lanes = self._queue, self._pending, self._lanes
+        size, long_ago = 0, lanes.loop.time() - GIVE_UP_SECONDS
+        while queue and len(asks) < BATCH_ASKS_MAX:
+            asked = queue[0]
             size += len(asked.ask.arguments)
             if asks and size > BATCH_BYTES_MAX:
                 break
-            self._queue.popleft()
-            if not self._lanes.stale(asked):
-                asks.append(asked)
-                self._pending[asked.tag] = asked
-        return asks
+            queue.popleft()
+            if (asked.answer.cancelled() or asked.since <= long_ago) and lanes.stale(asked):
+                continue
+            if asked.before is not None and lanes.held_back(asked, asks):
+                continue
+            asked.lane = self
+            asks[asked.tag] = pending[asked.tag] = asked
+        return list(asks.values())
 
     def _take_back(self) -> list[Asked]:
         """All that is not answered, in the order in which it was asked first."""
@@ -252,6 +268,8 @@ class Lane:
             if sort == MOVED:
                 self._moved(asked, outcome[1:])
             elif sort == AGAIN:
+                if asked.ask.behind:  # as where it has moved to
+                    asked.store = self._store
                 again.append(asked)
             else:
                 self._lanes.finish(asked, outcome)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from automata.asking import CALL, POST, Ask
 from automata.errors import Overloaded
 from automata.request_ids import CLIENT, NESTED
 from darq.errors import OutcomeUnknown, StoreClosed
-from ssms.lane import Asked, Lane, pause_seconds
+from ssms.lane import GIVE_UP_SECONDS, Asked, Lane, pause_seconds
+from ssms.lines import Lines
 from ssms.peers import Peers
 from ssms.placement import StorePlace
 from ssms.routes import Routes
@@ -23,12 +24,10 @@ from ssms.spread import Spread
 
 ASKS_MAX = 50_000
 """How many calls of one process may be under way: beyond that, callers get Overloaded."""
-GIVE_UP_SECONDS = 600.0
-"""How long a call is asked again. Hosts keep outcomes for longer."""
 
 
 class Lanes:
-    """The ways of one process to all stores. client: 16 random bytes that no other process has.
+    """The ways of one process to all stores. client: its id, which no other process has (`automata.asking`).
 
     spread: which reads go to backups, if any do.
     right: of a host, waits for its lease: what its successor has asked and let forget, it must not ask again.
@@ -54,6 +53,7 @@ class Lanes:
         self._lanes: dict[bytes, Lane] = {}
         self._waiting: deque[Asked] = deque()  # for a first placement
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lines = Lines()
 
     def start(self, ask: Ask, store: bytes | None = None, held: list[Asked] | None = None) -> asyncio.Future[bytes]:
         """Ask, and give the outcome when it is there. Raises Overloaded, and StoreClosed once this is closed.
@@ -69,6 +69,7 @@ class Lanes:
         self._tags += 1
         self.asked += 1
         asked = Asked(ask, answer, self._tags, self.loop.time(), store)
+        self._lines.join(asked)
         if held is not None:
             held.append(asked)
         else:
@@ -94,14 +95,14 @@ class Lanes:
 
         What comes behind messages goes their way: by way of the store of its slot, unless it is to ask another first.
         """
-        placement, store, behind = self.routes.placement, asked.store, asked.ask.behind
-        if behind:
-            asked.store = None
-        if store is not None and placement.stores:
-            if placement.has(store):
+        store, behind = asked.store, asked.ask.behind
+        if store is not None:
+            if behind:
+                asked.store = None
+            if self.routes.placement.has(store):
                 self.route_to(store, asked)
                 return
-            if not behind:
+            if not behind and self.routes.placement.stores:
                 self.fail(asked, OutcomeUnknown(f"store {store.hex()} is no part of this cluster any more"))
                 return
         place = (self.routes.home_of if behind else self.routes.store_of)(asked.ask.partition)
@@ -125,22 +126,30 @@ class Lanes:
 
     def finish(self, asked: Asked, outcome: bytes) -> None:
         """It is answered."""
-        self.asked -= 1
         if not asked.answer.done():
             asked.answer.set_result(outcome)
-        if asked.ask.kind in (CALL, POST) and asked.ask.request[:1] == CLIENT:
-            self.forget(asked.ask.partition, asked.ask.request)
+        self._over(asked)
+        ask, lane = asked.ask, asked.lane
+        if lane is not None and ask.kind in (CALL, POST) and ask.request[:1] == CLIENT:
+            lane.forget.append(ask.request)
 
     def fail(self, asked: Asked, error: Exception) -> None:
         """It will not be answered."""
-        self.asked -= 1
         if not asked.answer.done():
             asked.answer.set_exception(error)
+        self._over(asked)
+
+    def held_back(self, asked: Asked, batch: Collection[int]) -> bool:
+        """Whether it waits for a message before it that does not go along in the batch of these tags."""
+        early = self._lines.early(asked, batch)
+        if early:
+            self._lines.wait(asked)
+        return early
 
     def stale(self, asked: Asked) -> bool:
         """Whether it is not to be asked again: nobody waits any more, or it was asked for too long."""
         if asked.answer.cancelled():
-            self.asked -= 1
+            self._over(asked)
             return True
         if self.loop.time() - asked.since < GIVE_UP_SECONDS or asked.ask.request[:1] == NESTED:
             return False  # a method goes on when the cluster does, however long that takes
@@ -177,8 +186,18 @@ class Lanes:
         gone = StoreClosed("the app was closed before the answer came: the call may have happened")
         for lane in self._lanes.values():
             lane.close(gone)
-        for asked in [*self._waiting, *(self.spread.close() if self.spread is not None else ())]:
+        spread = self.spread.close() if self.spread is not None else ()
+        for asked in [*self._waiting, *spread, *self._lines.close()]:
             self.fail(asked, gone)
+
+    def _over(self, asked: Asked) -> None:
+        """It is asked no more: what has waited for it may leave."""
+        self.asked -= 1
+        for following in self._lines.leave(asked):
+            if self.closed:
+                self._lines.wait(following)  # until all are told
+            elif not self.stale(following):
+                self.route(following)
 
     def _lane(self, place: StorePlace) -> Lane:
         lane = self._lanes.get(place.identity)

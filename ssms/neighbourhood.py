@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from darq.errors import AutomataError
 from ssms.catalog.errors import Outrun
@@ -10,6 +11,8 @@ from ssms.lane import LOST_SECONDS
 from ssms.patience import answered
 from ssms.peers import Peers, Unreachable
 from ssms.routes import Routes
+
+_AGAIN_SECONDS = 0.2
 
 
 class NotLeading(AutomataError):
@@ -65,4 +68,15 @@ class CatalogMembers:
                 await self._peers.coordinator.call(what, self._store, self._epoch, copy, self._number)
             except Outrun:
                 continue  # it was overtaken by a call for another copy
+            return
+
+
+async def be_attached(peers: Peers, copy: str, primary: str, wanted: Callable[[], bool]) -> None:
+    """Ask a primary to bring a copy up to date, until it has heard or that is not wanted any more."""
+    while wanted():
+        try:
+            await peers.copy(primary).call("attach", copy)
+        except (Unreachable, AutomataError):
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
             return

@@ -1,4 +1,4 @@
-"""Waiting for the answer of whoever leads a store, for as long as it is still that one who leads.
+"""Waiting for answers: for a time, or of whoever leads a store, for as long as it is still that one who leads.
 
 A process that stands still gives no answer and no error. Its successor is known by its epoch, in a newer placement.
 """
@@ -16,6 +16,15 @@ T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
 """Between looks at whether another process leads a store that gives no answer."""
+
+
+async def answered_in(seconds: float, ask: Coroutine[Any, Any, T]) -> T:
+    """The answer to `ask`. Raises Unreachable when it has not come in time: it is taken for lost."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await ask
+    except TimeoutError:
+        raise Unreachable(f"no answer in {seconds:.0f} s") from None
 
 
 async def answered(routes: Routes, store: bytes, epoch: int, ask: Coroutine[Any, Any, T], lost_seconds: float) -> T:

@@ -60,7 +60,7 @@ class Placement(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     def owner(self, partition: bytes) -> StorePlace:
         """The store that has the slot of a logical DARQ."""
-        return self.stores[self.slot_stores[slot_table.slot_of(partition)]]
+        return self._owners[slot_table.slot_of(partition)]
 
     def store(self, identity: bytes) -> StorePlace:
         """One store. Raises UnknownStore."""
@@ -82,6 +82,10 @@ class Placement(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def slot_stores(self) -> tuple[int, ...]:
         """The index of the store of each slot."""
         return slot_table.decode(self.slots)
+
+    @cached_property
+    def _owners(self) -> tuple[StorePlace, ...]:
+        return tuple(self.stores[index] for index in self.slot_stores)
 
     @cached_property
     def _by_identity(self) -> dict[bytes, StorePlace]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
 from automata import looking
+from automata.asking import EXISTS, INSPECT, WHERE
 from automata.engine import Engine
 from automata.errors import InvalidArgument
 from automata.letter_box import Letter
@@ -13,12 +14,12 @@ from automata.reference import ObjectRef
 
 
 async def show(engine: Engine, what: str, ref: ObjectRef) -> object:
-    """What is asked about one object: "where" (the identity of its store), "exists" or "inspect"."""
-    if what == "where":
+    """What is asked about one object: see `automata.asking`."""
+    if what == WHERE:
         return engine.log.store.identity()
-    if what == "exists":
+    if what == EXISTS:
         return await looking.exists(engine, ref)
-    if what == "inspect":
+    if what == INSPECT:
         return await looking.inspect(engine, ref)
     raise InvalidArgument(f"nothing shows {what!r} of an object")
 

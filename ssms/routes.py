@@ -43,9 +43,10 @@ class Routes:
         placement = self.placement
         if not placement.stores:
             return None
-        moved = self._exceptions.get(partition)
-        if moved is not None and placement.has(moved):
-            return placement.store(moved)
+        if self._exceptions:
+            moved = self._exceptions.get(partition)
+            if moved is not None and placement.has(moved):
+                return placement.store(moved)
         return placement.owner(partition)
 
     def owner_of(self, partition: bytes) -> bytes:

@@ -16,27 +16,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from automata.asking import Told, encode
-from automata.engine import Neighbours, run, stop
+from automata.asking import Told, client_of, encode
+from automata.engine import Neighbours, run
 from automata.errors import InvalidArgument
 from automata.replica_reads import ReplicaReads
 from automata.residence import Residence
 from automata.standby import Standby
-from automata.types import AutomatonType
-from darq.errors import AutomataError, Fenced, OutcomeUnknown
+from darq.errors import Fenced, OutcomeUnknown
 from darq.log import Log
-from darq.replication import Backup, Outside, Primary, Recent
+from darq.replication import Backup, Outside, Primary
 from darq.store import Store
 from ssms import backup_reads, questions
 from ssms.backup_reads import BackupReads
 from ssms.first_group import hold_something
 from ssms.giving import Giving
 from ssms.lanes import Lanes
-from ssms.leading import Leading
-from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport
+from ssms.leading import Beginning, Leading
+from ssms.learning import Learning
+from ssms.neighbourhood import CatalogMembers, NotLeading, StoreTransport, be_attached
 from ssms.peers import Unreachable
 from ssms.placement import Placement
-from ssms.reporting import HELLO_SECONDS, report
+from ssms.reporting import report
 from ssms.routes import Routes
 from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
@@ -56,16 +56,19 @@ class Server:
     def __init__(self, name: str, surroundings: Surroundings) -> None:
         self.name = name
         self._around = surroundings
+        self._leave = surroundings.leave
         self._routes = Routes(surroundings.peers)
         self._store: Store | None = None
         self._backup: Backup | None = None
         self._reads: BackupReads | None = None
         self._standby: Standby | None = None
         self._leading: Leading | None = None
+        self._beginning: Beginning | None = None
         self._following: tuple[int, str] | None = None
         self._measured = (0.0, 0)
         self._becoming = 0  # the epoch under which it is about to lead
-        self._uploads = UploadedModules(surroundings.peers, surroundings.options, self._forget_type, self._spawn)
+        self._uploads = UploadedModules(surroundings, lambda: self._leading, self._spawn)
+        self._learning = Learning(surroundings, self._uploads, self._spawn)
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] | None = None
@@ -115,9 +118,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         leading, self._leading = self._leading, None
         if leading is not None:
-            await stop(leading.engine)  # before its lanes: what it still awaits from other stores is no outcome yet
-            await leading.lanes.close()
-            await leading.primary.stop()
+            await leading.stop()
         if self._backup is not None:
             self._backup.stop()
         if self._store is not None:
@@ -135,9 +136,9 @@ class Server:
     async def submit(self, data: bytes) -> bytes:
         """A batch of calls: see `automata.reception`."""
         leading = self._leading
-        if leading is not None:
-            return await leading.unless_over(leading.doors.reception.submit(data))
-        return encode(Told(0, 0, ()))
+        if leading is None:
+            return encode(Told(0, 0, ()))
+        return await leading.unless_over(leading.doors.reception.submit(data))
 
     async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
         """Late answers."""
@@ -177,11 +178,11 @@ class Server:
 
     async def attach(self, copy: str) -> None:
         """Another copy wants to be kept up to date."""
-        self._led().primary.attach(copy)
+        self._primary().attach(copy)
 
     async def forget(self, copy: str) -> None:
         """A copy exists no more."""
-        self._led().primary.forget(copy)
+        self._primary().forget(copy)
 
     def beat(self, copy: str) -> bytes | None:
         """From any thread: what to send to a backup so that it renews this primary's lease; None if nothing is due."""
@@ -210,7 +211,7 @@ class Server:
     @property
     def placed(self) -> bool:
         """Whether this copy was told what to be; also while it becomes that, which may take long."""
-        return self._leading is not None or self._following is not None or self._changing.locked()
+        return bool(self._leads) or self._following is not None or self._changing.locked()
 
     # what the coordinator decides
 
@@ -220,33 +221,36 @@ class Server:
         return head.epoch, head.group, head.hash
 
     async def lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> tuple[int, int, bytes]:
-        """Be the primary under `epoch`. Asked again, it is no error. Raises Fenced for an old epoch."""
+        """Be the primary under `epoch`. Asked again, it is no error. Raises Fenced for an old epoch.
+
+        Where too few copies are in sync, it serves nobody before others are, which are attached to it meanwhile.
+        """
         async with self._changing:
-            leading = self._leading
-            if leading is not None:
-                if leading.epoch != epoch:
-                    self._leave(Fenced(f"copy {self.name} leads under epoch {leading.epoch}, and is to under {epoch}"))
-                    raise Unreachable(f"copy {self.name} begins anew")
-                return await self.head()
-            self._becoming = epoch
-            try:
-                await self._lead(epoch, backups, old_is_dead)
-            finally:
-                self._becoming = 0
+            if self._leads not in (0, epoch):
+                self._leave(Fenced(f"copy {self.name} leads under epoch {self._leads}, and is to under {epoch}"))
+                raise Unreachable(f"copy {self.name} begins anew")
+            if not self._leads:
+                self._becoming = epoch
+                try:
+                    await self._lead(epoch, backups, old_is_dead)
+                except BaseException:
+                    self._becoming = 0
+                    raise
+            if self._beginning is not None:
+                await self._beginning.over_or_short()
         return await self.head()
 
     async def follow(self, epoch: int, primary: str) -> None:
         """Be a backup of another copy. A copy that leads leaves, and begins anew."""
-        leads = self._becoming if self._leading is None else self._leading.epoch
-        if leads:
-            if leads >= epoch:
-                raise Fenced(f"copy {self.name} leads under epoch {leads}")
+        if self._leads:
+            if self._leads >= epoch:
+                raise Fenced(f"copy {self.name} leads under epoch {self._leads}")
             self._leave(Fenced(f"copy {primary} leads under epoch {epoch}"))
             raise Unreachable(f"copy {self.name} begins anew")
         if self._following is not None and self._following[0] > epoch:
             raise Fenced(f"copy {self.name} follows under epoch {self._following[0]}")
         self._following = (epoch, primary)
-        self._spawn(self._attach(epoch, primary))
+        self._spawn(be_attached(self._around.peers, self.name, primary, lambda: self._following == (epoch, primary)))
 
     async def resign(self, epoch: int) -> None:
         """Lead no more: finish what runs, let the backups have all of it, and become one, in this same process.
@@ -254,17 +258,18 @@ class Server:
         Then another may lead without waiting for a lease. No error where it does not lead. Raises Fenced."""
         async with self._changing:
             leading = self._leading
-            if leading is None:
+            if leading is None and not self._becoming:
                 return
+            if leading is None:
+                self._leave(Unreachable(f"copy {self.name} is to lead no more, before it has begun to"))
+                raise Unreachable(f"copy {self.name} begins anew")
             if leading.epoch != epoch:
                 raise Fenced(f"copy {self.name} leads under epoch {leading.epoch}")
             self._leading = self._backup = None  # from here on nobody is served
             self._following = (epoch, "")
             leading.over.set_result(None)
             try:
-                await stop(leading.engine, RESIGNING_SECONDS)
-                await leading.lanes.close()
-                await leading.primary.stop()
+                await leading.stop(RESIGNING_SECONDS)
                 self._open()
             except BaseException as error:
                 self._leave(error)
@@ -276,17 +281,8 @@ class Server:
         self._routes.learn(Placement.decode(placement))
 
     async def load(self, types: Sequence[bytes]) -> None:
-        """Types that were deployed. They come from the catalog alone. All are loaded that can be, then the first error
-        of the others is raised.
-        """
-        errors: list[AutomataError] = []
-        for data in types:
-            try:
-                self._around.deployed.load(data)
-            except AutomataError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        """Types that were deployed. They come from the catalog alone. Raises Unloadable."""
+        self._around.deployed.load_all(types)
 
     async def watch(self) -> None:
         """Answers only when this copy is stopped: that a process has ended shows in a call that it never answers."""
@@ -311,29 +307,47 @@ class Server:
 
     # inside
 
+    @property
+    def _leads(self) -> int:
+        """The epoch under which it leads, or is about to; 0 if it is not."""
+        return self._becoming if self._leading is None else self._leading.epoch
+
     async def _lead(self, epoch: int, backups: Sequence[str], old_is_dead: bool) -> None:
-        backup = self._followed()
-        await self._routes.know(backup.store.identity())  # without a placement, all objects would seem to live here
+        """Begin to lead."""
+        around, backup = self._around, self._followed()
+        identity = backup.store.identity()
+        await self._routes.know(identity)  # without a placement, all objects would seem to live here
         try:
             recent = await backup.lead(epoch, old_is_dead)
         except OutcomeUnknown as error:
             self._leave(error)
             raise
         try:
-            self._leading = await self._run(epoch, backups, recent)
+            outside = Outside(around.clock, self._ship, CatalogMembers(around.peers, identity, epoch))
+            primary = Primary(backup.store, epoch, backups, outside, around.copying, recent)
         except BaseException as error:
             self._leave(error)  # the store was handed over: a new process finds out what it holds
             raise
+        self._beginning = Beginning(primary, self._spawn(self._run_or_leave(primary, backup.store)))
 
-    async def _run(self, epoch: int, backups: Sequence[str], recent: Recent) -> Leading:
-        """Run the objects of the store, which this copy leads from now on."""
-        around, loop, store = self._around, asyncio.get_running_loop(), self._store
-        assert store is not None, "it was started"
-        outside = Outside(around.clock, self._ship, CatalogMembers(around.peers, store.identity(), epoch))
-        primary = Primary(store, epoch, backups, outside, around.copying, recent)
+    async def _run_or_leave(self, primary: Primary, store: Store) -> None:
+        try:
+            self._leading = await self._run(primary, store)
+        except asyncio.CancelledError:  # it stops
+            await primary.stop()
+            raise
+        except BaseException as error:
+            self._leave(error)  # as above
+            raise
+        finally:
+            self._beginning, self._becoming = None, 0
+
+    async def _run(self, primary: Primary, store: Store) -> Leading:
+        """Run the objects of the store, once enough copies hold what it holds."""
+        around, loop, epoch = self._around, asyncio.get_running_loop(), primary.epoch
         await primary.ready()
         log = Log(primary.store, around.limits, around.options.clock, epoch=epoch, copies=primary)
-        lanes = Lanes(around.peers, self._routes, around.draw(16), loop, primary.lease)
+        lanes = Lanes(around.peers, self._routes, client_of(store.identity(), epoch), loop, primary.lease)
         placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
@@ -341,14 +355,12 @@ class Server:
         assert doors is not None and self._standby is not None, "it has neighbours, and was opened"  # noqa: PT018
         self._standby.hand_over(engine.host)
         doors.reception.show = partial(questions.show, engine)
+        doors.reception.learn(self._learning.learn)
+        engine.delivery.unknown = self._learning.soon
         log.gate.on_failure = self._failed
         await hold_something(log, engine.host.committer)
         giving = Giving(doors, self._routes, around.peers, store.identity())
         return Leading(epoch, primary, engine, doors, lanes, giving, loop.create_future())
-
-    def _forget_type(self, made: AutomatonType) -> None:
-        if self._leading is not None:
-            self._leading.engine.host.entities.forget(made)
 
     async def _ship(self, copy: str, data: bytes) -> bytes:
         answer: bytes = await self._around.peers.copy(copy).call("ship", data)
@@ -359,35 +371,27 @@ class Server:
         if self._leading is not None:
             self._leave(error)
 
-    def _leave(self, why: BaseException) -> None:
-        self._around.leave(why)
-
     async def _hear_of_successor(self, epoch: int) -> None:
         """Begin anew if nobody tells this copy of one."""
         await asyncio.sleep(RESIGNED_SECONDS_MAX)
-        if self._leading is None and self._following == (epoch, ""):
+        if not self._leads and self._following == (epoch, ""):
             self._leave(Unreachable(f"copy {self.name} has resigned, and nobody leads"))
-
-    async def _attach(self, epoch: int, primary: str) -> None:
-        """Ask the primary to bring this copy up to date, until it has heard."""
-        while self._following == (epoch, primary):
-            try:
-                await self._around.peers.copy(primary).call("attach", self.name)
-                return
-            except (Unreachable, AutomataError):
-                await asyncio.sleep(HELLO_SECONDS)
 
     def _followed(self) -> Backup:
         if self._backup is None:
             raise Unreachable(f"copy {self.name} is not open")
         return self._backup
 
+    def _primary(self) -> Primary:
+        return self._led().primary if self._beginning is None else self._beginning.primary
+
     def _led(self) -> Leading:
         if self._leading is None:
             raise NotLeading(f"copy {self.name} does not lead its store now")
         return self._leading
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

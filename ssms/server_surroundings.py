@@ -29,6 +29,5 @@ class Surroundings:
     limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
     copying: CopyOptions = field(default_factory=CopyOptions)
-    draw: Callable[[int], bytes] = os.urandom
     renewed: bool = False
     deployed: DeployedTypes = field(default_factory=DeployedTypes)

@@ -16,20 +16,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from automata.context import logger
 from automata.errors import ModuleRefused
-from automata.options import Options
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
 from automata.sandbox.record import UploadRecord, Version
 from automata.types import AutomatonType
 from automata.uploads_room import sandbox_room
 from darq.errors import AutomataError
-from ssms.peers import Peers, Unreachable
+from ssms.leading import Leading
+from ssms.patience import answered_in
+from ssms.peers import Unreachable
+from ssms.server_surroundings import Surroundings
 
 if TYPE_CHECKING:
     from automata.sandbox.installed import Installed, Made
 
 T = TypeVar("T")
 
+FETCH_SECONDS_MAX = 60.0
 PAUSE_SECONDS = 0.5
 """Between two tries to get a module from the catalog."""
 
@@ -38,20 +41,19 @@ _EXAMINED_MAX = 8  # modules that may be about to become uploads
 
 
 class UploadedModules:
-    """Of one process. forget: lets go of what is in memory of a type that is gone; spawn: runs a coroutine until it
-    ends or the process does.
+    """Of one process. leading: what it has while it leads a store; spawn: runs a coroutine until it ends or the process
+    does.
     """
 
     def __init__(
         self,
-        peers: Peers,
-        options: Options,
-        forget: Callable[[AutomatonType], None],
+        surroundings: Surroundings,
+        leading: Callable[[], Leading | None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self._peers = peers
-        self._options = options
-        self._forget = forget
+        self._peers = surroundings.peers
+        self._options = surroundings.options
+        self._leading = leading
         self._spawn = spawn
         self._revision = 0
         self._records: dict[str, UploadRecord] = {}
@@ -116,6 +118,12 @@ class UploadedModules:
             made: Installed = sandbox_room("installed").Installed(self._options, self._forget)
             self._room = made
         return self._room
+
+    def _forget(self, made: AutomatonType) -> None:
+        """Let go of the objects in memory of a type that is gone."""
+        leading = self._leading()
+        if leading is not None:
+            leading.engine.host.entities.forget(made)
 
     def _take(self, given: dict[str, UploadRecord]) -> list[AutomataError]:
         """Run what is given; the errors of those that cannot be."""
@@ -182,7 +190,8 @@ class UploadedModules:
         """A module from the catalog, as it was put there. Raises ModuleRefused if it is there no more."""
         while True:
             try:
-                data: bytes | None = await self._peers.coordinator.call("module", digest)
+                asked = self._peers.coordinator.call("module", digest)
+                data: bytes | None = await answered_in(FETCH_SECONDS_MAX, asked)
             except Unreachable:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue

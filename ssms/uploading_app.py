@@ -17,7 +17,9 @@ from automata.sandbox.usage import Usage
 from automata.types import REGISTRY
 from automata.uploads_room import sandbox_room
 from ssms.lanes import Lanes
+from ssms.patience import answered_in
 from ssms.peers import Unreachable
+from ssms.routes import LOST_SECONDS
 from ssms.uploaded_types import UploadedTypes
 
 T = TypeVar("T")
@@ -141,7 +143,9 @@ class UploadingApp(Application):
         total: dict[str, Usage] = {}
         for copy in [place.primary for place in places if place.primary]:
             try:
-                counted = cast("dict[str, dict[str, Any]]", await peers.copy(copy).call("usage"))
+                counted = cast(
+                    "dict[str, dict[str, Any]]", await answered_in(LOST_SECONDS, peers.copy(copy).call("usage"))
+                )
             except Unreachable:
                 continue
             for name, counters in counted.items():

@@ -17,7 +17,8 @@ from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.sandbox.guest_exit import FAULTY
 from automata.sandbox.tree import APP, SOURCE, WORLD, lay_out
 
-_SECONDS_MAX = 600
+_CHECK_SECONDS_MAX = 60
+_BUILD_SECONDS_MAX = 900
 _LINES_SHOWN = 30
 _CHECK = (
     "import sys; sys.path.insert(0, sys.argv[1]); from automata.sandbox.guest.checking import main; main(*sys.argv[2:])"
@@ -51,7 +52,13 @@ def build(source: Path, target: Path) -> bytes:
 def check(source: Path, tree: Path) -> bytes:
     """The manifest of a guest whose files lie in `tree`, found out without WebAssembly. Raises DeclarationError."""
     command = [sys.executable, "-I", "-S", "-B", "-c", _CHECK, str(tree), source.stem, str(tree / SOURCE)]
-    done = subprocess.run(command, capture_output=True, timeout=_SECONDS_MAX, check=False, cwd=tree)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_CHECK_SECONDS_MAX, check=False, cwd=tree)
+    except subprocess.TimeoutExpired:
+        raise DeclarationError(
+            f"{source.name} was run for {_CHECK_SECONDS_MAX} s to see what it declares, and went on: what stands at "
+            "the top of the file must come to an end"
+        ) from None
     if done.returncode == 0:
         return done.stdout
     text = _last_lines(done.stderr)
@@ -67,7 +74,7 @@ def _componentize(source: Path, tree: Path, built: Path) -> None:
     command += ["--stub-wasi", "-p", str(tree), "-o", str(built), APP]
     environment = {**os.environ, "VIRTUAL_ENV": str(nothing)}
     done = subprocess.run(
-        command, capture_output=True, timeout=_SECONDS_MAX, check=False, env=environment, cwd=tree.parent
+        command, capture_output=True, timeout=_BUILD_SECONDS_MAX, check=False, env=environment, cwd=tree.parent
     )
     if done.returncode != 0 or not built.exists():
         raise StateError(

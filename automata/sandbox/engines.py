@@ -17,30 +17,60 @@ WASM_STACK_BYTES = 512 << 10
 POOLED_INSTANCES = 64
 """Instances of core modules that may live at once: inline, and in all threads."""
 
+COMPONENTS = 24
+"""Components that may run at once: in all threads, and while they are examined."""
+
+_WARM_COMPONENTS = 4  # places whose memory is kept though nothing runs there
+_CORES_EACH = 60
+_TABLE_ELEMENTS = 20_000
+
 FOREVER = 1 << 40
 """Ticks that nothing lives to see."""
 
 
-def component_engine() -> Engine:
-    """For components: each has megabytes of memory, mapped from the compiled file and copied when written."""
-    return Engine(_config())
+def component_engine(memory_bytes: int) -> Engine:
+    """For components. CPython is forty core instances that share a memory, and touches megabytes of it in each run:
+    they stay with their place in the pool, and what a run has changed is put back, rather than mapped and copied anew.
+    """
+    return _pooled(
+        total_memories=COMPONENTS,
+        total_component_instances=COMPONENTS,
+        total_core_instances=COMPONENTS * _CORES_EACH,
+        total_tables=COMPONENTS * _CORES_EACH,
+        max_core_instances_per_component=_CORES_EACH,
+        max_tables_per_component=_CORES_EACH,
+        max_memories_per_component=1,
+        max_unused_warm_slots=_WARM_COMPONENTS,
+        max_memory_size=memory_bytes,
+        table_elements=_TABLE_ELEMENTS,
+        linear_memory_keep_resident=16 << 20,
+        table_keep_resident=1 << 20,
+    )
 
 
 def core_engine(memory_bytes: int) -> Engine:
-    """For core modules: instances come from a pool, so that a fresh one takes microseconds.
+    """For core modules: a fresh instance takes microseconds."""
+    return _pooled(
+        total_memories=POOLED_INSTANCES,
+        total_core_instances=POOLED_INSTANCES,
+        total_tables=POOLED_INSTANCES,
+        max_unused_warm_slots=POOLED_INSTANCES,
+        max_memory_size=memory_bytes,
+        table_elements=_TABLE_ELEMENTS,
+        linear_memory_keep_resident=64 << 10,
+        table_keep_resident=64 << 10,
+    )
 
-    wasmtime's Python interface does not set up its pool, so this goes to the C interface below it.
+
+def _pooled(**options: int) -> Engine:
+    """An engine whose instances come from a pool, which wasmtime's Python interface does not set up: so this goes to
+    the C interface below it.
     """
     config = _config()
     pool = ffi.wasmtime_pooling_allocation_config_new()
-    ffi.wasmtime_pooling_allocation_config_total_core_instances_set(pool, POOLED_INSTANCES)
-    ffi.wasmtime_pooling_allocation_config_total_memories_set(pool, POOLED_INSTANCES)
-    ffi.wasmtime_pooling_allocation_config_total_tables_set(pool, POOLED_INSTANCES)
-    ffi.wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, POOLED_INSTANCES)
-    ffi.wasmtime_pooling_allocation_config_max_memory_size_set(pool, memory_bytes)
-    ffi.wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 64 << 10)
-    ffi.wasmtime_pooling_allocation_config_table_keep_resident_set(pool, 64 << 10)
-    config.memory_reservation = memory_bytes
+    for name, value in options.items():
+        getattr(ffi, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
+    config.memory_reservation = options["max_memory_size"]
     ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
     ffi.wasmtime_pooling_allocation_config_delete(pool)
     return Engine(config)

@@ -25,8 +25,8 @@ from automata.sandbox.session import Session
 THREADS_MAX = 16
 """Runs of all modules that may take place beside the event loop at once."""
 
-CORE_MEMORY_BYTES = SandboxLimits().memory_bytes
-"""What an instance of a core module may have at most: the pool reserves addresses for so much."""
+MEMORY_BYTES = SandboxLimits().memory_bytes
+"""What an instance may have at most: pools reserve addresses for so much."""
 
 
 class Machine:
@@ -35,12 +35,12 @@ class Machine:
     @functools.cached_property
     def component_engine(self) -> Engine:
         """For components."""
-        return component_engine()
+        return component_engine(MEMORY_BYTES)
 
     @functools.cached_property
     def core_engine(self) -> Engine:
         """For core modules."""
-        return core_engine(CORE_MEMORY_BYTES)
+        return core_engine(MEMORY_BYTES)
 
     @functools.cached_property
     def threads(self) -> ThreadPoolExecutor:

@@ -82,7 +82,7 @@ class ComponentModule:
         address = (method.type_name, session.key, method.name)
 
         def run() -> Part:
-            session.begin_run()
+            session.begin_run(told=True)
             past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
             answer = self._machine.run_component(
                 self._component, session, encode_task(address, arguments, rows, whole, past)

@@ -79,7 +79,7 @@ class Session:
         self.sends: list[Dispatch] = []
         self.failure: Exception | None = None
         self.point: Point | None = None
-        self._seen: list[list[tuple[object, object]]] = [[]]
+        self._seen: list[tuple[object, object]] = []
         self._part = self._at = 0
         self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,10 +89,10 @@ class Session:
 
     # runs
 
-    def begin_run(self) -> None:
-        """A new instance begins the method from its start."""
+    def begin_run(self, told: bool = False) -> None:
+        """A new instance begins the method from its start. told: it knows all outcomes so far, and asks for none."""
         self.usage.runs += 1
-        self._part = self._at = 0
+        self._part, self._at = len(self.past) if told else 0, 0
         self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
         self.sends, self.failure, self.point = [], None, None
 
@@ -102,7 +102,6 @@ class Session:
             raise LimitExceeded("awaits", f"{self.turn.name} awaits others more than {self.limits.awaits} times")
         self.points.append(point)
         self.past.append(outcomes)
-        self._seen.append([])
 
     @property
     def live(self) -> bool:
@@ -113,10 +112,8 @@ class Session:
         """The code has come to an await: its outcomes, or None if they are yet to come."""
         if self.live:
             return None
-        outcomes = self.past[self._part]
         self._part += 1
-        self._at = 0
-        return outcomes
+        return self.past[self._part - 1]
 
     # what the code asks
 
@@ -128,10 +125,11 @@ class Session:
 
     def ask(self, question: object, answer: Callable[[], T]) -> T:
         """What the code gets to see: the same again when it runs again."""
-        if not self.live:
+        if self._at < len(self._seen) or not self.live:
             return cast("T", self._again(question))
         found = self.here(answer)
-        self._seen[self._part].append((question, found))
+        self._seen.append((question, found))
+        self._at += 1
         return found
 
     def here(self, work: Callable[[], T]) -> T:
@@ -222,9 +220,9 @@ class Session:
     def log(self, level: int, text: str) -> None:
         """The code logs a text; once, and up to its limit. One line of the log stays one line."""
         self._logged_bytes += len(text)
-        if self.live and self._logged_bytes <= self.limits.log_bytes:
+        if self._logged_bytes <= self.limits.log_bytes:
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-            _logger.log(max(0, min(level, _LEVELS_MAX)), "%s: %s", self.turn.address, shown)
+            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown))
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""
@@ -251,6 +249,10 @@ class Session:
         if self._errand is not None and not self._errand.answer.done():
             self._errand.answer.set_exception(Abandoned())
 
+    def _log(self, level: int, text: str) -> None:
+        if not self.turn.replaying:
+            _logger.log(level, "%s: %s", self.turn.address, text)
+
     def _hand(self, errand: Errand | None) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(errand)
@@ -258,7 +260,7 @@ class Session:
             errand.answer.set_exception(Abandoned())
 
     def _again(self, question: object) -> Any:
-        seen = self._seen[self._part]
+        seen = self._seen
         if self._at >= len(seen) or seen[self._at][0] != question:
             raise GuestTrapped(
                 f"{self.turn.name} does something else when it runs again: a method that awaits others must depend on "

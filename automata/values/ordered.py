@@ -74,6 +74,9 @@ def decode(data: bytes) -> Key:
         return _SMALL_KEYS[data]
     if data[:1] == b"\x02" and data.find(b"\x00") == len(data) - 1 and b"\x01" not in data:
         return _text(data[1:-1])
+    if data[:1] == b"\x33" and data[-1:] == b"\x00" and data.count(b"\x00") == 2 and b"\x01" not in data:
+        type_name, name, _ = data[1:].split(b"\x00")
+        return make_ref(_text(type_name), _text(name))
     key, end = _decode_at(data, 0, 0)
     if end != len(data):
         raise ValueError(f"{len(data) - end} bytes follow the key")

@@ -137,19 +137,14 @@ class Backup:
 
         Then a log may be opened over the store under `epoch`; what is returned is for its `Primary`. old_is_dead: the
         process that the lease was granted to is known to have ended, so there is nothing to wait for.
-        Raises Fenced for an epoch that is not newer than all before, and StoreDamaged for a copy that is not whole.
+        Raises Fenced for an epoch that is not newer than all before, StoreDamaged for a copy that is not whole, and
+        OutcomeUnknown if its disk fails.
         """
         if self.cursor is not None:
             raise StoreDamaged("this copy is not whole, so it cannot lead: the rest was not copied yet")
         if epoch <= self.promised:
             raise Fenced(f"this copy follows epoch {self.promised}: it cannot lead under epoch {epoch}")
-        self.promised = epoch  # a message that is being worked on is not acknowledged any more
-        self._put_promise(epoch)
-        self.store.flush()
-        self._promised_durably = max(self._promised_durably, epoch)
-        async with self._writing:
-            if self._dirty and self._failure is None:
-                await self._flush()
+        await self._promise_to_lead(epoch)
         if not old_is_dead:
             # while it held, the old primary may have let another backup answer reads, which may be left out now
             await reached(self.clock, self._granted_until + self.options.trusted_seconds)
@@ -170,6 +165,19 @@ class Backup:
 
     # inside
 
+    async def _promise_to_lead(self, epoch: int) -> None:
+        """Follow nobody older, and have all that was taken on the disk."""
+        self.promised = epoch  # a message that is being worked on is not acknowledged any more
+        try:
+            self._put_promise(epoch)
+            self.store.flush()
+            self._promised_durably = max(self._promised_durably, epoch)
+            async with self._writing:
+                if self._dirty and self._failure is None:
+                    await self._flush()
+        except Exception as error:
+            raise self._failed(error) from error
+
     async def _write(self, ship: Ship) -> None:
         if self._failure is not None:
             raise self._failure
@@ -181,9 +189,13 @@ class Backup:
             if self._dirty:
                 await self._flush()
         except Exception as error:
-            self._failure = OutcomeUnknown(f"this copy of the store failed ({error}): open it again")
-            raise self._failure from error
+            raise self._failed(error) from error
         self._promised_durably = max(self._promised_durably, ship.epoch)
+
+    def _failed(self, error: Exception) -> OutcomeUnknown:
+        """The disk has failed it: what it holds is known when it is opened again."""
+        self._failure = self._failure or OutcomeUnknown(f"this copy of the store failed ({error}): open it again")
+        return self._failure
 
     def _promise(self, epoch: int) -> None:
         if epoch > self.promised:

@@ -90,6 +90,11 @@ class Primary:
         if self.failure is not None:
             raise self.failure
 
+    async def short(self) -> None:
+        """Wait until fewer copies are in sync than must hold a group; for ever, once this primary has failed."""
+        while self._enough():
+            await self._change()
+
     def leased(self) -> bool:
         """Whether this is the primary beyond doubt just now, so that an answer without a step is the newest.
 
@@ -178,9 +183,8 @@ class Primary:
 
     def _advance(self) -> None:
         """Release what all hold, and let the log go on if it waited for them."""
-        enough = len(self._counting) + 1 >= self.options.min_in_sync
         group = min([self._flushed, *(link.acked for link in self._counting)])
-        if enough and self.failure is None and group > self.released and group >= self._opened_at:
+        if self._enough() and self.failure is None and group > self.released and group >= self._opened_at:
             self.released = group
             for link in self._links.values():
                 if link.eager:
@@ -288,6 +292,9 @@ class Primary:
         self._advance()
 
     # inside, who counts
+
+    def _enough(self) -> bool:
+        return len(self._counting) + 1 >= self.options.min_in_sync
 
     def _count(self) -> None:
         self._counting = tuple(link for link in self._links.values() if link.counts)

@@ -22,8 +22,8 @@ OutputOption = Annotated[
 def build(file: FileArgument, output: OutputOption = None, json: JsonOption = False) -> None:
     """Make the types of a file a sandboxed module: the same classes, run where they can harm nothing.
 
-    The file is all that goes into it, besides the standard library: it imports nothing else. It is run here once, kept
-    from files and network, to see what it declares. Needs componentize-py, the [guest] extra.
+    The file is all that goes into it, besides the standard library: it imports nothing else. It is run here once, to
+    see what it declares. Needs componentize-py: pip install 'durable-automata[guest]'.
 
     Example: ssms build counter.py -o counter.wasm
     """

@@ -8,11 +8,11 @@ from ssms.connecting import connect
 
 
 def explain(target: AddressArgument, address: ClusterOption = "auto", json: JsonOption = False) -> None:
-    """Say on which node of a cluster an object lives, and why.
+    """Say on which node of a cluster an object lives, or will live once it is written to, and why.
 
     Example: ssms explain User/alice
     """
-    with reported(json), connect(address) as app:
+    with reported(json, define="ssms deploy FILE"), connect(address) as app:
         found = app.run(app.explain(ref(target.type_name, target.key)))
     if json:
         print_json(vars(found))

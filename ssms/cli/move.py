@@ -18,9 +18,11 @@ def move(
 ) -> None:
     """Move an object to another node, with everything it holds (SSMS §4.2). Its callers wait a moment; nothing is lost.
 
+    An object that was never written to moves too: it will be there when it is.
+
     Example: ssms move User/alice n2
     """
-    with reported(json), connect(cluster) as app:
+    with reported(json, define="ssms deploy FILE"), connect(cluster) as app:
         app.run(app.move(ref(object.type_name, object.key), node))
     if json:
         print_json({"moved": str(object), "node": node})

@@ -56,16 +56,16 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 @contextmanager
-def reported(as_json: bool, app: Path | None = None) -> Iterator[None]:
+def reported(as_json: bool, app: Path | None = None, define: str = "--app FILE") -> Iterator[None]:
     """Errors of this library end the command with one line on standard error, and exit code 1.
 
     as_json: also as {"error": name, "message": text} on standard output, which then always holds one document.
-    app: the file that defines the types, if one was given.
+    app: the file that defines the types, if one was given. define: what makes an unknown type known.
     """
     try:
         yield
     except UnknownType as error:
-        fail("UnknownType", f"{error}. Say --app FILE" if app is None else str(error), as_json)
+        fail("UnknownType", f"{error}. Say {define}" if app is None else str(error), as_json)
     except AutomataError as error:
         fail(type(error).__name__, _line(error), as_json)
 

@@ -21,6 +21,14 @@ HostsOption = Annotated[
     int,
     typer.Option("--hosts", min=0, help="Stores that each node leads; 0: one a core."),
 ]
+InSyncOption = Annotated[
+    int,
+    typer.Option(
+        "--min-in-sync",
+        min=1,
+        help="Copies that must hold what is acknowledged. 1: a store goes on with what is left of its copies.",
+    ),
+]
 CatalogOption = Annotated[
     str, typer.Option("--catalog", metavar="URL", help="SQL database of the catalog; SQLite on the head by default.")
 ]
@@ -40,6 +48,7 @@ class Wanted:
     catalog: CatalogOption = ""
     token: TokenOption = ""
     join: JoinOption = True
+    min_in_sync: InSyncOption = 1
 
 
 @takes_from(Wanted, "wanted", *(field.name for field in fields(Wanted)))
@@ -60,10 +69,12 @@ def up(*, wanted: Wanted, address: AddressOption = "", json: JsonOption = False)
         catalog=wanted.catalog,
         token=wanted.token,
         auto_join=wanted.join,
+        min_in_sync=wanted.min_in_sync,
         dashboard=True,
         stays=True,
     )
     with reported(json):
+        order.check()
         if address:
             _install(address, order)
             result: dict[str, object] = {"address": address}

@@ -22,8 +22,9 @@ class ServingActor:
     def __init__(self, make: Callable[[], Served]) -> None:
         self._serving = Serving(make)
 
+    @ray.method(enable_task_events=False)
     async def serve(self, what: str, *args: Any) -> Any:
-        """One call, answered by the server."""
+        """One call, answered by the server. Ray keeps no record of it: that would cost as much as a few calls in it."""
         return await self._serving.serve(what, args)
 
     async def stop(self) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
 from ray._common.utils import get_ray_address_file
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.services import canonicalize_bootstrap_address
 
 from automata.errors import InvalidArgument
 from ssms.on_ray.failure_detection import notice_deaths_soon
 from ssms.on_ray.names import NAMESPACE
+
+KNOCK_SECONDS = 3.0
+"""How long a machine may take to accept a connection."""
 
 
 def attach(address: str = "auto", working_folder: str = "") -> None:
@@ -29,13 +37,16 @@ def attach(address: str = "auto", working_folder: str = "") -> None:
     notice_deaths_soon()
     if working_folder:
         os.chdir(working_folder)
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # ray.init() does so for "auto" alone
-    try:
-        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InvalidArgument(
-            f"no Ray cluster is to be had at {address!r} (`ssms up` starts one, with a cluster of ours on it): {error}"
-        ) from error
+    with _errors_alone():
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # ray.init() does so for "auto" alone
+        try:
+            _knock(address)
+            ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InvalidArgument(
+                f"no Ray cluster is to be had at {address!r} (`ssms up` starts one, with a cluster of ours on it): "
+                f"{error}"
+            ) from error
 
 
 def detach(address: str) -> None:
@@ -56,3 +67,27 @@ def withdraw(address: str) -> None:
     file = Path(get_ray_address_file(None))
     if file.exists() and file.read_text() == address:
         file.unlink()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError unless somebody listens at an address: Ray itself looks for minutes, and says so many times."""
+    found = None if "://" in address else canonicalize_bootstrap_address(address)
+    if found is None:
+        return
+    host, _, port = found.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(f"nobody listens at {found}: {error}") from error
+
+
+@contextmanager
+def _errors_alone() -> Iterator[None]:
+    """Keep from users what Ray says to each program that connects, as that it has found a token."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

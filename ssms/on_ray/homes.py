@@ -11,12 +11,15 @@ from ssms.on_ray.serving import Served
 
 @dataclass(frozen=True)
 class CopyHome:
-    """One copy of a store. node: the machine's name; store: identity, 16 bytes; folder: where its data is."""
+    """One copy of a store. node: the machine's name; store: identity, 16 bytes; folder: where its data is;
+    min_in_sync: as in the plan.
+    """
 
     node: str
     store: bytes
     copy: str
     folder: str
+    min_in_sync: int = 1
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Plan:
     replicas: copies of each store in all; hosts_per_node: stores that each machine leads at first; catalog: URL of the
     SQL database, "" for SQLite beside the coordinator's own store; token: what deployers have to show, if anything;
     environment: of all processes of the cluster. auto_join: machines that join the Ray cluster take their share.
+    min_in_sync: copies that must hold what is acknowledged.
     """
 
     root: str
@@ -35,6 +39,7 @@ class Plan:
     token: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     auto_join: bool = True
+    min_in_sync: int = 1
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,16 @@ def install(plan: Plan, roles: Roles) -> None:
 
 def plan_of(order: ClusterOrder, root: str, environment: tuple[tuple[str, str], ...] = ()) -> Plan:
     """What the processes of an ordered cluster are given. root: the folder of its data."""
-    return Plan(root, order.replicas, order.hosts_per_node, order.catalog, order.token, environment, order.auto_join)
+    return Plan(
+        root,
+        order.replicas,
+        order.hosts_per_node,
+        order.catalog,
+        order.token,
+        environment,
+        order.auto_join,
+        order.min_in_sync,
+    )
 
 
 def install_order(order: ClusterOrder) -> None:

@@ -46,10 +46,11 @@ class RayMachines:
 
     async def start_copy(self, node: str, store: bytes, copy: str) -> None:
         """Start the actor of a copy, unless there is one. Raises MachineFailed."""
-        home = CopyHome(node, store, copy, str(copy_folder(self._plan.root, node, copy)))
+        plan = self._plan
+        home = CopyHome(node, store, copy, str(copy_folder(plan.root, node, copy)), plan.min_in_sync)
         run = await _asked(partial(_run_of, node))
         make = partial(self._roles.copy, home)
-        self._actors[copy] = await _asked(partial(launch, StoreCopy, copy, run.id, make, dict(self._plan.environment)))
+        self._actors[copy] = await _asked(partial(launch, StoreCopy, copy, run.id, make, dict(plan.environment)))
 
     async def stop_copy(self, copy: str) -> None:
         """End the actor of a copy for good, closed if that is quickly done. Raises MachineFailed."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from automata.options import Options
 from darq.folder import MODULES
+from darq.replication import Options as CopyOptions
 from darq.rocks import RocksStore
 from ssms import coordinator
 from ssms.catalog import Catalog
@@ -68,9 +69,15 @@ def copy_server(home: CopyHome) -> Served:
     """A copy of a store over its folder, with workers near it."""
     _collect_seldom()
     open_store, deployed = partial(RocksStore, home.folder, identity=home.store), DeployedTypes()
-    options = Options(workers=WorkerPlaces(types=deployed.encoded).workers, modules=Path(home.folder) / MODULES)
     around = Surroundings(
-        RayPeers(), open_store, time.monotonic, _leave, options=options, deployed=deployed, renewed=True
+        RayPeers(),
+        open_store,
+        time.monotonic,
+        _leave,
+        options=Options(workers=WorkerPlaces(types=deployed.encoded).workers, modules=Path(home.folder) / MODULES),
+        copying=CopyOptions(min_in_sync=home.min_in_sync),
+        deployed=deployed,
+        renewed=True,
     )
     return RenewedServer(Server(home.copy, around), time.monotonic)
 

@@ -1,4 +1,4 @@
-"""Objects whose behaviour is the same natively and in a sandbox: one source, imported here and built by `ssms build`."""
+"""Objects whose behaviour is the same natively and in a sandbox: one source, imported, and built by `ssms build`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from automata import (
     sleep,
     uuid4,
 )
-from automata.errors import InvalidArgument, ReadOnlyError, StateError
+from automata.errors import InvalidArgument, RemoteError
 
 
 class Colour(enum.Enum):
@@ -246,7 +246,7 @@ class Shelf:
     async def missing(self) -> str:
         """Errors of the protocols."""
         found = []
-        for ask in (lambda: self.by_name["no"], lambda: self.line[10**6], lambda: self.line.pop()):
+        for ask in (lambda: self.by_name["no"], lambda: self.line[10**6], self.line.pop):
             try:
                 ask()
             except (KeyError, IndexError) as error:
@@ -292,11 +292,9 @@ class Account:
         self.log.append("trying")
         try:
             await ref(Account, other).put(-(10**9))
-        except Exception as error:
+        except (ValueError, RemoteError) as error:
             self.log.append("failed")
-            return type(error).__name__ + ": " + str(error).splitlines()[0].partition(": ")[2] if ": " in str(
-                error
-            ) else str(error)
+            return str(error)
         return "paid"
 
     async def fail_behind(self, other: str) -> None:
@@ -390,6 +388,3 @@ class Keeper:
         self.names.append("fresh")
         names.append("stale")
         return "ended"
-
-
-ERRORS = (ReadOnlyError, StateError)

@@ -6,6 +6,7 @@ Machines are objects of this process, disks are in memory, and everything can be
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import random
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from automata.testing.death import die
 from automata.types import REGISTRY, Registry
 from darq.limits import Limits
 from darq.memory import MemoryStore
+from darq.replication import Options as CopyOptions
 from ssms.catalog import Catalog, placements
 from ssms.catalog.outlook import Outlook, outlook
 from ssms.cluster_app import ClusterApp
@@ -28,7 +30,9 @@ from ssms.peers import Unreachable
 from ssms.placement import Placement
 from ssms.server import Server
 from ssms.server_surroundings import Surroundings
-from tests.cluster.coordinated_network import Network, Wire, end_process
+from tests.cluster.in_memory import end_server
+from tests.cluster.network import Disk, Network, Wire
+from tests.cluster.processes import Process
 
 RESTART_SECONDS = 0.2
 BEGINNING = 1_900_000_000.0
@@ -48,12 +52,14 @@ class Coordinated:
         self.disks: dict[tuple[str, str], MemoryStore] = {}
         self.homes: dict[str, tuple[str, bytes]] = {}
         self.limits = Limits(inline_flush_seconds_max=math.inf)
+        self.copying = CopyOptions()
+        self.restart_seconds = RESTART_SECONDS
         self.serve: Callable[..., Any] | None = None
         self.lives = 0
         self._random = random.Random(seed)
         self._settings = settings or Settings()
         self._catalog = Catalog(f"sqlite:///{folder}/catalog.db", "c1")
-        self._disk = MemoryStore()
+        self._disk = MemoryStore(identity=self._random.randbytes(16))
         self._coordinator: Coordinator | None = None
         self._beginning: set[str] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -74,7 +80,8 @@ class Coordinated:
         async def dial(loop: asyncio.AbstractEventLoop) -> Coordinated:
             return self
 
-        return ClusterApp(dial, deploys=deploys)
+        loop = asyncio.get_running_loop()
+        return ClusterApp(dial, deploys=deploys, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
 
     # Machines
 
@@ -154,11 +161,14 @@ class Coordinated:
     async def close(self) -> None:
         for task in list(self._beside):
             task.cancel()
-        await asyncio.gather(*self._beside, *self.network.late, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         assert self._coordinator is not None, "it lives"
         await self._coordinator.close()
         for copy in list(self.network.servers):
             await self._end(copy)
+        for task in list(self.network.late):
+            task.cancel()
+        await asyncio.gather(*self.network.late, return_exceptions=True)
         self._catalog.close()
 
     async def call(self, what: str, *args: Any) -> Any:
@@ -216,23 +226,23 @@ class Coordinated:
             return
         node, store = self.homes[copy]
         disk = self.disks.setdefault((node, copy), MemoryStore(identity=store))
-        loop = asyncio.get_running_loop()
+        loop, process, store_here = asyncio.get_running_loop(), Process(copy), disk.reopen()
         self._pids += 1
         around = Surroundings(
             self,
-            disk.reopen,
+            lambda: Disk(store_here, process, self.network),  # type: ignore[arg-type, return-value]
             loop.time,
             leave=lambda why: self._left(copy, server),
             pid=self._pids,
             limits=self.limits,
+            copying=self.copying,
             options=self._options(copy),
-            draw=self._random.randbytes,
         )
         self._beginning.add(copy)
         server = Server(copy, around)
-        await server.start()
+        await process.spawn(server.start())
         self._beginning.discard(copy)
-        self.network.servers[copy] = server
+        self.network.servers[copy], self.network.processes[copy] = server, process
 
     def _options(self, copy: str) -> Options:
         loop = asyncio.get_running_loop()
@@ -247,14 +257,15 @@ class Coordinated:
     async def _end(self, copy: str) -> None:
         server = self.network.servers.pop(copy, None)
         if server is not None:
-            self.network.died(server)
-            await end_process(server)
+            assert isinstance(server, Server)
+            self.network.processes.pop(copy).kill()
+            await end_server(server)
             disk = next(disk for (_, name), disk in self.disks.items() if name == copy)
             disk.close()
             disk.crash()
 
     async def _restart(self, copy: str) -> None:
-        await asyncio.sleep(RESTART_SECONDS)
+        await asyncio.sleep(self.restart_seconds)
         if copy in self.homes and self.alive[self.homes[copy][0]]:
             await self._begin(copy)
 
@@ -279,7 +290,8 @@ class _Office:
         serve, life = self._cluster.serve, self._cluster.lives
         if serve is None:
             raise Unreachable("there is no coordinator now")
-        answer = asyncio.ensure_future(serve(what, args))
+        outside = contextvars.Context()  # what the coordinator does goes on when its caller has died
+        answer = asyncio.get_running_loop().create_task(serve(what, args), context=outside)
         try:
             while not answer.done():
                 await asyncio.wait([answer], timeout=0.05)
@@ -298,10 +310,12 @@ async def coordinated(
     seed: int = 0,
     settings: Settings | None = None,
     modules: Path | None = None,
+    copying: CopyOptions | None = None,
 ) -> AsyncIterator[Coordinated]:
     """A running cluster with a store for each node. modules: as `Coordinated` says."""
     running = Coordinated(folder, *nodes, seed=seed, settings=settings)
     running.modules = modules
+    running.copying = copying or running.copying
     await running.open()
     try:
         await running.started(replicas)

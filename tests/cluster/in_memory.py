@@ -174,7 +174,6 @@ class Cluster:
             limits=self.limits,
             options=given,
             copying=self.copying,
-            draw=self._random.randbytes,
         )
         server = Server(name, surroundings)
         self.network.servers[name] = server
@@ -205,7 +204,7 @@ class Cluster:
         """A process dies: what it had not flushed is lost."""
         self.end(name, self.network.processes[name])
         if not isinstance(asyncio.get_running_loop(), ProcessLoop):
-            await _stop_dead(self.dead.pop()[1])
+            await end_server(self.dead.pop()[1])
 
     def end(self, name: str, process: Process) -> None:
         """A life of a process is over, at once."""
@@ -231,7 +230,7 @@ class Cluster:
             process.bury()
         for process, server in self.dead:
             process.bury()
-            await _stop_dead(server)
+            await end_server(server)
         for task in list(network.late):
             task.cancel()
         await asyncio.gather(*network.late, return_exceptions=True)
@@ -258,8 +257,8 @@ class Cluster:
         return app
 
 
-async def _stop_dead(server: Server) -> None:
-    """Of a process that has died, let the tasks end: nothing that they do has any effect."""
+async def end_server(server: Server) -> None:
+    """Of a process that has died, let all tasks end: nothing that they do has any effect."""
     tasks = list(server._tasks)
     for task in tasks:
         task.cancel()

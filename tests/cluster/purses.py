@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from automata import List, cancel, gather, object_type, readonly, ref, send
+from automata.partitions import partition_of
+from ssms.placement import Placement
 
 
 @object_type(name="ClusterPurse")  # names of types are those of one process, in which all tests are
@@ -68,3 +70,9 @@ class Purse:
 
 
 KEYS = [f"p{n}" for n in range(8)]
+
+
+def key_in_each(placement: Placement) -> list[str]:
+    """The key of a purse in each store."""
+    owners = {placement.owner(partition_of("ClusterPurse", key)).identity: key for key in KEYS}
+    return [owners[store.identity] for store in placement.stores]

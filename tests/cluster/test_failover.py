@@ -8,9 +8,11 @@ import random
 import pytest
 
 from automata import gather, ref
+from darq.errors import OutcomeUnknown
+from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
 from tests.cluster.processes import virtually
-from tests.cluster.purses import KEYS, Purse
+from tests.cluster.purses import KEYS, Purse, key_in_each
 from tests.memory_app import settled
 
 
@@ -99,3 +101,43 @@ async def test_a_paused_primary_that_wakes_answers_nothing(seed: int) -> None:
         await running.lead("s0.n1", [])
         assert await ref(Purse, "a").add(1) == 2
         assert old._leading is None or not old._leading.primary.leased()
+
+
+@virtually
+async def test_messages_to_a_paused_primary_go_to_its_successor() -> None:
+    async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
+        payer, payee = key_in_each(running.catalog.placement)
+        running.pause("s1.n1")
+        await ref(Purse, payer).pay(payee, 1)
+        await asyncio.sleep(0.1)  # the message waits for the answer of a process that stands still
+        await running.lead("s1.n0", [])
+        await settled(app.ref(Purse, payee).look, 1)
+
+
+@virtually
+async def test_a_backup_whose_disk_has_failed_once_begins_anew() -> None:
+    async with cluster(stores=1, replicas=2) as running, running.connect(), asyncio.timeout(60):
+        assert await ref(Purse, "a").add(1) == 1
+        running.disks["s0.n1"].fail_next_flush = OSError("broken")
+        assert await ref(Purse, "a").add(1) == 2
+        assert "s0.n1" not in running.running()
+        place = running.catalog.placement.stores[0]
+        assert place.backups == ()
+        await running.begin("s0.n1")
+        await running.network.serve("s0.n1", "follow", (place.epoch, "s0.n0"))
+        while "s0.n1" not in running.catalog.placement.stores[0].backups:  # noqa: ASYNC110 - a primary sets it
+            await asyncio.sleep(0.01)
+
+
+@virtually
+async def test_a_copy_whose_disk_fails_as_it_is_to_lead_begins_anew() -> None:
+    async with cluster(stores=1, replicas=2) as running, running.connect(), asyncio.timeout(60):
+        assert await ref(Purse, "a").add(1) == 1
+        await running.kill("s0.n0")
+        running.disks["s0.n1"].fail_next_flush = OSError("broken")
+        with pytest.raises((OutcomeUnknown, Unreachable)):
+            await running.lead("s0.n1", [], old_is_dead=True)
+        assert "s0.n1" not in running.running()
+        await running.begin("s0.n1")
+        await running.lead("s0.n1", [], old_is_dead=True)
+        assert await ref(Purse, "a").add(1) == 2

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import Any
 
 import pytest
 
-from automata.asking import CALL, READ, Ask, Batch, decode_told, encode
+from automata.asking import CALL, LOOK, READ, Ask, Batch, decode_batch, decode_told, encode
 from automata.methods import Method
 from automata.partitions import partition_of
-from darq.errors import AutomataError
+from automata.request_ids import NESTED
+from darq.errors import AutomataError, Fenced
 from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
-from tests.cluster.processes import virtually
-from tests.cluster.purses import Purse
+from tests.cluster.processes import PROCESS, virtually
+from tests.cluster.purses import Purse, key_in_each
+from tests.memory_app import settled
 
 OLD, NEW = "s0.n0", "s0.n1"
+ASKED: dict[int, tuple[Any, ...]] = {READ: ("look",), CALL: ("add", 1), LOOK: ("exists",)}
 
 
 class Client:
@@ -33,9 +37,13 @@ class Client:
         """The outcomes that come within 10 seconds; none where the copy gives none."""
         self._number += 1
         made = Purse.__automaton__  # type: ignore[attr-defined]
-        method: Method = made.method(name)
-        request = b"" if kind == READ else b"\x00" + self._id + self._number.to_bytes(8, "big")
-        ask = Ask(kind, partition_of(made.name, "a"), name, method.encode_arguments(method.pack(args, {})), request)
+        arguments = request = b""
+        if kind != LOOK:
+            method: Method = made.method(name)
+            arguments = method.encode_arguments(method.pack(args, {}))
+        if kind == CALL:
+            request = b"\x00" + self._id + self._number.to_bytes(8, "big")
+        ask = Ask(kind, partition_of(made.name, "a"), name, arguments, request)
         epoch = self._epoch()
         batch = encode(Batch(self._id, epoch, self._number, (), [(self._number, ask)]))
         try:
@@ -64,7 +72,7 @@ def isolate(running: Cluster, name: str) -> None:
         running.network.cut |= {(name, other), (other, name)}
 
 
-@pytest.mark.parametrize("kind", [READ, CALL])
+@pytest.mark.parametrize("kind", ASKED)
 @virtually
 async def test_a_primary_that_was_cut_off_answers_nothing_after_its_successor_has(kind: int) -> None:
     async with cluster(stores=1, replicas=2) as running:
@@ -73,18 +81,18 @@ async def test_a_primary_that_was_cut_off_answers_nothing_after_its_successor_ha
         isolate(running, OLD)
         await running.lead(NEW, [])
         assert await new.ask(CALL, "add", 1)
-        assert await old.ask(kind, *(("look",) if kind == READ else ("add", 1))) == []
+        assert await old.ask(kind, *ASKED[kind]) == []
         assert await new.ask(READ, "look") == [b"\x00\x02"]
 
 
-@pytest.mark.parametrize("kind", [READ, CALL])
+@pytest.mark.parametrize("kind", ASKED)
 @virtually
 async def test_a_paused_primary_that_wakes_answers_nothing_that_was_asked_meanwhile(kind: int) -> None:
     async with cluster(stores=1, replicas=2) as running:
         old, new = Client(running, OLD), Client(running, NEW)
         assert await old.ask(CALL, "add", 1)
         running.pause(OLD)
-        asked = asyncio.create_task(old.ask(kind, *(("look",) if kind == READ else ("add", 1))))
+        asked = asyncio.create_task(old.ask(kind, *ASKED[kind]))
         await running.lead(NEW, [])
         assert await new.ask(CALL, "add", 1)
         running.wake(OLD)
@@ -129,3 +137,75 @@ async def test_of_two_that_are_told_to_lead_the_newer_one_leads(newer_first: boo
         if first in running.running():
             assert await Client(running, first).ask(READ, "look") == []
             assert await Client(running, first).ask(CALL, "add", 1) == []
+
+
+@virtually
+async def test_a_copy_that_is_about_to_lead_follows_nobody_older_and_begins_anew_for_who_is_newer() -> None:
+    async with cluster(stores=1, replicas=3) as running:
+        running.pause(OLD)
+        leading = asyncio.create_task(running.lead(NEW, []))
+        await asyncio.sleep(0.5)  # it waits until no lease holds that it has granted
+        assert not leading.done()
+        epoch = running.catalog.placement.stores[0].epoch
+        for older in (epoch - 1, epoch):
+            with pytest.raises(Fenced):
+                await running.network.serve(NEW, "follow", (older, "s0.n2"))
+        assert NEW in running.running()
+        with pytest.raises(Unreachable):
+            await running.network.serve(NEW, "follow", (epoch + 1, "s0.n2"))
+        assert NEW not in running.running()
+        with pytest.raises(Unreachable):
+            await leading
+
+
+class Delayed:
+    """The first batch with a nested call that a copy sends: it is on its way until it is let come."""
+
+    def __init__(self, running: Cluster, sender: str) -> None:
+        self.batch: tuple[str, str, tuple[Any, ...]] | None = None
+        self._sender = sender
+        self._serve = running.network.serve
+        running.network.serve = self.serve  # type: ignore[method-assign]
+
+    async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
+        """Carry a call, unless it is this one."""
+        process = PROCESS.get()
+        sent = process is not None and process.name == self._sender and what == "submit"
+        if sent and self.batch is None and any(a.request[:1] == NESTED for _, a in decode_batch(args[0]).asks):
+            self.batch = name, what, args
+            await asyncio.get_running_loop().create_future()
+        return await self._serve(name, what, args)
+
+    @property
+    def request(self) -> bytes:
+        """The id of the call."""
+        assert self.batch is not None
+        return decode_batch(self.batch[2][0]).asks[0][1].request
+
+    async def come(self) -> None:
+        """It has come to whom it was sent."""
+        assert self.batch is not None
+        await self._serve(*self.batch)
+
+
+@virtually
+async def test_a_nested_call_of_a_primary_that_was_superseded_does_nothing_when_it_comes_late() -> None:
+    """Its successor has asked for the same, has got the answer, and has let it be forgotten."""
+    async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
+        caller, callee = key_in_each(running.catalog.placement)
+        delayed = Delayed(running, OLD)
+        paying = asyncio.create_task(app.ref(Purse, caller).pay_and_wait(callee, 1))
+        while delayed.batch is None:  # noqa: ASYNC110 - it is sent
+            await asyncio.sleep(0.01)
+        await running.kill(OLD)
+        await running.lead(NEW, [], old_is_dead=True)
+        assert await paying == 1
+        assert await app.ref(Purse, caller).pay_and_wait(callee, 1) == 2  # with it goes what may be forgotten
+        leading = running.server("s1.n1")._leading
+        assert leading is not None
+        answers = leading.engine.log.answers
+        while answers.find(delayed.request) is not None:  # noqa: ASYNC110 - its asker has said that it has it
+            await asyncio.sleep(0.01)
+        await delayed.come()
+        await settled(app.ref(Purse, callee).look, 2)
+        assert answers.find(delayed.request) is None

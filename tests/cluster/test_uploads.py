@@ -307,6 +307,8 @@ def test_a_client_that_deploys_what_it_uses_deploys_no_type_of_an_upload(tmp_pat
                 await known.add(1)
             with pytest.raises(UnknownType):
                 await other.ref("Tally", "one").add(1)
-        assert await app.types() == ["ClusterPurse"]
+        types = await app.types()
+        assert "ClusterPurse" in types
+        assert "Tally" not in types
 
     play(tmp_path, scenario, "x", replicas=1)

@@ -17,8 +17,10 @@ EXAMPLES = ROOT / "examples"
 PATIENCE_SECONDS = 240
 
 
-def command(module: str, *words: str | Path, cwd: Path) -> Done:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", "RAY_AUTH_MODE": "token"}
+def command(module: str, *words: str | Path, cwd: Path, says_token: bool = True) -> Done:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    if says_token:
+        environment["RAY_AUTH_MODE"] = "token"
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, words)],
         cwd=cwd,
@@ -55,6 +57,27 @@ def test_status_shows_nodes_stores_and_copies(running: dict[str, Any], folder: P
     assert sorted(node["id"] for node in status["nodes"]) == running["nodes"] == ["n1", "n2"]
     assert len(status["stores"]) == 2
     assert len(status["copies"]) == 4
+
+
+def test_a_command_says_nothing_but_its_result(running: dict[str, Any], folder: Path) -> None:
+    done = command("ssms", "status", "--address", running["address"], cwd=folder, says_token=False)
+    assert done.code == 0
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("words", [["explain", "Nobody/a"], ["move", "Nobody/a", "n2"]])
+def test_types_that_are_not_deployed_are_refused(running: dict[str, Any], folder: Path, words: list[str]) -> None:
+    done = command("ssms", *words, "--address", running["address"], cwd=folder)
+    assert done.code == 1
+    assert done.err.startswith("UnknownType: no type 'Nobody' is defined here")
+    assert done.err.endswith("Say ssms deploy FILE\n")
+
+
+def test_where_nobody_listens_there_is_no_cluster(tmp_path: Path) -> None:
+    done = command("ssms", "status", "--address", "127.0.0.1:9", cwd=tmp_path, says_token=False)
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1, done.err
+    assert "nobody listens at" in done.err
 
 
 def test_a_second_cluster_is_refused_over_the_same_folder(running: dict[str, Any], folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,43 +10,18 @@ import pytest
 import ray
 
 import ssms
-from automata import List, object_type, ref
+from automata import object_type, ref
 from automata.errors import Overloaded, StateError, WorkerDied
 from automata.handing_out import ROWS_BYTES
 from ssms.deployed import by_reference
 from ssms.on_ray.workers import WorkerPlaces
+from tests.hands import Hand
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
 ROOT = Path(__file__).parents[2]
-
-
-@object_type(compute="worker", num_cpus=0.5, name="tests.RayHand")
-class Hand:
-    """Something that works in an actor."""
-
-    done: int = 0
-    notes: List[str]
-
-    async def work(self) -> tuple[int, int]:
-        self.done += 1
-        return os.getpid(), self.done
-
-    async def die(self) -> None:
-        self.done += 100
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    async def note(self, texts: list[str]) -> None:
-        for text in texts:
-            self.notes.append(text)
-
-    async def read(self) -> int:
-        return sum(map(len, self.notes))
-
-    async def fail(self) -> None:
-        raise StateError("as itself")
 
 
 @object_type(compute="worker", num_gpus=1, name="tests.RayGiant")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NETWORK = "a sandboxed class has no network: send to an object of a type that is deployed without a sandbox"
 _PROCESSES = "a sandboxed class starts no processes and no threads, and has no access to the machine"
-_NOT_THERE = "a sandboxed class has `automata` and the standard library alone, as far as its file imports them"
+_NOT_THERE = "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
 _FILES = "a sandboxed class has no files: keep what it needs in its fields"
 
 REFUSED: Mapping[str, str] = {
@@ -72,10 +72,7 @@ class NothingMore:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Refuse, with a sentence."""
-        why = (
-            refusal(name)
-            or "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
-        )
+        why = refusal(name) or _NOT_THERE
         raise ModuleNotFoundError(f"{name} cannot be imported: {why}", name=name)
 
 
@@ -98,8 +95,8 @@ def close_the_world() -> None:
         if of_the_machine and name not in _HARMLESS:
             setattr(os, name, _refuser(f"os.{name}"))
     setattr(os, "environ", {})  # noqa: B010 - a plain dictionary is no environment, and nobody needs to know
-    # where in a line an error arose is found out by parsing it, which looks for files
-    setattr(traceback, "_extract_caret_anchors_from_line_segment", _no_source)  # noqa: B010
+    # where in its line an error arose is found out by parsing that, and a parser that fails looks for files
+    setattr(traceback, "_get_code_position", _nowhere)  # noqa: B010
     linecache.updatecache = _no_source  # type: ignore[assignment]
     linecache.checkcache = _as_it_is
 
@@ -109,6 +106,10 @@ def _refuser(what: str) -> Callable[..., Never]:
         raise PermissionError(f"{what}(): {_FILES}")
 
     return refuse
+
+
+def _nowhere(*args: object) -> tuple[None, None, None, None]:
+    return None, None, None, None
 
 
 def _no_source(*args: object) -> list[str]:

@@ -213,6 +213,9 @@ class Stores:
             await asyncio.sleep(self.random.random() * 0.002)
         raise AssertionError(f"nobody answers {ask.method}")
 
+    def forget(self, partition: bytes, request: bytes) -> None:
+        """Hosts may keep an outcome for longer than they need to."""
+
     async def call(self, invocation: Any, request: str = "", behind: bool = False) -> Any:
         """Call a method as a client would, under a request id of its own if none is given."""
         call: Call = invocation

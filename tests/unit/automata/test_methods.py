@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from automata import List, Ref, object_type, readonly, ref, send
 from automata.app import App
 from automata.errors import InvalidArgument
+from automata.methods import Method
 from tests.memory_app import in_app, settled
 
 
@@ -271,3 +272,63 @@ async def test_arguments_over_the_limit_of_a_message_are_refused(app: App) -> No
 async def test_a_result_shares_nothing_with_what_the_method_kept(app: App) -> None:
     (await ref(Desk, "d").shared())[0] = 5
     assert SHARED.tolist() == [0, 0, 0]
+
+
+@object_type(name="Pinboard")
+class Board:
+    pinned: List[tuple[str, float]]
+
+    async def pin(self, note: tuple[str, float]) -> None:
+        self.pinned.append(note)
+
+    async def pin_all(self, notes: list[tuple[str, float]]) -> None:
+        for note in notes:
+            await self.pin(note)
+
+
+def method(name: str) -> Method:
+    made = Board.__automaton__  # type: ignore[attr-defined]
+    made.resolve()
+    found: Method = made.method(name)
+    return found
+
+
+def test_what_goes_to_many_is_checked_and_encoded_once() -> None:
+    pin, note = method("pin"), ("hello", 1.5)
+    packed = pin.pack((note,), {})
+    assert pin.pack((note,), {}) is packed
+    assert pin.encode_arguments(packed) is pin.encode_arguments(packed)
+    assert pin.size_bytes(packed) == pin.size_bytes((note,))
+
+
+def test_what_is_equal_only_is_checked() -> None:
+    pin = method("pin")
+    pin.pack((("hello", 1.0),), {})
+    packed = pin.pack((("hello", 2.0),), {})
+    assert pin.decode_arguments(pin.encode_arguments(packed)) == (("hello", 2.0),)
+    with pytest.raises(InvalidArgument):
+        pin.pack((("hello", "2"),), {})
+
+
+def test_what_can_change_is_taken_anew_each_time() -> None:
+    pin_all, notes = method("pin_all"), [("hello", 1.0)]
+    first = pin_all.pack((notes,), {})
+    notes.append(("again", 2.0))
+    second = pin_all.pack((notes,), {})
+    assert len(pin_all.unpack(first)[0]) == 1  # type: ignore[arg-type]
+    assert len(pin_all.unpack(second)[0]) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encodes", [True, False])
+def test_what_is_large_is_not_kept(encodes: bool) -> None:
+    pin, note = method("pin"), ("x" * 20_000, 1.0)
+    packed = pin.pack((note,), {})
+    (pin.encode_arguments if encodes else pin.size_bytes)(packed)
+    assert pin.pack((note,), {}) is not packed
+
+
+def test_nothing_is_refused_also_as_the_first_argument_ever() -> None:
+    pin = method("pin")
+    pin.resolve({"note": tuple[str, float], "return": type(None)})
+    with pytest.raises(InvalidArgument):
+        pin.pack((None,), {})

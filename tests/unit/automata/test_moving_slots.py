@@ -8,10 +8,11 @@ import pytest
 
 from automata import List, object_type, readonly, ref, send, sleep
 from automata.errors import AutomataError
-from automata.notices import NOTICES
+from automata.notices import NOTICES, Given, message_of
 from automata.partitions import partition_of
 from automata.residence import Phase
 from darq import keys
+from darq.step import Message, Step
 from tests.unit.automata.stores import SLOTS, Stores, everywhere, in_stores, slot_of
 
 KEYS = [f"k{number}" for number in range(24)]
@@ -245,6 +246,54 @@ def test_messages_keep_their_order_when_a_slot_moves(slow: tuple[int, int], dies
             assert len(mine) == (99 if number == 0 else 100)
 
     scenario()
+
+
+@in_stores(3)
+async def test_slots_that_are_given_twice_at_once_are_given_once(stores: Stores) -> None:
+    there, told = stores.nodes[1], []
+    given = there.moving.handlers[Given]
+
+    def count(notice: Given, message: Message) -> None:
+        told.append(notice.slot)
+        given(notice, message)
+
+    there.moving.handlers[Given] = count
+    held = asyncio.ensure_future(stores.call(ref(Counter, "k0").hold()))
+    await asyncio.sleep(0.5)
+    slot = slot_of(partition_of("SlotCounter", "k0"))
+    await asyncio.gather(held, *(give_slots(stores, [slot], 0, 1) for _ in range(2)))
+    await stores.idle()
+    assert told == [slot]
+    assert await stores.call(ref(Counter, "k0").look()) == 1
+
+
+@in_stores(3)
+async def test_a_late_word_that_a_slot_has_come_does_not_bring_it_back(stores: Stores) -> None:
+    slot = slot_of(partition_of("SlotCounter", "k0"))
+    await stores.call(ref(Counter, "k0").add(1))
+    for source, target in ((0, 1), (1, 2)):
+        await give_slots(stores, [slot], source, target)
+        await stores.idle()
+    step = Step(b"", b"")
+    step.send_to_store(stores.nodes[1].identity, message_of(Given(slot)))
+    stores.nodes[0].moving.commit(step)
+    await stores.idle()
+    phases = [node.residence.slots[slot].phase for node in stores.nodes]
+    assert phases == [Phase.GONE, Phase.GONE, Phase.HERE]
+    assert await stores.call(ref(Counter, "k0").add(1)) == 2
+
+
+@in_stores()
+async def test_a_slot_that_is_here_is_not_expected_again(stores: Stores) -> None:
+    slot = slot_of(partition_of("SlotCounter", "k0"))
+    for source, target in ((0, 1), (1, 0), (0, 1)):
+        await give_slots(stores, [slot], source, target)
+        await stores.idle()
+    doors = stores.nodes[1].engine.doors
+    assert doors is not None
+    assert doors.slots is not None
+    await doors.slots.take([slot], bytes(16))
+    assert stores.nodes[1].residence.slots[slot].phase is Phase.HERE
 
 
 @in_stores()

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from automata import asking, call, object_type, readonly, ref
-from automata.asking import AGAIN, CALL, MOVED, POST, READ, Ask, Batch, Told
+from automata import asking, call, clients, object_type, readonly, ref
+from automata.asking import AGAIN, CALL, MOVED, POST, READ, Ask, Batch, Told, client_of
 from automata.journal import ANYTHING
 from automata.outcomes import decode_outcome
 from automata.partitions import partition_of
@@ -46,8 +46,9 @@ class Counter:
 class Client:
     """Asks one server, batch by batch."""
 
-    def __init__(self, running: Cluster) -> None:
+    def __init__(self, running: Cluster, name: bytes = CLIENT) -> None:
         self.running = running
+        self.name = name
         self.number = 0
 
     @property
@@ -61,14 +62,19 @@ class Client:
     def ask(self, sequence: int, amount: int, kind: int = CALL, key: str = "a") -> tuple[int, Ask]:
         method = Counter.__automaton__.method("get" if kind == READ else "add")  # type: ignore[attr-defined]
         arguments = method.encode_arguments(() if kind == READ else (amount,))
-        request = b"" if kind == READ else of_client(CLIENT, sequence)
+        request = b"" if kind == READ else of_client(self.name, sequence)
         return sequence, Ask(kind, partition_of("Received", key), method.name, arguments, request)
 
     async def submit(
-        self, *asks: tuple[int, Ask], forget: Sequence[bytes] = (), number: int = 0, epoch: int = 0
+        self,
+        *asks: tuple[int, Ask],
+        forget: Sequence[bytes] = (),
+        number: int = 0,
+        epoch: int = 0,
+        client: bytes = b"",
     ) -> Told:
         self.number += 1
-        batch = Batch(CLIENT, epoch or self.epoch, number or self.number, forget, asks)
+        batch = Batch(client or self.name, epoch or self.epoch, number or self.number, forget, asks)
         return asking.decode_told(await self.server.submit(asking.encode(batch)))
 
     async def value(self) -> object:
@@ -102,6 +108,14 @@ async def test_a_batch_is_answered_when_what_it_did_is_durable(client: Client) -
 
 
 @with_client
+async def test_answers_to_one_client_are_told_to_no_other(client: Client) -> None:
+    other = Client(client.running, b"d" * 16)
+    submitted = [asker.submit(asker.ask(n, 1), asker.ask(n + 1, 1)) for asker, n in ((client, 1), (other, 3))]
+    told = await asyncio.gather(*submitted)
+    assert [(one.pending, [tag for tag, _ in one.told]) for one in told] == [(0, [1, 2]), (0, [3, 4])]
+
+
+@with_client
 async def test_asked_again_under_its_request_id_it_is_told_again_and_not_done_again(client: Client) -> None:
     await client.submit(client.ask(1, 2))
     told = await client.submit(client.ask(1, 2))
@@ -129,6 +143,30 @@ async def test_a_batch_that_is_not_newer_than_the_last_is_not_looked_at(client: 
     assert told.epoch != client.epoch
     assert not told.told
     assert await client.value() == 2
+
+
+@with_client
+async def test_a_batch_of_a_host_that_was_superseded_is_not_looked_at_whenever_it_comes(client: Client) -> None:
+    old, new, other = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5), client_of(b"t" * 16, 1)
+    ask = client.ask(1, 2)
+    await client.submit(ask, client=new)
+    await client.submit(forget=[ask[1].request], client=new)
+    assert not (await client.submit(ask, client=old)).told
+    await asyncio.sleep(2 * clients.IDLE_SECONDS)  # both are forgotten, but for what tells them apart
+    await client.submit(client.ask(2, 0), client=other)
+    assert not (await client.submit(ask, client=old)).told
+    assert not (await client.submit(ask, number=1, client=new)).told
+    assert await client.value() == 2
+
+
+@with_client
+async def test_a_host_is_heard_until_another_leads_its_store(client: Client) -> None:
+    old, new = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5)
+    assert (await client.submit(client.ask(1, 2), client=old)).told
+    assert (await client.submit(client.ask(2, 3), client=old)).told
+    assert (await client.submit(client.ask(3, 4), client=new)).told
+    assert not (await client.submit(client.ask(4, 5), client=old)).told
+    assert await client.value() == 9
 
 
 @with_client
@@ -207,6 +245,8 @@ async def test_unknown_types_methods_and_arguments_are_refused_one_by_one(client
     bad_arguments = (4, Ask(CALL, good[1].partition, "add", b"\xc1", of_client(CLIENT, 4)))
     told = dict((await client.submit(bad_type, bad_method, bad_arguments, good)).told)
     assert outcome(told[1]) == 2
+    assert 2 not in told, "it is refused when the coordinator was asked for types"
+    told |= dict(asking.decode_told(await client.server.collect(CLIENT, client.epoch, next(QUESTIONS))).told)
     names = [type(decode_outcome(told[tag], ANYTHING, 0).error).__name__ for tag in (2, 3)]
     assert names == ["UnknownType", "UnknownMethod"]
     assert decode_outcome(told[4], ANYTHING, 0).error is not None
@@ -232,8 +272,9 @@ def test_an_object_of_another_store_is_elsewhere() -> None:
 async def test_a_host_whose_log_has_failed_says_that_it_cannot_tell(client: Client) -> None:
     running = client.running
     running.disks["s0.n0"].fail_next_flush = OSError("the disk is gone")
-    told = await client.submit(client.ask(1, 2))
-    assert [data for _, data in told.told] == [AGAIN]
+    told = await client.submit(*(client.ask(n, 2) for n in range(1, 4)), client.ask(4, 0, READ))
+    assert told.told == [(n, AGAIN) for n in range(1, 5)]
+    assert told.pending == 0
 
 
 def test_a_users_key_and_a_clients_number_are_never_mistaken() -> None:

@@ -113,6 +113,26 @@ def test_whoever_never_says_that_it_has_its_answers_costs_a_row_for_a_time() -> 
     assert rows(store) == []
 
 
+def test_an_outcome_that_came_again_is_kept_for_as_long_as_the_newer_row_of_it() -> None:
+    store, clock = MemoryStore(), Clock()
+    log = opened(store, clock)
+    give(log, Answer(b"r", A, b"1"))
+    log.commit_now()
+    clock.seconds += 1800
+    give(log, Answer(b"r", A, b"1"))  # its object has gone and come back, with all that it has
+    newer = log.commit_now()
+    clock.seconds += 1801
+    log.touch()
+    log.commit_now()
+    assert log.answers.find(b"r") == b"1"
+    assert rows(store) == [newer]
+    clock.seconds += 1800
+    log.touch()
+    log.commit_now()
+    assert log.answers.find(b"r") is None
+    assert rows(store) == []
+
+
 def test_those_of_one_partition_can_be_told() -> None:
     log = opened(MemoryStore())
     give(log, Answer(b"r", A, b"1"), Answer(b"s", A, b"2"))

@@ -9,131 +9,12 @@ from typing import Any
 import pytest
 
 from automata import asking
-from automata.asking import AGAIN, CALL, MOVED, READ, Ask, Batch, Told
+from automata.asking import AGAIN, MOVED, READ, Ask, Told
 from automata.errors import Overloaded
-from automata.request_ids import of_client
-from automata.testing.loop import run_virtually
 from darq.errors import OutcomeUnknown, StoreClosed
-from ssms import lane, lanes, slots
-from ssms.lanes import Lanes
+from ssms import lane, lanes
 from ssms.peers import Unreachable
-from ssms.placement import Placement, StorePlace
-from ssms.routes import Routes
-
-A, B, CLIENT = b"a" * 16, b"b" * 16, b"c" * 16
-VALUE = b"\x00"
-
-
-class Host:
-    """A store's host as a client sees it: what it was asked, and what it will say."""
-
-    def __init__(self, epoch: int = 1) -> None:
-        self.epoch = epoch
-        self.batches: list[Batch] = []
-        self.answer: Callable[[Ask], bytes | None] = lambda ask: VALUE + ask.arguments
-        self.late: list[tuple[int, bytes]] = []
-        self.pending: dict[int, Ask] = {}
-        self.seconds = 0.001
-        self.lose_answers = 0
-        self.errors: list[Exception] = []
-        self.deaf = False
-        self.collecting = asyncio.Event()
-
-    async def call(self, what: str, *args: Any) -> Any:
-        if self.deaf:
-            await asyncio.get_running_loop().create_future()
-        if self.errors:
-            raise self.errors.pop()
-        return await getattr(self, what)(*args)
-
-    async def submit(self, data: bytes) -> bytes:
-        batch = asking.decode_batch(data)
-        if batch.epoch != self.epoch:
-            return asking.encode(Told(self.epoch, 0, ()))
-        self.batches.append(batch)
-        await asyncio.sleep(self.seconds)
-        told = []
-        for tag, ask in batch.asks:
-            outcome = self.answer(ask)
-            if outcome is None:
-                self.pending[tag] = ask
-            else:
-                told.append((tag, outcome))
-        if self.lose_answers:
-            self.lose_answers -= 1
-            raise Unreachable("the answer was lost")
-        return asking.encode(Told(self.epoch, len(self.pending), told))
-
-    async def collect(self, client: bytes, epoch: int, number: int) -> bytes:
-        if not self.late:
-            self.collecting.clear()
-            await self.collecting.wait()
-        told, self.late = self.late, []
-        return asking.encode(Told(self.epoch, len(self.pending), told))
-
-    def finish(self, tag: int) -> None:
-        self.late.append((tag, VALUE + self.pending.pop(tag).arguments))
-        self.collecting.set()
-
-
-class Coordinator:
-    def __init__(self, placement: Placement) -> None:
-        self.placement = placement
-        self.asked = 0
-        self.deaf = False
-
-    async def call(self, what: str, known: int) -> bytes | None:
-        self.asked += 1
-        if self.deaf:
-            await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(0.001)
-        return self.placement.encode() if self.placement.version > known else None
-
-
-class World:
-    """Two stores, led by copies a and b. Slots of even number belong to A."""
-
-    def __init__(self) -> None:
-        self.hosts = {"a": Host(), "b": Host()}
-        self.owners = tuple(slot % 2 for slot in range(slots.SLOTS))
-        places = (StorePlace(A, 1, "a", "n1"), StorePlace(B, 1, "b", "n2"))
-        self.coordinator = Coordinator(Placement(1, slots.encode(self.owners), places))
-        self.lanes = Lanes(self, Routes(self), CLIENT, asyncio.get_running_loop())
-        self._sequence = 0
-
-    def copy(self, name: str) -> Host:
-        return self.hosts[name]
-
-    def lead(self, store: int, copy: str, epoch: int) -> None:
-        """Another copy leads a store."""
-        old = self.coordinator.placement
-        places = list(old.stores)
-        places[store] = StorePlace(places[store].identity, epoch, copy, "n3")
-        self.hosts[copy] = Host(epoch)
-        self.coordinator.placement = Placement(old.version + 1, old.slots, tuple(places))
-
-    def ask(self, text: str, of: int = 0, kind: int = CALL) -> asyncio.Future[bytes]:
-        """Ask an object of store A (0) or B (1)."""
-        name = next(n for n in range(100) if slots.slot_of(b"T\x00%d" % n) % 2 == of)
-        self._sequence += 1
-        request = of_client(CLIENT, self._sequence) if kind == CALL else b""
-        return self.lanes.start(Ask(kind, b"T\x00%d" % name, "m", text.encode(), request))
-
-
-def in_world(test: Callable[[World], Any]) -> Callable[[], None]:
-    async def scenario() -> None:
-        world = World()
-        try:
-            async with asyncio.timeout(3600):
-                await test(world)
-        finally:
-            await world.lanes.close()
-
-    def run() -> None:
-        run_virtually(scenario())
-
-    run.__name__ = test.__name__
-    return run
+from tests.unit.ssms.lane_hosts import VALUE, A, B, Host, World, in_world
 
 
 @in_world
@@ -147,6 +28,20 @@ async def test_calls_gather_while_a_batch_is_under_way(world: World) -> None:
     more = [world.ask(str(n)) for n in range(3, 40)]
     assert await asyncio.gather(*several, *more) == [VALUE + str(n).encode() for n in range(40)]
     assert [len(batch.asks) for batch in world.hosts["a"].batches] == [3, 37]
+
+
+@in_world
+async def test_those_who_have_just_been_answered_ask_on_together_with_who_waits(world: World) -> None:
+    async def caller(*texts: str) -> None:
+        for text in texts:
+            await world.ask(text)
+
+    await world.ask("the first, which finds out where to ask")
+    world.hosts["a"].batches.clear()
+    callers = [asyncio.create_task(caller("x", "y")) for _ in range(5)]
+    await asyncio.sleep(0.0005)
+    await asyncio.gather(*callers, *(world.ask("z") for _ in range(3)))
+    assert [len(batch.asks) for batch in world.hosts["a"].batches] == [5, 8]
 
 
 @in_world
@@ -355,6 +250,39 @@ async def test_hosts_are_told_what_they_need_not_keep(world: World) -> None:
 
 
 @in_world
+async def test_whoever_has_answered_is_told_what_it_need_not_keep(world: World) -> None:
+    world.hosts["a"].answer = lambda ask: MOVED + B
+    world.hosts["b"].seconds = 0.1
+    asked = world.ask("x")
+    await asyncio.sleep(0.05)
+    (batch,) = world.hosts["b"].batches
+    world.lanes.routes.moved(batch.asks[0][1].partition, A)  # where it is believed to be by the time of the answer
+    await asked
+    await asyncio.gather(world.ask("y", kind=READ), world.ask("z", of=1, kind=READ))
+    assert [batch.forget for batch in world.hosts["b"].batches[:2]] == [[], [batch.asks[0][1].request]]
+    assert not any(batch.forget for batch in world.hosts["a"].batches)
+
+
+@in_world
+async def test_what_a_host_need_not_keep_is_said_again_after_a_batch_that_was_not_taken(world: World) -> None:
+    host = world.hosts["a"]
+    await world.ask("0")
+    first = host.batches[0].asks[0][1].request
+    host.errors = [Unreachable("the batch was lost")]
+    await world.ask("1")
+    assert host.batches[1].forget == [first]
+
+    second = host.batches[1].asks[0][1].request
+    host.epoch = 2  # it leads anew, and does not look at a batch for its former life
+    waiting = world.ask("2")
+    await asyncio.sleep(0.5)
+    world.lead(0, "a2", epoch=2)
+    world.hosts["a2"] = host
+    await waiting
+    assert host.batches[2].forget == [second]
+
+
+@in_world
 async def test_a_call_that_nobody_waits_for_any_more_is_not_asked(world: World) -> None:
     world.hosts["a"].seconds = 1.0
     first = world.ask("first")
@@ -393,7 +321,19 @@ async def test_after_long_it_is_unknown_what_became_of_a_call(world: World) -> N
     begun = asyncio.get_running_loop().time()
     with pytest.raises(OutcomeUnknown, match="no host answered"):
         await world.ask("x")
-    assert asyncio.get_running_loop().time() - begun >= lanes.GIVE_UP_SECONDS
+    assert asyncio.get_running_loop().time() - begun >= lane.GIVE_UP_SECONDS
+
+
+@in_world
+async def test_after_long_without_a_leader_it_is_unknown_what_became_of_a_call(world: World) -> None:
+    await world.ask("0")
+    world.lead(0, "", epoch=2)
+    await world.lanes.routes.refresh()
+    with pytest.raises(OutcomeUnknown, match="no host answered"):
+        await world.ask("x")
+    world.lead(0, "a3", epoch=3)
+    assert await world.ask("y") == VALUE + b"y"
+    assert [ask.arguments for batch in world.hosts["a3"].batches for _, ask in batch.asks] == [b"y"]
 
 
 @in_world

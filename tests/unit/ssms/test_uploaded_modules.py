@@ -16,9 +16,11 @@ from automata.options import Options
 from automata.sandbox import shelf
 from automata.sandbox.record import CORE, UploadRecord, Version
 from automata.testing.loop import run_virtually
-from automata.types import AutomatonType, Registry
+from automata.types import Registry
 from darq.errors import AutomataError
+from darq.memory import MemoryStore
 from ssms.peers import Unreachable
+from ssms.server_surroundings import Surroundings
 from ssms.uploaded_modules import UploadedModules
 from tests.uploaded_tally import compile_here, tally
 
@@ -53,14 +55,14 @@ class World:
         self.folder = folder
         self.office = Office()
         self.registry = Registry()
-        self.forgotten: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.begin()
 
     def begin(self) -> None:
         """The process begins anew, over the same disk."""
         options = Options(registry=self.registry, modules=self.folder / "modules", sandbox_threads=False)
-        self.modules = UploadedModules(self.office, options, self._forget, self._spawn)
+        around = Surroundings(self.office, MemoryStore, lambda: 0.0, lambda why: None, options=options)
+        self.modules = UploadedModules(around, lambda: None, self._spawn)
 
     def upload(self, name: str, *types: str, step: int = 1) -> UploadRecord:
         """A record of an upload, whose module is in the catalog; of more types than the module has."""
@@ -77,9 +79,6 @@ class World:
     def files(self) -> set[str]:
         """The hashes of the modules in its folder."""
         return {file.name.partition(".")[0] for file in (self.folder / "modules").iterdir()}
-
-    def _forget(self, made: AutomatonType) -> None:
-        self.forgotten.append(made.name)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -112,7 +111,6 @@ def test_it_has_the_types_that_it_was_told_of_last_whatever_comes_late(play: Pla
         await world.load(3, two)
         await world.load(2, one)
         assert world.registry.names() == ["Two"]
-        assert world.forgotten == ["One"]
         assert world.files() == {two.running().digest}
 
     play(scenario)

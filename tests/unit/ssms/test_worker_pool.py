@@ -4,53 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 
 import pytest
 
 import ssms
-from automata import List, Ref, object_type, ref, send
+from automata import object_type, ref
 from automata.errors import DeclarationError, StateError, WorkerDied
 from automata.handing_out import ROWS_BYTES
 from darq.errors import StoreClosed
+from tests.hands import Hand
 from tests.memory_app import in_loop, settled
 
 pytestmark = pytest.mark.process
-
-
-@object_type(compute="worker", name="tests.Hand")
-class Hand:
-    """Something that works in another process."""
-
-    key: str
-    done: int = 0
-    notes: List[str]
-
-    async def work(self) -> tuple[int, int]:
-        self.done += 1
-        return os.getpid(), self.done
-
-    async def die(self) -> None:
-        self.done += 100
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    async def note(self, texts: list[str]) -> None:
-        for text in texts:
-            self.notes.append(text)
-
-    async def read(self) -> int:
-        return sum(map(len, self.notes))
-
-    async def wait(self, file: str) -> None:
-        Path(file).touch()  # noqa: ASYNC240 - one empty file
-        await asyncio.Event().wait()
-
-    async def pass_on(self, other: Ref[Hand]) -> None:
-        send(other.note(["from another process"]))
-
-    async def fail(self) -> None:
-        raise StateError("as itself")
 
 
 def test_methods_run_in_another_process_which_is_used_again(tmp_path: Path) -> None:

@@ -299,6 +299,36 @@ def test_a_read_waits_until_what_it_saw_is_released_and_needs_a_lease_when_it_is
     run_virtually(scenario())
 
 
+def test_what_an_older_primary_allowed_to_be_read_is_not_read_under_a_newer_one() -> None:
+    async def scenario() -> None:
+        sent, backup = Sent(), Backup(MemoryStore(), clock)
+        reply = await ask(backup, sent.ship([]))
+        await ask(backup, sent.ship([], heard=reply.stamp))
+        assert backup.leased()
+        await ask(backup, Sent(2).ship([]))  # which may go on without this copy at any time
+        assert not backup.leased()
+        with pytest.raises(StaleCopy):
+            backup.read_point()
+
+    run_virtually(scenario())
+
+
+def test_a_copy_whose_disk_fails_as_it_is_to_lead_is_poisoned() -> None:
+    async def scenario() -> None:
+        sent, store = Sent(), MemoryStore()
+        put(sent.log)
+        backup = Backup(store, clock)
+        await ask(backup, sent.ship(sent.entries))
+        store.fail_next_flush = OSError("broken")
+        with pytest.raises(OutcomeUnknown, match="broken"):
+            await backup.lead(2, old_is_dead=True)
+        store.fail_next_flush = None
+        with pytest.raises(OutcomeUnknown):
+            await backup.lead(3, old_is_dead=True)
+
+    run_virtually(scenario())
+
+
 def test_a_read_of_a_chain_that_was_given_up_is_never_shown() -> None:
     async def scenario() -> None:
         sent, backup = Sent(), Backup(MemoryStore(), clock)

@@ -298,6 +298,32 @@ def test_nobody_may_read_at_a_backup_of_a_primary_that_is_not_sure_of_itself() -
     play(scenario, names="abc", options=replace(QUICK, ack_seconds_max=60.0, gone_seconds_max=60.0))
 
 
+def test_nobody_leads_while_another_backup_that_is_left_out_may_be_read() -> None:
+    """The old primary is alive: it lets one backup be read for as long as the lease of the other one holds."""
+
+    async def scenario(world: World) -> None:
+        b, c = world.copies["b"], world.copies["c"]
+        world.write(world.copies["a"])
+        await world.until(lambda: world.promises.highest == 1)
+        await asyncio.sleep(1)
+        cut(world, "a", "b")
+        cut(world, "b", "c")
+        world.catalog.in_sync.discard("c")
+        world.promote("b", keep=False)
+        read = False
+        while world.promises.highest == 1:
+            read |= await world.read(c) is not None
+            await asyncio.sleep(0.002)
+            if b.log is not None and world.writes == 1:
+                world.write(b)
+        assert read
+        await asyncio.sleep(0)
+        await world.read(c)
+
+    options = replace(QUICK, heartbeat_seconds=0.05, ack_seconds_max=60.0, gone_seconds_max=60.0)
+    play(scenario, names="abc", options=options)
+
+
 def test_a_new_primary_answers_nothing_before_the_others_hold_what_it_found() -> None:
     async def scenario(world: World) -> None:
         a, c = world.copies["a"], world.copies["c"]
@@ -421,3 +447,24 @@ def test_a_closed_primary_and_its_backups_end_with_the_same_group() -> None:
         assert not world.copies["b"].log.was_killed  # type: ignore[union-attr]
 
     play(scenario)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_primary_that_has_stopped_answers_and_releases_nothing(names: str) -> None:
+    async def scenario(world: World) -> None:
+        a = world.copies["a"]
+        log, primary = a.log, a.primary
+        assert log is not None
+        assert primary is not None
+        world.write(a)
+        await world.until(lambda: world.promises.highest == 1)
+        assert primary.leased()
+        await primary.stop()
+        assert not primary.leased()
+        with pytest.raises(Fenced):
+            await primary.lease()
+        world.write(a)
+        await asyncio.sleep(5)
+        assert world.promises.highest == 1
+
+    play(scenario, names=names)

@@ -107,12 +107,11 @@ def _require(kind: type, value: object) -> None:
 
 def _alike(value: Any, kept: Any) -> bool:
     """Whether nothing in the value had to become another type."""
-    if type(value) is not type(kept):
-        return False
-    if type(value) is dict:
+    kind = type(kept)
+    if kind is dict:
         return all(map(_alike, value, kept)) and all(map(_alike, value.values(), kept.values()))
-    if type(value) in {list, tuple}:
+    if kind is list or kind is tuple:
         return all(map(_alike, value, kept))
-    if type(value) in {set, frozenset}:
+    if kind is set or kind is frozenset:
         return {(type(item), item) for item in value} == {(type(item), item) for item in kept}
-    return True
+    return type(value) is kind
