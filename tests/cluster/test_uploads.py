@@ -302,7 +302,9 @@ def test_a_client_that_deploys_what_it_uses_deploys_no_type_of_an_upload(tmp_pat
         async with running.connect(deploys=True) as other:
             [_] = [upload async for upload in other.uploads()]
             known = other.ref("Tally", "two")
-            await app.remove_upload("t")
+            async with running.connect() as third:
+                await third.remove_upload("t")
+            assert REGISTRY.find("Tally") is not None, "the first client has not heard of it"
             with pytest.raises(UnknownType):
                 await known.add(1)
             with pytest.raises(UnknownType):

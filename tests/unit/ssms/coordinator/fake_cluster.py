@@ -160,6 +160,9 @@ class FakeCopy:
         data = await self.cluster.coordinator.call("module", digest)
         if data == b"bad":
             raise ModuleRefused("it is bad")
+        if data == b"deadly":
+            self.cluster.restart(self)
+            await asyncio.sleep(1)
         return CORE, len(data), b'{"interface": 1, "types": [{"name": "Tally"}]}'
 
     async def load_uploads(self, revision: int, records: list[bytes], ready: bool) -> None:
