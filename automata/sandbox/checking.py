@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wasmtime import FuncType, Module, WasmtimeError
+from wasmtime import FuncType, MemoryType, Module, WasmtimeError
 
 from automata.errors import GuestTrapped, LimitExceeded, ModuleRefused
 from automata.sandbox.component_guest import check_component
@@ -74,6 +74,8 @@ def _examine_core(machine: Machine, compiled: Path, session: Session, limits: Sa
         if imported.module != MODULE or imported.name not in FUNCTIONS:
             raise ModuleRefused(f"the module imports {imported.module}.{imported.name}, which a sandbox does not give")
     exports = {export.name: export.type for export in module.exports}
+    if not isinstance(exports.get("memory"), MemoryType):  # the host reads it as one, without asking again
+        raise ModuleRefused("the module exports no memory 'memory'")
     _check_export(exports, "describe", [], I64)
     manifest = read_manifest(CoreModule(machine, lambda: compiled).describe(session), limits)
     for made in manifest.types:

@@ -21,6 +21,7 @@ from automata.sandbox.record import CORE
 
 SECONDS_MAX = 120
 MEMORY_BYTES_MAX = 4 << 30
+FILE_BYTES_MAX = 1 << 30
 _INVALID = 3
 _TEXT_MAX = 2000
 
@@ -56,6 +57,7 @@ def _run(kind: str, source: Path, target: Path) -> None:
 
 def _main(kind: str, source: str, target: str) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_MAX, SECONDS_MAX))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, FILE_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     data = Path(source).read_bytes()
     try:

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import msgspec
 from wasmtime import Engine, Store, WasmtimeError
-from wasmtime.component import Component, Instance, Linker
+from wasmtime.component import U8, Component, FuncType, Instance, Linker, ListType
+from wasmtime.component._types import ComponentExtern
 
 from automata.errors import GuestTrapped
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
@@ -59,7 +60,7 @@ class ComponentHost:
         answer = self._call(component, session, ticks, RUN, task)
         try:
             return decode_answer(answer)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise GuestTrapped(f"{session.turn.name} gave an answer that is none: {error}") from None
 
     def _call(self, component: Component, session: Session, ticks: int, what: str, *arguments: bytes) -> bytes:
@@ -153,7 +154,7 @@ def pages(session: Session, bounds: Bounds, backwards: bool) -> Callable[[int], 
 def _read_dispatch(session: Session, data: bytes) -> Dispatch:
     try:
         return decode_dispatch(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise GuestTrapped(f"{session.turn.name} sends what is no message: {error}") from None
 
 
@@ -164,5 +165,22 @@ def check_component(component: Component, engine: Engine, limits: SandboxLimits)
     if foreign:
         return f"it imports {foreign[0]}, which a sandbox does not give: build it with `ssms build`"
     exports = component.type.exports(engine)
-    missing = [name for name in (DESCRIBE, RUN) if name not in exports]
-    return f"it exports no function {missing[0]!r}" if missing else ""
+    for name, given in ((DESCRIBE, 0), (RUN, 1)):
+        if name not in exports or not _takes_bytes(exports[name], given):
+            return f"it exports no function {name!r} of {'bytes' if given else 'nothing'} that gives bytes"
+    return ""
+
+
+def _takes_bytes(export: ComponentExtern, given: int) -> bool:
+    try:
+        kind = export.ty
+    except TypeError:  # an item of a kind that wasmtime does not name
+        return False
+    if not isinstance(kind, FuncType):
+        return False
+    parameters = [kind for _, kind in kind.params]
+    return len(parameters) == given and all(_is_bytes(kind) for kind in [*parameters, kind.result])
+
+
+def _is_bytes(kind: object) -> bool:
+    return isinstance(kind, ListType) and isinstance(kind.element, U8)

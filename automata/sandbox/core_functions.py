@@ -37,33 +37,57 @@ _count = struct.Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
 
 
+_NAME_BYTES_MAX = 1024
+_ERROR_BYTES_MAX = 1 << 16
+
+
+def _taken(run: CoreRun, address: int, length: int, most: int, limit: str) -> bytes:
+    """Bytes of the code's memory. Raises LimitExceeded before anything is copied if they are too many."""
+    if length & 0xFFFFFFFF > most:
+        raise run.session.over(limit, f"gives its host {length & 0xFFFFFFFF} bytes: at most {most}")
+    return run.memory.read(address, length)
+
+
+def _row_key(run: CoreRun, address: int, length: int) -> bytes:
+    return _taken(run, address, length, run.session.limits.key_bytes, "key_bytes")
+
+
+def _text(run: CoreRun, address: int, length: int) -> str:
+    data = _taken(run, address, length, _NAME_BYTES_MAX, "key_bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise GuestTrapped("a host function was given text that is no UTF-8") from None
+
+
 def _key(run: CoreRun, given: Sequence[Any]) -> int:
     return run.memory.fill(given[0], given[1], run.session.key.encode())
 
 
 def _get(run: CoreRun, given: Sequence[Any]) -> int:
     address, length, at, room = given
-    session, key = run.session, run.memory.read(address, length)
-    if len(key) > session.limits.key_bytes:
-        return _ABSENT
-    value = session.ask(("get", key), lambda: session.rows.get(key))
-    session.count_read(1, len(value or b""))
+    session, key = run.session, _row_key(run, address, length)
+
+    def read() -> bytes | None:
+        value = session.rows.get(key)
+        session.count_read(1, len(key) + len(value or b""))
+        return value
+
+    value = session.ask(("get", key), read)
     return _ABSENT if value is None else run.memory.fill(at, room, value)
 
 
 def _put(run: CoreRun, given: Sequence[Any]) -> None:
     address, length, at, size = given
-    session, key = run.session, run.memory.read(address, length)
-    if size & 0xFFFFFFFF > session.limits.value_bytes:
-        raise session.over("value_bytes", f"writes a value of more than {session.limits.value_bytes} bytes")
-    value = run.memory.read(at, size)
+    session, key = run.session, _row_key(run, address, length)
+    value = _taken(run, at, size, session.limits.value_bytes, "value_bytes")
     session.count_write(key, value)
     if session.live:
         session.here(lambda: session.rows.__setitem__(key, value))
 
 
 def _delete(run: CoreRun, given: Sequence[Any]) -> None:
-    session, key = run.session, run.memory.read(*given)
+    session, key = run.session, _row_key(run, *given)
     session.count_write(key, None)
     if session.live:
         session.here(lambda: _drop(session, key))
@@ -77,7 +101,7 @@ def _drop(session: Session, key: bytes) -> None:
 def _scan(run: CoreRun, given: Sequence[Any]) -> int:
     first, first_length, last, last_length, limit, backwards, at, room = given
     session = run.session
-    begin, end = run.memory.read(first, first_length), run.memory.read(last, last_length)
+    begin, end = _row_key(run, first, first_length), _row_key(run, last, last_length)
     most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
 
     def read() -> list[tuple[bytes, bytes]]:
@@ -102,9 +126,8 @@ def _pages(
 
 
 def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:
-    memory = run.memory
-    type_name, key, method = (memory.text(given[at], given[at + 1]) for at in (0, 2, 4))
-    arguments = memory.read(given[6], given[7])
+    type_name, key, method = (_text(run, given[at], given[at + 1]) for at in (0, 2, 4))
+    arguments = _taken(run, given[6], given[7], run.session.limits.value_bytes, "value_bytes")
     try:
         listed = msgspec.msgpack.decode(arguments, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -147,14 +170,12 @@ def _kept(run: CoreRun, given: Sequence[Any]) -> int:
 
 
 def _reply(run: CoreRun, given: Sequence[Any]) -> None:
-    limits = run.session.limits
-    if given[1] & 0xFFFFFFFF > limits.value_bytes:
-        raise run.session.over("value_bytes", f"gives a result of more than {limits.value_bytes} bytes")
-    run.reply = run.memory.read(*given)
+    run.reply = _taken(run, given[0], given[1], run.session.limits.value_bytes, "value_bytes")
 
 
 def _fail(run: CoreRun, given: Sequence[Any]) -> None:
-    raise RemoteError("fail", run.memory.text(*given))
+    text = _taken(run, given[0], given[1], _ERROR_BYTES_MAX, "value_bytes")
+    raise RemoteError("fail", text.decode(errors="replace"))
 
 
 def _log(run: CoreRun, given: Sequence[Any]) -> None:

@@ -29,13 +29,6 @@ class CoreMemory:
         """Copy bytes in. Raises GuestTrapped if they would not all be in the memory."""
         ctypes.memmove(self._place(address, len(data)), data, len(data))
 
-    def text(self, address: int, length: int) -> str:
-        """Bytes as UTF-8. Raises GuestTrapped if they are none."""
-        try:
-            return self.read(address, length).decode()
-        except UnicodeDecodeError:
-            raise GuestTrapped("a host function was given text that is no UTF-8") from None
-
     def fill(self, address: int, capacity: int, data: bytes) -> int:
         """Copy bytes in if there is room for all of them. Returns how many they are."""
         if len(data) <= capacity & _MASK:

@@ -68,7 +68,7 @@ def _pooled(**options: int) -> Engine:
     """
     config = _config()
     pool = ffi.wasmtime_pooling_allocation_config_new()
-    for name, value in options.items():
+    for name, value in {"total_stacks": 1, "total_gc_heaps": 1, **options}.items():  # 2 GiB, for what is never run
         getattr(ffi, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
     config.memory_reservation = options["max_memory_size"]
     ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
@@ -85,6 +85,7 @@ def _config() -> Config:
     config.wasm_relaxed_simd_deterministic = True
     config.wasm_threads = False
     config.wasm_memory64 = False
+    config.wasm_gc = False  # its heaps would come on top of linear memory
     return config
 
 

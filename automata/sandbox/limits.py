@@ -15,9 +15,11 @@ class SandboxLimits:
 
     Of each run of a method (a method that awaits others runs again after each, with all of it anew):
     fuel: about the WebAssembly instructions; seconds: of wall-clock time in WebAssembly; memory_bytes: linear memory;
-    table_elements: of all tables; host_calls: of any kind; reads, read_bytes: rows and their bytes; writes,
-    write_bytes: likewise; key_bytes, value_bytes: of one row; sends: messages; log_bytes: of text for the log.
-    Of a whole invocation: awaits: how often it may await others.
+    table_elements: of all tables; host_calls: of any kind; writes: of rows; write_bytes: of these and of messages;
+    key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; log_bytes: of text for the log.
+    Of a whole invocation: reads, read_bytes: rows, and the bytes of rows and of chance, which its host keeps to give
+    them again; awaits: how often it may await others.
+    Of all invocations of the module that await others at once: awaiting_bytes: 64 KiB for each, and what it has read.
     Of the module: module_bytes: of the file; types, and methods of each.
     Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second: in the long run, 0 for any.
     """
@@ -36,6 +38,7 @@ class SandboxLimits:
     sends: int = 2000
     log_bytes: int = 64 << 10
     awaits: int = 1000
+    awaiting_bytes: int = 256 << 20
     module_bytes: int = 64 << 20
     types: int = 100
     methods: int = 1000
@@ -61,6 +64,7 @@ def limits_of(given: Mapping[str, object]) -> SandboxLimits:
         if name not in known:
             raise InvalidArgument(f"there is no limit {name!r}; the limits: {', '.join(known)}")
         numbers = (int, float) if name == "seconds" else (int,)
-        if type(value) not in numbers or not 0 <= value < 1 << 62:  # type: ignore[operator]
-            raise InvalidArgument(f"the limit {name} is a number from 0 on, not {value!r}")
+        least = 1 if name == "runs_at_once" else 0  # with none, whoever calls would wait for ever
+        if type(value) not in numbers or not least <= value < 1 << 62:  # type: ignore[operator]
+            raise InvalidArgument(f"the limit {name} is a number from {least} on, not {value!r}")
     return SandboxLimits(**given)  # type: ignore[arg-type]

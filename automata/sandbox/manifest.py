@@ -9,14 +9,17 @@ from typing import Any
 
 import msgspec
 
-from automata.errors import ModuleRefused
+from automata.errors import InvalidArgument, ModuleRefused
+from automata.reference import ObjectRef
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.plain import check_plain
 
 INTERFACE = 1
 """The version of the interface between modules and hosts."""
 
 MANIFEST_BYTES_MAX = 1 << 20
 _NAME_CHARACTERS_MAX = 200
+_OF_REFS = frozenset(ObjectRef.__slots__)  # refs have a function for each method
 
 Term = Any
 """A type as JSON: see `automata.sandbox.terms`."""
@@ -105,9 +108,11 @@ def write_manifest(manifest: Manifest) -> bytes:
 def default_bytes(text: str) -> bytes:
     """An encoded default. Raises ModuleRefused if it is none."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ModuleRefused(f"a default is no base64: {error}") from None
+        data = base64.b64decode(text, validate=True)
+        check_plain(data)
+    except (binascii.Error, ValueError, InvalidArgument) as error:
+        raise ModuleRefused(f"a default is no base64 of a plain value: {error}") from None
+    return data
 
 
 def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:
@@ -122,7 +127,7 @@ def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:
     if both:
         raise ModuleRefused(f"{made.name}.{min(both)} is described as a field and as a method")
     for method in made.methods:
-        if method.name.startswith("__") or method.name == "key":
+        if method.name.startswith("__") or method.name in _OF_REFS:
             raise ModuleRefused(f"{made.name}.{method.name}: this name is reserved")
         _check_names(f"parameter of {made.name}.{method.name}", [p.name for p in method.parameters], 100)
 

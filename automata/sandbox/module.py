@@ -32,6 +32,7 @@ ROWS_AT_ONCE = 32
 """So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
 
 _INT64 = 1 << 63
+_NIL = b"\xc0"
 
 
 @dataclass(frozen=True)
@@ -193,14 +194,19 @@ def _lift(run: CoreRun, method: Method, kind: str | None, found: int | float | N
     """The result: what the export gave, or the bytes of its reply."""
     if kind is not None:
         return bool(found) if kind == I32 else found
-    if run.reply is None:
-        return None
     exact = method.result.exact
-    if exact is bytes:
+    if run.reply is not None and exact is bytes:
         return run.reply
-    if exact is str:
-        return run.reply.decode(errors="replace")
-    return _result(method, run.reply)
+    if run.reply is not None and exact is str:
+        return _decoded(method, run.reply)
+    return _result(method, _NIL if run.reply is None else run.reply)
+
+
+def _decoded(method: Method, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise GuestTrapped(f"the result of {method.type_name}.{method.name} is no UTF-8") from None
 
 
 def _result(method: Method, data: bytes) -> object:

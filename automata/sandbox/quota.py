@@ -72,4 +72,5 @@ class Quota:
 
     def charge(self, fuel: int) -> None:
         """A run has used fuel."""
-        self._saved -= fuel
+        if self.limits.fuel_per_second:
+            self._saved -= fuel

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from automata.errors import GuestTrapped, LimitExceeded, ReadOnlyError
+from automata.inline import TooLong
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.usage import Usage
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
     from automata.turn import Turn
     from automata.work import Outcome
 
-K = TypeVar("K")
 T = TypeVar("T")
 
 ENTROPY_BYTES_MAX = 64 << 10
 """Random bytes that are given at once."""
 
+INLINE_CALLS = 1000
+"""So many functions of its host a method may call on the event loop: they cost no fuel."""
+
 _PAGE_ROWS = 16  # read before it is counted how large they are
+_INVOCATION_BYTES = 64 << 10
+_LINE_BYTES = 64  # what a line of the log counts besides its text
 _LEVELS_MAX = 50  # of the log: as of the module `logging`
 _logger = logging.getLogger("automata")
 
@@ -80,8 +85,8 @@ class Session:
         self.failure: Exception | None = None
         self.point: Point | None = None
         self._seen: list[tuple[object, object]] = []
-        self._part = self._at = 0
-        self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
+        self._part = self._at = self._reads = self._read_bytes = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Future[Errand | None] | None = None
         self._errand: Errand | None = None
@@ -93,7 +98,7 @@ class Session:
         """A new instance begins the method from its start. told: it knows all outcomes so far, and asks for none."""
         self.usage.runs += 1
         self._part, self._at = len(self.past) if told else 0, 0
-        self._calls = self._reads = self._read_bytes = self._writes = self._written_bytes = self._logged_bytes = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
         self.sends, self.failure, self.point = [], None, None
 
     def end_part(self, point: Point, outcomes: list[Outcome]) -> None:
@@ -108,6 +113,11 @@ class Session:
         """Whether what the code does now happens for the first time."""
         return self._part == len(self.past)
 
+    @property
+    def kept_bytes(self) -> int:
+        """About what its host keeps of it while it awaits others."""
+        return _INVOCATION_BYTES + self._read_bytes
+
     def next_outcomes(self) -> list[Outcome] | None:
         """The code has come to an await: its outcomes, or None if they are yet to come."""
         if self.live:
@@ -120,6 +130,8 @@ class Session:
     def count_call(self) -> None:
         """The code calls a function of its host."""
         self._calls += 1
+        if self.inline and self._calls > INLINE_CALLS:
+            raise TooLong
         if self._calls > self.limits.host_calls:
             raise self.over("host_calls", f"calls its host more than {self.limits.host_calls} times")
 
@@ -153,16 +165,16 @@ class Session:
         if self._read_bytes > self.limits.read_bytes:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
-    def collect(self, page: Callable[[int], list[tuple[K, bytes]]], limit: int) -> list[tuple[K, bytes]]:
+    def collect(self, page: Callable[[int], list[tuple[bytes, bytes]]], limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` rows, page by page. page: gives up to so many rows, behind those that it gave before.
 
         They are counted as they come, so that no more are held than the code may read.
         """
-        rows: list[tuple[K, bytes]] = []
+        rows: list[tuple[bytes, bytes]] = []
         while len(rows) < limit:
             most = min(_PAGE_ROWS, limit - len(rows))
             found = page(most)
-            self.count_read(len(found), sum(len(value) for _, value in found))
+            self.count_read(len(found), sum(len(key) + len(value) for key, value in found))
             rows += found
             if len(found) < most:
                 break
@@ -187,10 +199,17 @@ class Session:
         """A message leaves with the part that sends it."""
         if not self.live:
             return
+        self._count_message(dispatch)
         self.sends.append(dispatch)
         self.usage.sends += 1
-        if len(self.sends) > self.limits.sends:
+
+    def _count_message(self, dispatch: Dispatch) -> None:
+        self._messages += 1
+        self._written_bytes += len(dispatch.arguments)
+        if self._messages > self.limits.sends:
             raise self.over("sends", f"sends more than {self.limits.sends} messages")
+        if self._written_bytes > self.limits.write_bytes:
+            raise self.over("write_bytes", f"writes and sends more than {self.limits.write_bytes} bytes")
 
     def check_sending(self) -> None:
         """Raise ReadOnlyError in a readonly method."""
@@ -203,6 +222,7 @@ class Session:
         Runs as a part of the method's own task.
         """
         check_rule(rule)
+        self._count_message(dispatch)
         return self.turn.send(self._targets.call_of(dispatch), When(None, check_due(due_ms), rule))
 
     def now(self) -> float:
@@ -215,11 +235,16 @@ class Session:
             raise GuestTrapped(f"{self.turn.name} asks for {count} random bytes at once: at most {ENTROPY_BYTES_MAX}")
         if not count:
             return b""
-        return self.ask(("entropy", count), lambda: self.turn.random_bits(8 * count).to_bytes(count, "big"))
+
+        def draw() -> bytes:
+            self.count_read(0, count)
+            return self.turn.random_bits(8 * count).to_bytes(count, "big")
+
+        return self.ask(("entropy", count), draw)
 
     def log(self, level: int, text: str) -> None:
         """The code logs a text; once, and up to its limit. One line of the log stays one line."""
-        self._logged_bytes += len(text)
+        self._logged_bytes += _LINE_BYTES + len(text)
         if self._logged_bytes <= self.limits.log_bytes:
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
             self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown))

@@ -62,6 +62,8 @@ class Shelf:
         """The compiled form of a module, which is made if there is none for this release. Takes seconds then."""
         target = self._folder / f"{digest}.{_RELEASE}.compiled"
         summed = target.with_suffix(".sum")
+        if _fits(target, summed):  # whoever compiles something else is not waited for
+            return target
         with self._compiling:
             if _fits(target, summed):
                 return target

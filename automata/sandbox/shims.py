@@ -7,12 +7,13 @@ each part, journalled, done again after a crash.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
 from automata.context import CURRENT
-from automata.errors import AutomataError, GuestTrapped, Overloaded
+from automata.errors import AutomataError, GuestTrapped, LimitExceeded, Overloaded
 from automata.inline import TooLong
 from automata.methods import Method
 from automata.pausing import sleep
@@ -63,6 +64,7 @@ class Guest:
         self.limits = limits
         self.targets = targets
         self.usage = Usage()
+        self._awaiting_bytes = 0
         self.uploader = uploader
         self.threads = threads
 
@@ -101,7 +103,9 @@ class Guest:
                 guest.settle(turn, part)
                 if part.point is None:
                     return part.value
-                session.end_part(part.point, await guest.await_point(turn, part.point))
+                with guest.keeping(session):
+                    outcomes = await guest.await_point(turn, part.point)
+                session.end_part(part.point, outcomes)
 
         return shim
 
@@ -112,8 +116,9 @@ class Guest:
         await Awaited(turn.compute(asyncio.shield(arriving)))
 
     def session(self, turn: Turn, inline: bool) -> Session:
-        """A new invocation. Raises Overloaded."""
-        self.uploader.admit()
+        """A new invocation. Raises Overloaded; not for one that goes on after a crash, which must not end otherwise."""
+        if not turn.replaying:
+            self.uploader.admit()
         return Session(turn, self.limits, self.targets, inline)
 
     def run(self, session: Session, run: Callable[[], Part]) -> Part:
@@ -168,8 +173,25 @@ class Guest:
         for dispatch in part.sends:
             turn.send(self.targets.call_of(dispatch))
 
+    @contextlib.contextmanager
+    def keeping(self, session: Session) -> Iterator[None]:
+        """While a method awaits others, and what it has seen is kept. Raises LimitExceeded if too much is kept already.
+
+        So a method that calls itself, and that one itself again, comes to an end.
+        """
+        kept = session.kept_bytes
+        if self._awaiting_bytes + kept > self.limits.awaiting_bytes and not session.turn.replaying:
+            raise session.over("awaiting_bytes", "awaits others, as too many methods of its module do already")
+        self._awaiting_bytes += kept
+        try:
+            yield
+        finally:
+            self._awaiting_bytes -= kept
+
     async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
         """What a part awaits: its outcomes."""
+        if len(point.calls) > self.limits.sends:
+            raise LimitExceeded("sends", f"{turn.name} awaits more than {self.limits.sends} calls at once")
         if not point.calls:
             await sleep(point.seconds or 0)
             return []

@@ -30,6 +30,8 @@ def stopped(session: Session, text: str) -> Exception:
     name = session.turn.name
     for words, limit, what in _LIMITS:
         if words in text:
+            if limit == "seconds":  # what it has used is not known then: it is taken to be all that it had
+                session.usage.fuel += session.limits.fuel
             return LimitExceeded(limit, f"{name} {what}")
     reason = text.rpartition("Caused by:")[2].strip() or text
     return GuestTrapped(f"{name} trapped: {reason[:_TEXT_MAX]}")

@@ -11,13 +11,14 @@ from automata.errors import InvalidArgument, NotPublic, UnknownType
 from automata.methods import Method
 from automata.refs import check_key
 from automata.sandbox.dispatch import Dispatch
-from automata.sandbox.plain import decode_plain
+from automata.sandbox.plain import check_plain, decode_plain
 from automata.types import AutomatonType, Registry
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
 
 KEY_CHARACTERS_MAX = 512
 _SECONDS_MAX = 1e9
+_split = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class Targets:
@@ -66,6 +67,8 @@ class Targets:
     def _arguments(self, dispatch: Dispatch, method: Method) -> tuple[tuple[object, ...], dict[str, object]]:
         if dispatch.own:
             try:
+                for encoded in _split(dispatch.arguments):
+                    check_plain(encoded)
                 return method.unpack(method.decode_arguments(dispatch.arguments)), {}
             except (ValueError, msgspec.MsgspecError) as error:
                 raise InvalidArgument(f"sandboxed code gave damaged arguments: {error}") from None

@@ -86,10 +86,15 @@ def _ref(term: object, name: object) -> Any:
 
 def _record(term: object, parts: list[Any], depth: int) -> Any:
     name, entries = parts
-    if not isinstance(name, str) or not name.isidentifier() or not isinstance(entries, list):
+    if (
+        not isinstance(name, str)
+        or not name.isidentifier()
+        or not isinstance(entries, list)
+        or len(entries) > _PARTS_MAX
+    ):
         raise _no_term(term)
     fields: dict[str, Any] = {}
-    for entry in entries[:_PARTS_MAX]:
+    for entry in entries:
         if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str):
             raise _no_term(term)
         kind = annotation_of(entry[1], depth + 1)
