@@ -22,7 +22,7 @@ from darq.limits import Limits
 from darq.store import Store
 
 if TYPE_CHECKING:
-    from automata.sandbox.uploads import Upload
+    from automata.sandbox.upload import Upload
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from darq import keys
 from darq.lane import durable
 
 if TYPE_CHECKING:
-    from automata.sandbox.uploads import Upload
+    from automata.sandbox.upload import Upload
 
 _PAGE_ROWS = 512
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 from automata.context import CURRENT, RunningMethod
 from automata.errors import InvalidArgument, NotPublic, StateError, UnknownType
 from automata.invocation import Invocation
+from automata.late import can_be_learned, late_method
 from automata.methods import Method
 from automata.reference import ObjectRef, set_ref_factory
 from automata.types import REGISTRY
@@ -86,6 +87,8 @@ class UnknownRef(ObjectRef):
     def __getattr__(self, name: str) -> Callable[..., Invocation]:
         if name.startswith("__"):
             raise AttributeError(name)
+        if REGISTRY.find(self.type_name) is None and can_be_learned(self):
+            return late_method(self, name)
         made = REGISTRY.get(self.type_name)
         return cast("Callable[..., Invocation]", getattr(made.ref_class(made.name, self.key, self.app), name))
 
@@ -96,6 +99,8 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
     def unknown(self: ObjectRef, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
+        if made.elsewhere and name not in made.methods and can_be_learned(self):
+            return late_method(self, name)
         raise _not_public(made.method(name))  # Python asks here again after the private method's own refusal
 
     body: dict[str, object] = {

@@ -22,11 +22,13 @@ class AutomatonType:
     header: what the directory rows of its objects say, if they keep no time.
     current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
     is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1). application: what its private
-    methods belong to: nothing for what this process defines, else the upload that it came with.
+    methods belong to: nothing for what this process defines, else the upload that it came with. elsewhere: it is known
+    by its signatures alone, as some cluster has uploaded it, and may have others by now.
     """
 
     volatile = False
     application = ""
+    elsewhere = False
 
     def __init__(
         self,

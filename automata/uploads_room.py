@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from automata.errors import InvalidArgument
@@ -11,6 +12,16 @@ from darq import keys
 if TYPE_CHECKING:
     from automata.host import Host
     from automata.sandbox.uploads import Uploads
+
+
+def sandbox_room(name: str) -> ModuleType:
+    """A module of `automata.sandbox` that needs wasmtime. Raises InvalidArgument if that is not installed."""
+    try:
+        return importlib.import_module(f"automata.sandbox.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "wasmtime":
+            raise
+        raise InvalidArgument("uploads need wasmtime: pip install 'durable-automata[sandbox]'") from error
 
 
 class UploadsRoom:
@@ -25,13 +36,7 @@ class UploadsRoom:
     def uploads(self) -> Uploads:
         """The uploads. Raises InvalidArgument if the [sandbox] extra is not installed."""
         if self._uploads is None:
-            try:
-                sandbox = importlib.import_module("automata.sandbox.uploads")
-            except ModuleNotFoundError as error:
-                if error.name is None or error.name.partition(".")[0] != "wasmtime":
-                    raise
-                raise InvalidArgument("uploads need wasmtime: pip install 'durable-automata[sandbox]'") from error
-            self._uploads = sandbox.Uploads(self._host)
+            self._uploads = sandbox_room("uploads").Uploads(self._host)
         return self._uploads
 
     def close(self) -> None:

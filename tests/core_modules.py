@@ -21,11 +21,12 @@ from wasmtime.component import Component
 from automata.app import App
 from automata.options import Options
 from automata.sandbox import shelf
-from automata.sandbox.binary import CORE, kind_of
+from automata.sandbox.binary import kind_of
 from automata.sandbox.core_functions import FUNCTIONS
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
-from automata.sandbox.uploads import Upload
+from automata.sandbox.record import CORE
+from automata.sandbox.upload import Upload
 from darq.memory import MemoryStore
 from tests.memory_app import memory_app
 

@@ -6,8 +6,7 @@ from wasmtime import WasmtimeError, wat2wasm
 
 from automata.errors import ModuleRefused
 from automata.sandbox.limits import SandboxLimits
-
-CORE, COMPONENT = "core", "component"
+from automata.sandbox.record import COMPONENT, CORE
 
 _HEADS = {b"\0asm\x01\0\0\0": CORE, b"\0asm\x0d\0\x01\0": COMPONENT}
 _HEAD_BYTES = 8

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from wasmtime import FuncType, MemoryType, Module, WasmtimeError
 
 from automata.errors import GuestTrapped, LimitExceeded, ModuleRefused
-from automata.sandbox.binary import CORE
 from automata.sandbox.component_guest import check_component
 from automata.sandbox.core_functions import FUNCTIONS
 from automata.sandbox.core_guest import I32, I64, MODULE
@@ -18,6 +17,7 @@ from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import Machine
 from automata.sandbox.manifest import Manifest, read_manifest
 from automata.sandbox.module import ComponentModule, CoreModule, core_kind
+from automata.sandbox.record import CORE
 from automata.sandbox.session import Session
 from automata.sandbox.targets import Targets
 from automata.sandbox.terms import annotation_of

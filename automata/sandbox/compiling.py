@@ -16,8 +16,8 @@ from wasmtime import Module, WasmtimeError
 from wasmtime.component import Component
 
 from automata.errors import ModuleRefused
-from automata.sandbox.binary import CORE
 from automata.sandbox.machine import machine
+from automata.sandbox.record import CORE
 
 SECONDS_MAX = 120
 MEMORY_BYTES_MAX = 4 << 30

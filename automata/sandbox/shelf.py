@@ -16,6 +16,7 @@ import platform
 import shutil
 import tempfile
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from automata.sandbox.compiling import compile_module
@@ -24,11 +25,14 @@ from darq.errors import StoreDamaged
 _RELEASE = f"{importlib.metadata.version('wasmtime')}-{platform.machine()}-2"
 """What a compiled form fits: the last number is raised with each change of `automata.sandbox.engines`."""
 
+_OURS = frozenset({".wasm", ".compiled", ".sum"})
+
 
 class Shelf:
     """The modules of one store."""
 
     def __init__(self, folder: Path | None) -> None:
+        self._shared = folder is None
         self._folder = folder if folder is not None else _passing_folder()
         self._compiling = threading.Lock()
 
@@ -67,6 +71,13 @@ class Shelf:
             compile_module(kind, self._source(digest), target)
             write_synced(summed, hashlib.sha256(target.read_bytes()).hexdigest().encode())
         return target
+
+    def keep_only(self, digests: Collection[str]) -> None:
+        """Forget all other modules."""
+        if not self._shared and self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if path.name.partition(".")[0] not in digests and path.suffix in _OURS:
+                    path.unlink(missing_ok=True)
 
     def drop(self, digest: str) -> None:
         """Forget a module."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
 from automata.context import CURRENT
-from automata.errors import AutomataError, GuestTrapped, LimitExceeded
+from automata.errors import AutomataError, GuestTrapped, LimitExceeded, Overloaded
+from automata.inline import TooLong
 from automata.methods import Method
 from automata.pausing import sleep
 from automata.sandbox.component_messages import Changes
+from automata.sandbox.described_type import Shim
 from automata.sandbox.dispatch import Point
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
@@ -29,8 +31,6 @@ from automata.state import READ
 from automata.suspending import Suspending
 from automata.turn import Turn
 from automata.work import Outcome
-
-Shim = Callable[..., Coroutine[Any, Any, object]]
 
 
 class Uploader(Protocol):
@@ -50,7 +50,12 @@ class Uploader(Protocol):
 
 
 class Guest:
-    """One uploaded module and what its methods need. threads: whether it may run beside the event loop."""
+    """One uploaded module and what its methods need. threads: whether it may run beside the event loop.
+
+    arriving: done when the module is here, where it comes from elsewhere; methods wait for it.
+    """
+
+    arriving: asyncio.Future[None] | None = None
 
     def __init__(
         self, module: GuestModule, limits: SandboxLimits, targets: Targets, uploader: Uploader, threads: bool
@@ -69,6 +74,8 @@ class Guest:
 
         async def shim(instance: Any, *args: object) -> object:
             turn, method = _running()
+            if guest.arriving is not None:
+                raise TooLong
             session = guest.session(turn, True)
             session.rows = instance.rows
             part = guest.run(session, guest.module.begin(session, method, args, described.awaits))
@@ -83,6 +90,8 @@ class Guest:
 
         async def shim(instance: Any, *args: object) -> object:
             turn, method = _running()
+            if guest.arriving is not None:
+                await guest.arrived(turn, guest.arriving)
             session = guest.session(turn, False)
             if core:
                 session.rows = instance.rows
@@ -99,6 +108,12 @@ class Guest:
                 session.end_part(part.point, outcomes)
 
         return shim
+
+    async def arrived(self, turn: Turn, arriving: asyncio.Future[None]) -> None:
+        """Wait until the module is here, while the method holds its object. Raises why it cannot come."""
+        if not isinstance(turn, Suspending):
+            raise Overloaded(f"the module of {turn.name} is on its way to this host: call again a little later")
+        await Awaited(turn.compute(asyncio.shield(arriving)))
 
     def session(self, turn: Turn, inline: bool) -> Session:
         """A new invocation. Raises Overloaded; not for one that goes on after a crash, which must not end otherwise."""

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from wasmtime import Module, WasmtimeError, wat2wasm
 
 from automata import errors, ref
-from automata.sandbox.binary import CORE, TEXT_BYTES_MAX, assembled, kind_of
+from automata.sandbox.binary import TEXT_BYTES_MAX, assembled, kind_of
 from automata.sandbox.checking import examine
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
+from automata.sandbox.record import CORE
 from tests.core_modules import core_module, described, method, modules_app, take, upload
 from tests.hostile.bombs import bombs
 from tests.sandbox_tools import tools

@@ -10,7 +10,7 @@ import pytest
 
 from automata import errors, object_type, ref
 from automata.sandbox import shelf
-from automata.sandbox.uploads import VERSIONS_KEPT
+from automata.sandbox.record import VERSIONS_KEPT
 from darq.errors import StoreDamaged
 from darq.memory import MemoryStore
 from tests.core_modules import core_module, described, method, modules_app, one_method, shelve, take, upload
