@@ -166,7 +166,7 @@ class Guest:
         """Count what a session has used since it was last asked."""
         used, session.usage = session.usage, Usage()
         self.usage.add(used)
-        self.uploader.charge(used.fuel)
+        self.uploader.charge(used.fuel + used.runs * RUN_FUEL)
 
     def settle(self, turn: Turn, part: Part) -> None:
         """Send what a part sends."""
