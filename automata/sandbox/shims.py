@@ -32,6 +32,9 @@ from automata.suspending import Suspending
 from automata.turn import Turn
 from automata.work import Outcome
 
+RUN_FUEL = 200_000
+"""What each run counts besides its own fuel towards `fuel_per_second`: its host's work, about 40 microseconds of it."""
+
 
 class Uploader(Protocol):
     """Whoever has uploaded a module, and what all runs of his may use."""

@@ -116,6 +116,17 @@ async def test_calls_are_turned_away_by_the_rate_and_do_nothing() -> None:
             assert await ref("Guest", "one").spin_then_count(1) == 2
 
 
+@in_loop
+async def test_a_storm_of_short_runs_meets_the_rate_too() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with memory_app(options=Options(modules=folder / "modules", clock=Clock())) as app:
+            await take(app, folder, tools(), limits={"fuel_per_second": 1_000_000}, uploader="me")
+            with pytest.raises(errors.Overloaded):
+                for _ in range(100):
+                    await ref("Guest", "one").own_key()
+
+
 def test_a_method_that_goes_on_after_a_crash_is_not_turned_away() -> None:
     quota = Quota("me", SandboxLimits(fuel_per_second=1), lambda: 0.0)
     quota.charge(100)
