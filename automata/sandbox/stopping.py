@@ -13,6 +13,7 @@ _LIMITS = (
     ("wasm trap: interrupt", "seconds", "has run for too long"),
     ("call stack exhausted", "stack", "calls itself too deep"),
     ("memory minimum size", "memory_bytes", "needs more memory than it may have"),
+    ("fuel allocated for hostcalls", "value_bytes", "passes more bytes at once than wasmtime takes, some 2.7 million"),
     ("resource limit", "memory_bytes", "needs more than it may have"),
 )
 
