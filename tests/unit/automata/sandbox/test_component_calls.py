@@ -15,7 +15,7 @@ from automata.sandbox.component_calls import Callbacks, HostFunction, call
 from automata.sandbox.component_values import as_bytes, put_bytes, put_nothing, put_rows, put_text
 from automata.sandbox.session import Session
 from tests.echo_component import BYTES, HOST, ROWS, asking_component, echo_component
-from tests.peak_memory import peak_bytes
+from tests.resident_memory import resident_bytes
 
 ENGINE = Engine()
 
@@ -149,10 +149,24 @@ def test_nothing_stays_of_calls(fails: bool) -> None:
 
     for _ in range(5):
         run()
-    before = peak_bytes()
+    before = resident_bytes()
     for _ in range(50):
         run()
-    assert peak_bytes() - before < 60_000_000
+    assert resident_bytes() - before < 60_000_000
+
+
+def test_nothing_stays_of_what_an_export_gives() -> None:
+    linker, component, data = Linker(ENGINE), Component(ENGINE, echo_component()), bytes(100_000)
+
+    def run() -> None:
+        with Store(ENGINE) as store:
+            assert call(linker, store, component, "bytes", (data,)) == data
+
+    run()
+    before = resident_bytes()
+    for _ in range(50):
+        run()
+    assert resident_bytes() - before < 60_000_000
 
 
 def test_text_passes() -> None:
