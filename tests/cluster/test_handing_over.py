@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,42 +16,27 @@ from automata.testing.loop import run_virtually
 from ssms.cluster_app import ClusterApp
 from ssms.coordinator import Settings
 from tests.cluster.coordinated import Coordinated, coordinated
+from tests.cluster.load import Load
 from tests.cluster.purses import Purse
 
 KEYS = [f"h{number}" for number in range(24)]
 PAUSE_SECONDS_MAX = 0.04
 
 
-class Load:
-    """Callers that move money until they are stopped, and the longest that any of them has waited."""
+class Waiting(Load):
+    """Callers, and the longest that any of them has waited."""
 
     def __init__(self, running: Coordinated, app: ClusterApp, seed: int) -> None:
-        self.running = running
-        self.app = app
-        self.acknowledged = 0
+        super().__init__(running, app, seed, KEYS)
         self.slowest = 0.0
-        self.stopping = False
-        self._seed = seed
 
-    async def caller(self, n: int) -> None:
-        rng = random.Random(self._seed * 100 + n)
-        turn = 0
-        while not self.stopping:
-            source, to = rng.sample(KEYS, 2)
-            purse = ref(Purse, source)
-            turn += 1
-            begun = asyncio.get_running_loop().time()
-            await (purse.pay(to, 1) if turn % 3 else purse.pay_and_wait(to, 1))
-            self.acknowledged += 1
-            self.slowest = max(self.slowest, asyncio.get_running_loop().time() - begun)
-            await asyncio.sleep(rng.random() * PAUSE_SECONDS_MAX)  # else most of the test would be load
-
-    async def more(self, calls: int) -> None:
-        """Wait until so many more were acknowledged."""
-        wanted = self.acknowledged + calls
-        async with asyncio.timeout(60):
-            while self.acknowledged < wanted:  # noqa: ASYNC110 - many callers count
-                await asyncio.sleep(0.01)
+    @asynccontextmanager
+    async def paying(self, rng: random.Random) -> AsyncIterator[None]:
+        """Around each call."""
+        begun = asyncio.get_running_loop().time()
+        yield
+        self.slowest = max(self.slowest, asyncio.get_running_loop().time() - begun)
+        await asyncio.sleep(rng.random() * PAUSE_SECONDS_MAX)  # else most of the test would be load
 
     async def fail_over(self) -> None:
         """The process that leads the second store dies, and is back only when another leads."""
@@ -80,7 +66,7 @@ class Load:
         assert sum(moves) == self.acknowledged
 
 
-Scenario = Callable[[Load], Awaitable[None]]
+Scenario = Callable[[Waiting], Awaitable[None]]
 
 
 def under_load(scenario: Scenario, folder: Path, *nodes: str, seed: int = 0, settings: Settings | None = None) -> None:
@@ -89,7 +75,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, seed: int = 0, set
     async def run() -> None:
         cluster = coordinated(folder, *nodes, replicas=2, seed=seed, settings=settings)
         async with cluster as running, running.connect() as app:
-            load = Load(running, app, seed)
+            load = Waiting(running, app, seed)
             callers = [asyncio.create_task(load.caller(n)) for n in range(2)]
             try:
                 await load.more(30)
@@ -107,7 +93,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, seed: int = 0, set
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Waiting) -> None:
         await load.fail_over()
         await load.even()
         assert load.running.leader(1) == "s1.n1"
@@ -117,7 +103,7 @@ def test_a_node_whose_leader_was_killed_leads_again(tmp_path: Path, seed: int) -
 
 
 def test_callers_wait_but_shortly_while_a_store_is_handed_over(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Waiting) -> None:
         await load.fail_over()
         await load.running.until(lambda: load.running.settled(2))
         await load.more(60)  # whoever has waited for the failover has his answer
@@ -133,7 +119,7 @@ def test_callers_wait_but_shortly_while_a_store_is_handed_over(tmp_path: Path) -
 
 
 def test_survivors_of_a_lost_machine_lead_evenly(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Waiting) -> None:
         await load.fail_over()
         await load.running.until(lambda: load.running.settled(2))  # else what only z holds would be lost with it
         assert [load.running.leader(n) for n in range(3)] == ["s0.n0", "s1.n2", "s2.n2"]
@@ -149,7 +135,7 @@ def test_survivors_of_a_lost_machine_lead_evenly(tmp_path: Path) -> None:
 
 
 def test_an_object_moves_to_a_node_that_leads_nothing_yet(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Waiting) -> None:
         await load.fail_over()
         nodes = {key: (await load.app.explain(ref(Purse, key))).node for key in KEYS}
         assert "y" not in nodes.values()
@@ -164,7 +150,7 @@ def test_an_object_moves_to_a_node_that_leads_nothing_yet(tmp_path: Path) -> Non
 @pytest.mark.parametrize("victim", ["s1.n2", "s1.n1", "coordinator"])
 @pytest.mark.parametrize(("copy", "asked"), [("s1.n2", "resign"), ("s1.n1", "lead")])
 def test_a_hand_over_ends_well_whoever_dies_in_it(tmp_path: Path, victim: str, copy: str, asked: str) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Waiting) -> None:
         await load.fail_over()
         calls = load.running.network.calls
         before = len(calls)

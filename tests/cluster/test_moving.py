@@ -16,34 +16,21 @@ from ssms import slots
 from ssms.cluster_app import ClusterApp
 from ssms.peers import Unreachable
 from tests.cluster.coordinated import Coordinated, coordinated
+from tests.cluster.load import Load
 from tests.cluster.purses import Purse
 
 KEYS = [f"m{number}" for number in range(24)]
 CALLERS = 6
 
-Scenario = Callable[["Load"], Awaitable[None]]
+Scenario = Callable[["Written"], Awaitable[None]]
 
 
-class Load:
-    """Callers that move money, and write down what they have sent and called, in order, until they are stopped."""
+class Written(Load):
+    """Callers, and writers who write down what they have sent and called, in order."""
 
     def __init__(self, running: Coordinated, app: ClusterApp, seed: int) -> None:
-        self.running = running
-        self.app = app
-        self.acknowledged = 0
-        self.stopping = False
+        super().__init__(running, app, seed, KEYS)
         self.random = random.Random(seed)
-        self._seed = seed
-
-    async def caller(self, n: int) -> None:
-        rng = random.Random(self._seed * 100 + n)
-        turn = 0
-        while not self.stopping:
-            source, to = rng.sample(KEYS, 2)
-            purse = ref(Purse, source)
-            turn += 1
-            await (purse.pay(to, 1) if turn % 3 else purse.pay_and_wait(to, 1))
-            self.acknowledged += 1
 
     async def writer(self, n: int) -> int:
         """One object sends and calls another: what it has sent comes first. So does what a client has sent."""
@@ -54,13 +41,6 @@ class Load:
             await ref(Purse, f"direct{n}").note(f"called {turn}")
             turn += 1
         return turn
-
-    async def more(self, calls: int) -> None:
-        """Wait until so many more were acknowledged."""
-        wanted = self.acknowledged + calls
-        async with asyncio.timeout(60):
-            while self.acknowledged < wanted:  # noqa: ASYNC110 - many callers count
-                await asyncio.sleep(0.01)
 
     async def check(self, turns: list[int]) -> None:
         async def total() -> int:
@@ -86,7 +66,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, replicas: int = 1,
 
     async def run() -> None:
         async with coordinated(folder, *nodes, replicas=replicas, seed=seed) as running, running.connect() as app:
-            load = Load(running, app, seed)
+            load = Written(running, app, seed)
             callers = [asyncio.create_task(load.caller(n)) for n in range(CALLERS)]
             writers = [asyncio.create_task(load.writer(n)) for n in range(2)]
             try:
@@ -106,7 +86,7 @@ def under_load(scenario: Scenario, folder: Path, *nodes: str, replicas: int = 1,
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("seed", range(3))
 def test_objects_move_from_node_to_node(tmp_path: Path, replicas: int, seed: int) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         names = [*KEYS[:6], "from0", "to0", "to1", "direct0"]
         for _ in range(2):
             for key in names:
@@ -118,7 +98,7 @@ def test_objects_move_from_node_to_node(tmp_path: Path, replicas: int, seed: int
 
 
 def test_a_move_to_where_the_object_is_does_nothing(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         for _ in range(3):
             here = (await load.app.explain(ref(Purse, KEYS[0]))).node
             await load.app.move(ref(Purse, KEYS[0]), here)
@@ -129,7 +109,7 @@ def test_a_move_to_where_the_object_is_does_nothing(tmp_path: Path) -> None:
 
 
 def test_a_move_to_a_node_that_there_is_not_is_refused(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         with pytest.raises(InvalidArgument, match="node 'nowhere'"):
             await load.app.move(ref(Purse, KEYS[0]), "nowhere")
 
@@ -139,7 +119,7 @@ def test_a_move_to_a_node_that_there_is_not_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_move_ends_whoever_dies_in_the_middle_of_it(tmp_path: Path, replicas: int, seed: int) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         running = load.running
         for key in KEYS[:4]:
             moving = asyncio.create_task(load.app.move(ref(Purse, key), await load.other_node(key)))
@@ -161,7 +141,7 @@ def test_a_move_ends_whoever_dies_in_the_middle_of_it(tmp_path: Path, replicas: 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("seed", range(3))
 def test_slots_move_to_a_new_node(tmp_path: Path, replicas: int, seed: int) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         running = load.running
         for key in [*KEYS[:4], "to0", "direct0"]:
             await load.app.move(ref(Purse, key), await load.other_node(key))
@@ -181,7 +161,7 @@ def test_slots_move_to_a_new_node(tmp_path: Path, replicas: int, seed: int) -> N
 
 
 def test_slots_are_not_expected_of_a_store_that_has_given_them_away(tmp_path: Path) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         running = load.running
         before = running.placement()
         running.alive["new"] = True
@@ -200,7 +180,7 @@ def test_slots_are_not_expected_of_a_store_that_has_given_them_away(tmp_path: Pa
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_node_is_emptied_whoever_dies_meanwhile(tmp_path: Path, replicas: int, seed: int) -> None:
-    async def scenario(load: Load) -> None:
+    async def scenario(load: Written) -> None:
         running = load.running
         for key in [*KEYS[:4], "to0", "direct0"]:
             await load.app.move(ref(Purse, key), await load.other_node(key))
