@@ -73,11 +73,11 @@ class Callbacks:
 def _callback(function: HostFunction, here: Callable[[], Session]) -> Any:
     @_Callback  # type: ignore[untyped-decorator]
     def serve(
-        env: object, context: object, kind: object, given: int, count: int, results: int, result_count: int
-    ) -> int:
+        *passed: int,
+    ) -> int:  # the function's data, store and type; its arguments, their number; results likewise
         session = here()
         try:
-            function.serve(session, given, count, results, result_count)
+            function.serve(session, *passed[3:])
         except Exception as error:  # noqa: BLE001 - nothing may be raised through WebAssembly: noted, then trapped
             session.failure = error
             return int(_new_error(_REFUSED))

@@ -13,7 +13,6 @@ _LIMITS = (
     ("wasm trap: interrupt", "seconds", "has run for too long"),
     ("call stack exhausted", "stack", "calls itself too deep"),
     ("memory minimum size", "memory_bytes", "needs more memory than it may have"),
-    ("fuel allocated for hostcalls", "value_bytes", "passes more bytes at once than wasmtime takes, some 2.7 million"),
     ("resource limit", "memory_bytes", "needs more than it may have"),
 )
 
@@ -31,6 +30,8 @@ def stopped(session: Session, text: str) -> Exception:
     name = session.turn.name
     for words, limit, what in _LIMITS:
         if words in text:
+            if limit == "seconds":  # what it has used is not known then: it is taken to be all that it had
+                session.usage.fuel += session.limits.fuel
             return LimitExceeded(limit, f"{name} {what}")
     reason = text.rpartition("Caused by:")[2].strip() or text
     return GuestTrapped(f"{name} trapped: {reason[:_TEXT_MAX]}")
