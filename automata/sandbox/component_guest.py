@@ -7,22 +7,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 from wasmtime import Engine, Store, WasmtimeError
-from wasmtime.component import U8, Component, FuncType, Instance, Linker, ListType
+from wasmtime.component import U8, Component, FuncType, Linker, ListType
 from wasmtime.component._types import ComponentExtern
 
 from automata.errors import GuestTrapped
+from automata.sandbox.component_calls import Callbacks, HostFunction, call
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
+from automata.sandbox.component_values import (
+    as_bool,
+    as_bytes,
+    as_text,
+    as_u32,
+    as_u64,
+    put_bool,
+    put_bytes,
+    put_float,
+    put_nothing,
+    put_rows,
+    put_text,
+)
 from automata.sandbox.dispatch import Dispatch
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.session import Session
 from automata.sandbox.stopping import stopped
 from automata.state import Bounds
-
-T = TypeVar("T")
 
 HOST = "automata:guest/host@1.0.0"
 DESCRIBE, RUN = "describe", "run"
@@ -32,24 +43,14 @@ _ROWS_MAX = 10_000
 class ComponentHost:
     """The functions that components of one engine call, of whichever session runs on the thread.
 
-    They never raise through wasmtime, which keeps such errors in one place for all threads: an error is noted in the
-    session, and the component traps.
+    An error of theirs is noted in the session, and the component traps.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._here = threading.local()
         self._linker = Linker(engine)
-        with self._linker.root() as root, root.add_instance(HOST) as host:
-            for name, function in (
-                ("rows", self._rows),
-                ("now", self._now),
-                ("entropy", self._entropy),
-                ("schedule", self._schedule),
-                ("cancel", self._cancel),
-                ("log", self._log),
-            ):
-                host.add_func(name, function)
+        self._callbacks = Callbacks(self._linker, HOST, FUNCTIONS, lambda: self._here.session)
 
     def describe(self, component: Component, session: Session, ticks: int) -> bytes:
         """What the component says of itself. Raises GuestTrapped, LimitExceeded."""
@@ -77,64 +78,43 @@ class ComponentHost:
         )
         self._here.session = session
         try:
-            answer = self._enter(store, component, what, arguments)
+            answer = call(self._linker, store, component, what, arguments)
         except WasmtimeError as error:
             raise stopped(session, str(error)) from None
         finally:
             self._here.session = None
             session.usage.fuel += limits.fuel - store.get_fuel()
             store.close()
-        if type(answer) is not bytes:
-            raise GuestTrapped(f"{session.turn.name} gave no bytes")
         return answer
 
-    def _enter(self, store: Store, component: Component, what: str, arguments: tuple[bytes, ...]) -> object:
-        instance: Instance = self._linker.instantiate(store, component)
-        function = instance.get_func(store, what)
-        if function is None:
-            raise GuestTrapped(f"the component exports no function {what!r}")
-        return function(store, *arguments)
 
-    # what components call
+def _rows(session: Session, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
+    bounds, most = (begin, min(end, b"\xff")), min(limit, _ROWS_MAX)
+    if begin >= bounds[1]:
+        return []
+    question = ("rows", begin, end, limit, backwards)
+    return session.ask(question, lambda: session.collect(pages(session, bounds, backwards), most))
 
-    def _serve(self, work: Callable[[Session], T]) -> T:
-        session: Session = self._here.session
-        try:
-            session.count_call()
-            return work(session)
-        except Exception as error:  # noqa: BLE001 - noted, and raised to whoever runs the session
-            session.failure = error
-            raise WasmtimeError("refused by the host") from None
 
-    def _rows(self, store: object, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
-        def read(session: Session) -> Rows:
-            bounds, most = (begin, min(end, b"\xff")), min(limit, _ROWS_MAX)
-            if begin >= bounds[1]:
-                return []
-            question = ("rows", begin, end, limit, backwards)
-            return session.ask(question, lambda: session.collect(pages(session, bounds, backwards), most))
+def _schedule(session: Session, dispatch: bytes, due_ms: int, rule: bytes) -> str:
+    message = _read_dispatch(session, dispatch)
+    question = ("schedule", dispatch, due_ms, rule)
+    return session.ask(question, lambda: session.schedule(message, due_ms, rule))
 
-        return self._serve(read)
 
-    def _now(self, store: object) -> float:
-        return self._serve(lambda session: session.now())
+def _cancel(session: Session, message_id: str) -> bool:
+    return session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id))
 
-    def _entropy(self, store: object, count: int) -> bytes:
-        return self._serve(lambda session: session.entropy(count))
 
-    def _schedule(self, store: object, dispatch: bytes, due_ms: int, rule: bytes) -> str:
-        def schedule(session: Session) -> str:
-            message = _read_dispatch(session, dispatch)
-            question = ("schedule", dispatch, due_ms, rule)
-            return session.ask(question, lambda: session.schedule(message, due_ms, rule))
-
-        return self._serve(schedule)
-
-    def _cancel(self, store: object, message_id: str) -> bool:
-        return self._serve(lambda session: session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id)))
-
-    def _log(self, store: object, level: int, text: str) -> None:
-        self._serve(lambda session: session.log(level, text))
+FUNCTIONS = {
+    "rows": HostFunction((as_bytes, as_bytes, as_u32, as_bool), put_rows, _rows),
+    "now": HostFunction((), put_float, Session.now),
+    "entropy": HostFunction((as_u32,), put_bytes, Session.entropy),
+    "schedule": HostFunction((as_bytes, as_u64, as_bytes), put_text, _schedule),
+    "cancel": HostFunction((as_text,), put_bool, _cancel),
+    "log": HostFunction((as_u32, as_text), put_nothing, Session.log),
+}
+"""What components import: automata/sandbox/guest/world.wit."""
 
 
 def pages(session: Session, bounds: Bounds, backwards: bool) -> Callable[[int], Rows]:

@@ -1,7 +1,7 @@
 """Runs core modules: plain exports over linear memory, and a handful of host functions (docs/SANDBOX.md).
 
 Each invocation gets a fresh instance. That, with a call and a host function, takes some 20 microseconds through the C
-interface of wasmtime, a quarter of what its Python interface takes; nothing else in the package does so.
+interface of wasmtime, a quarter of what its Python interface takes.
 """
 
 from __future__ import annotations
