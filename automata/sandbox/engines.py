@@ -114,10 +114,14 @@ class Ticker:
             self._running -= 1
 
     def _tick(self) -> None:
+        shown = time.monotonic()
         while True:
             with self._changed:
                 while not self._running:
                     self._changed.wait()
+                    shown = time.monotonic()
             time.sleep(TICK_SECONDS)
-            for engine in self._engines:
-                engine.increment_epoch()
+            while shown <= time.monotonic() - TICK_SECONDS:  # this thread may have had to wait for its turn
+                shown += TICK_SECONDS
+                for engine in self._engines:
+                    engine.increment_epoch()
