@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 
 from tests.core_modules import modules_app
-from tests.hostile.attacks import ATTACKS
+from tests.hostile.attacks import ATTACKS, CEILING
 from tests.hostile.survivor import survives
 
 
 async def _all(folder: Path) -> None:
-    async with modules_app(folder) as app:
+    async with modules_app(folder, limits=CEILING) as app:
         for attack in ATTACKS.values():
             await survives(app, folder, attack)
     sys.stdout.write(f"{len(ATTACKS)} survived\n")

@@ -13,7 +13,7 @@ import pytest
 
 from automata import errors, ref
 from tests.core_modules import modules_app, take
-from tests.hostile.attacks import ATTACKS, ITSELF
+from tests.hostile.attacks import ATTACKS, CEILING, ITSELF
 from tests.hostile.conftest import MEMORY_BYTES_MAX
 from tests.hostile.survivor import survives
 
@@ -21,7 +21,7 @@ from tests.hostile.survivor import survives
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_stopped_and_others_are_served(name: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with modules_app(tmp_path) as app:
+        async with modules_app(tmp_path, limits=CEILING) as app:
             await survives(app, tmp_path, ATTACKS[name])
 
     asyncio.run(scenario())
