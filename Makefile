@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python -m
 
 # Programs written as a user would write them, kept outside this repository; the list is what the present state of work can pass.
 ACCEPTANCE ?= ../shared/acceptance
-ACCEPTANCE_PROGRAMS ?= 01_objects.py 02_crash.py 03_retwis.py 04_resume.py 05_automata.py 06_cluster.py
+ACCEPTANCE_PROGRAMS ?= 01_objects.py 02_crash.py 03_retwis.py 04_resume.py 05_automata.py 06_cluster.py 07_sandbox.py
 
 # Examples that each property, and each crash scenario, is tried with in a campaign.
 SIM_EXAMPLES ?= 10000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from automata import looking
 from automata.application import Application, Explanation, Node, object_ref
@@ -18,6 +20,9 @@ from automata.turn import Turn
 from darq.errors import StoreClosed
 from darq.limits import Limits
 from darq.store import Store
+
+if TYPE_CHECKING:
+    from automata.sandbox.upload import Upload
 
 T = TypeVar("T")
 
@@ -61,6 +66,42 @@ class App(Application):
             made.resolve()
             if self._options.registry.find(made.name) is not made:
                 self._options.registry.add(made)
+
+    # uploads
+
+    async def upload(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        uploader: str = "",
+        limits: Mapping[str, int | float] | None = None,
+    ) -> Upload:
+        """Take in a WebAssembly module, whose types run in a sandbox (LambdaObjects §4.2; docs/SANDBOX.md).
+
+        name: of the upload, if not the file's; the same name again is its next version, and objects keep their state.
+        uploader: whose quotas it counts towards. limits: lower bounds of what it may use, by the names in
+        `automata.sandbox.limits.SandboxLimits`. Raises ModuleRefused.
+        """
+        file = Path(path)
+        data = await asyncio.to_thread(file.read_bytes)
+        chosen = file.stem if name is None else name
+        return await self._here(
+            lambda engine: engine.uploads.uploads().upload(data, chosen, uploader or "anybody", limits or {})
+        )
+
+    async def uploads(self) -> AsyncIterator[Upload]:
+        """What was uploaded, by name, with what it has used since the app was opened."""
+        async for upload in self._iterate(looking.uploads):
+            yield upload
+
+    async def roll_back_upload(self, name: str, version: int | None = None) -> Upload:
+        """Run an earlier version of an upload again; the one before, if none is named. Objects keep their state."""
+        return await self._here(lambda engine: engine.uploads.uploads().roll_back(name, version))
+
+    async def remove_upload(self, name: str) -> None:
+        """Forget an upload with all its versions. Its objects keep their state; calling them raises UnknownType."""
+        await self._here(lambda engine: engine.uploads.uploads().remove(name))
 
     # looking
 

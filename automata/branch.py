@@ -25,7 +25,7 @@ from automata.outcomes import decode_outcome
 from automata.partitions import partition_of
 from automata.span import Ended, Span, decode_answered, encode
 from automata.state import READ, WRITE
-from automata.transaction import Body, InBody, Inner, InTransaction, Objects, Touched, Transaction
+from automata.transaction import Body, InBody, Inner, InTransaction, Objects, Touched, Transaction, check_takes_part
 from automata.work import Outcome, Reply, ordinary
 from darq.errors import AutomataError
 from darq.log import Log
@@ -196,10 +196,7 @@ class Branch(Transaction):
 
     def _take(self, entity: Entity, method: Method, sent_lsn: int) -> Generator[Any, Any, Touched | None]:
         """Hold an object until the transaction ends. None if it has moved away meanwhile."""
-        if entity.made.volatile:
-            raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
-        if method.apart:
-            raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
+        check_takes_part(entity, method)
         name = (entity.made.name, entity.key)
         if name in self.touched:
             return self.touched[name]

@@ -27,6 +27,10 @@ class RunningMethod(Protocol):
     def address(self) -> str:
         """TYPE/KEY of the object."""
 
+    @property
+    def application(self) -> str:
+        """What the private methods of its type belong to."""
+
     def check_active(self) -> None:
         """Raise StateError after the end of the method, and in other tasks than its own."""
 

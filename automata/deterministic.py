@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Deterministic:
     """The context of one running method whose result will be kept: a `RunningMethod` that refuses what varies."""
 
+    application = ""
     replaying = False
 
     def __init__(self, entity: Entity, method: Method) -> None:

@@ -31,6 +31,7 @@ from automata.resuming import Resuming
 from automata.routes import Routes
 from automata.spanning import Spanning
 from automata.types import AutomatonType
+from automata.uploads_room import UploadsRoom
 from automata.work import Outcome, Work
 from darq.lane import Receiver, Sender, Transport
 from darq.limits import Limits
@@ -74,6 +75,7 @@ class Engine:
     resuming: Resuming
     lifetimes: Lifetimes
     router: LocalRouter
+    uploads: UploadsRoom
     unlisten: Callable[[], None]
     doors: Doors | None = None
 
@@ -108,6 +110,7 @@ def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours:
     host.deliver, host.stage.failed, host.stage.lifetimes = delivery.run, failed, lifetimes
     host.stage.suspended = delivery.suspended
     doors = None if neighbours is None else _open_doors(host, delivery, resuming, neighbours)
+    uploads = UploadsRoom(host)  # before anything runs: messages may wait for their types
     resuming.start()
     delivery.start()
     lifetimes.start()
@@ -116,7 +119,8 @@ def run(log: Log, loop: asyncio.AbstractEventLoop, options: Options, neighbours:
     def defined(made: AutomatonType) -> None:
         loop.call_soon_threadsafe(_redefined, engine, made)
 
-    engine = Engine(log, host, delivery, resuming, lifetimes, local, options.registry.listen(defined), doors)
+    unlisten = options.registry.listen(defined)
+    engine = Engine(log, host, delivery, resuming, lifetimes, local, uploads, unlisten, doors)
     return engine
 
 
@@ -183,6 +187,7 @@ async def stop(engine: Engine, patience: tuple[float, float] | None = None) -> N
         await engine.router.drain()
     finally:
         await engine.host.apart.workers.close()
+        engine.uploads.close()
         engine.host.committer.stop()
         engine.log.close()
 

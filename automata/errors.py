@@ -13,8 +13,11 @@ __all__ = [
     "CallTimeout",
     "DeclarationError",
     "Expired",
+    "GuestTrapped",
     "Interrupted",
     "InvalidArgument",
+    "LimitExceeded",
+    "ModuleRefused",
     "NotPublic",
     "OutcomeUnknown",
     "Overloaded",
@@ -138,3 +141,33 @@ class Interrupted(AutomataError):
 
     The operator decides: `app.interrupted()` lists such invocations and says where each of them stands.
     """
+
+
+class ModuleRefused(AutomataError):
+    """A WebAssembly module cannot be uploaded: it is damaged, too large, asks for what a sandbox does not give, or says
+    of itself what is not so.
+
+    Its author is at fault: the message says what is wrong. Nothing was stored, and what was uploaded before stays.
+    """
+
+
+class GuestTrapped(AutomataError):
+    """Sandboxed code stopped in a way that gives no result: it trapped, or broke the interface.
+
+    The author of the uploaded module is at fault. Nothing of the method happened.
+    """
+
+
+class LimitExceeded(AutomataError):
+    """Sandboxed code used more than it may: `limit` names the field of `automata.sandbox.limits.SandboxLimits`.
+
+    The author of the uploaded module is at fault, or whoever set its limits. Nothing of the method happened.
+    """
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(limit, message)
+        self.limit = limit
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} (limit: {self.limit})"

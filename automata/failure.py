@@ -50,10 +50,10 @@ def name_of(error: BaseException) -> str:
     return _bounded(type(error).__name__)
 
 
-def trace(error: BaseException) -> str:
-    """Its traceback for people, with the same promises as `text_of`."""
+def trace(error: BaseException, limit: int | None = None) -> str:
+    """Its traceback for people, with the same promises as `text_of`. limit: of frames; negative, of the last ones."""
     try:
-        return _bounded("".join(traceback.format_exception(error)))
+        return _bounded("".join(traceback.format_exception(error, limit=limit)))
     except Exception as fault:  # noqa: BLE001 - it shows what users have made, which may raise anything
         return f"(its traceback cannot be shown: {class_name(type(fault))})"
 

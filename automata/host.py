@@ -13,16 +13,18 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from automata.context import CURRENT, delete
+from automata.context import CURRENT
 from automata.durable import Durable
 from automata.entity import Entity, EntityCache, load
 from automata.envelope import Envelope
+from automata.erasing import ERASE
 from automata.errors import InvalidArgument, Overloaded
 from automata.handing_out import HandingOut
 from automata.holding import release, take
+from automata.inline import Inline, TooLong, Way
 from automata.journal import Await
 from automata.keyed import Keyed
-from automata.methods import Method, Packed
+from automata.methods import INLINE, TASK, WORKER, Method, Packed
 from automata.migration import Migration
 from automata.open_invocations import OpenInvocations
 from automata.options import Options
@@ -70,6 +72,7 @@ class Host:
         self.order = Order(log)
         self.tasks: Tasks = Tasks(self, self.stage, log)
         self.apart = HandingOut(self, self.stage, log, self.tasks, options)
+        self._ways: dict[str, Way] = {TASK: self.tasks, WORKER: self.apart, INLINE: Inline(self, self.tasks)}
         self.transactions = Transactions(self, log, self.stage)
         self.transact = self.transactions.transact
         self.deliver: Callable[[float], bool] = lambda seconds: False
@@ -168,7 +171,7 @@ class Host:
             return self.read_cache.read(entity, method, packed)
         if method.direct:
             return self.read(entity, method, packed)
-        return (self.apart if method.apart else self.tasks).read(entity, method, packed)
+        return self._ways[method.way].read(entity, method, packed)
 
     def read(self, entity: Entity, method: Method, packed: Packed) -> Outcome:
         """A readonly method that awaits nothing: it sees committed state, even amid another method."""
@@ -202,7 +205,7 @@ class Host:
 
     def erase(self, entity: Entity, request: Request | None = None) -> Reply:
         """Delete an object with everything it holds, as a step of its own. request: asked again under it, it is one."""
-        return self.invoke_now(Work(entity, _ERASE, (), None, request))
+        return self.invoke_now(Work(entity, ERASE, (), None, request))
 
     def perform(self, entity: Entity, method: Method, packed: Packed, work: Work | None = None) -> Outcome:
         """Run a method that awaits nothing, as one step of an object that is free.
@@ -234,6 +237,8 @@ class Host:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             state.rollback()
+            if type(error) is TooLong:
+                return Outcome(None, error, 0)
             return self.stage.fail(turn, ordinary(error, turn.name))
         finally:
             turn.closed = True
@@ -337,18 +342,18 @@ class Host:
             return self._read_for_message(work)
         if work.method.direct:
             return self.perform(work.entity, work.method, work.packed, work)
-        if work.method is _ERASE:
+        if work.method is ERASE:
             return self._erase(work)
-        return (self.apart if work.method.apart else self.tasks).run(work)
+        return self._ways[work.method.way].run(work)
 
     def _erase(self, work: Work) -> Outcome:
         state = work.entity.state
         if not isinstance(state, VolatileState):
-            return self.perform(work.entity, _ERASE, (), work)
+            return self.perform(work.entity, ERASE, (), work)
         erased = False
         state.give_up()
         try:
-            outcome = self.perform(work.entity, _ERASE, (), work)
+            outcome = self.perform(work.entity, ERASE, (), work)
             erased = outcome.error is None
         finally:
             if not erased:  # it may have been refused before its step began, so that no rollback has done this
@@ -389,12 +394,3 @@ class Host:
         if self.order:
             self.order.proceed()
         return more
-
-
-async def _erase(self: object) -> None:
-    delete()
-
-
-_ERASE = Method("", "delete", _erase)
-_ERASE.resolve({"return": None})
-_ERASE.direct = False  # so that the way of all others need not look out for it

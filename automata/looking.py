@@ -6,7 +6,7 @@ Whatever is shown is durable: each answer waits at the gate for all that it may 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automata.engine import Engine
 from automata.entity import load
@@ -20,6 +20,9 @@ from automata.state import READ
 from automata.work import Outcome
 from darq import keys
 from darq.lane import durable
+
+if TYPE_CHECKING:
+    from automata.sandbox.upload import Upload
 
 _PAGE_ROWS = 512
 
@@ -74,6 +77,14 @@ async def delete(engine: Engine, ref: ObjectRef) -> None:
     outcome = reply if isinstance(reply, Outcome) else await reply
     await durable(engine.log.gate, outcome.group)
     outcome.take()
+
+
+async def uploads(engine: Engine) -> AsyncIterator[Upload]:
+    """What was uploaded, by name."""
+    found = engine.uploads.uploads().all() if engine.log.rows(keys.UPLOAD) else []
+    await _settled(engine)
+    for upload in found:
+        yield upload
 
 
 async def dead_letters(engine: Engine) -> AsyncIterator[Letter]:

@@ -20,6 +20,9 @@ from automata.values.value_type import ValueType, value_type
 Packed = tuple[object, ...]
 """Arguments by value: immutable ones as they are, others encoded."""
 
+TASK, WORKER, INLINE = "task", "worker", "inline"
+"""The ways of methods: in a task on the event loop, in another process, on the loop for as long as they are short."""
+
 READONLY = "__automata_readonly__"
 _AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND"})
 _SMALL = frozenset({int, float, bool, type(None)})
@@ -109,8 +112,11 @@ class Method:
 
     direct: its code awaits nothing, so that it is stepped without a task. simple: all its
     parameters are immutable values, so that packed arguments are the arguments. sized: they may be large. plain:
-    packed arguments that are equal are the same. awaiting: its code awaits something. apart: it runs in a worker.
+    packed arguments that are equal are the same. awaiting: its code awaits something. way: how one is run that is not
+    direct. inline: with way INLINE, the same as a method that awaits nothing, which may raise TooLong.
     """
+
+    inline: Method | None = None
 
     def __init__(self, type_name: str, name: str, fn: Callable[..., Coroutine[object, object, object]]) -> None:
         note = getattr(fn, READONLY, None)
@@ -123,7 +129,7 @@ class Method:
         self.private = name.startswith("_")
         self.awaiting = awaits(fn)
         self.direct = not self.awaiting
-        self.apart = False
+        self.way = TASK
         self.signature = _signature(type_name, name, fn)
         self.parameters: list[Parameter] = []
         self._encoders: tuple[Callable[[Any], Any], ...] = ()
@@ -139,7 +145,7 @@ class Method:
 
     def run_apart(self) -> None:
         """Its type has `compute="worker"`: no host steps it."""
-        self.apart, self.direct = True, False
+        self.way, self.direct = WORKER, False
 
     def resolve(self, hints: Mapping[str, object]) -> None:
         """Compile the annotations, which `typing.get_type_hints` has made real."""

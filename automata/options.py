@@ -6,8 +6,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from automata.inline_workers import InlineWorkers
+from automata.sandbox.limits import SandboxLimits
 from automata.types import REGISTRY, Registry
 from automata.worker import Workers
 from automata.worker_turn import Surroundings
@@ -22,6 +24,8 @@ class Options:
     closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
     closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
     workers: makes what runs the methods of types with `compute="worker"`; if nothing is given, this process does.
+    modules: the folder of uploaded modules; a passing one if none is given. sandbox: the most that any of them may use;
+    sandbox_threads: whether they may run beside the event loop, in threads.
     """
 
     entities_max: int = 20_000
@@ -34,6 +38,9 @@ class Options:
     random: random.Random = field(default_factory=random.SystemRandom)
     registry: Registry = REGISTRY
     workers: Callable[[Surroundings], Workers] | None = None
+    modules: Path | None = None
+    sandbox: SandboxLimits = field(default_factory=SandboxLimits)
+    sandbox_threads: bool = True
 
     def make_workers(self) -> Workers:
         """The workers of one host."""

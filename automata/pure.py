@@ -21,6 +21,7 @@ def impure(address: str) -> StateError:
 class Pure:
     """The running method in place of any: it refuses all, and what it logs was logged before."""
 
+    application = ""
     replaying = True
 
     def __init__(self, address: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 from automata.context import CURRENT, RunningMethod
 from automata.errors import InvalidArgument, NotPublic, StateError, UnknownType
 from automata.invocation import Invocation
+from automata.late import can_be_learned, late_method
 from automata.methods import Method
 from automata.reference import ObjectRef, set_ref_factory
 from automata.types import REGISTRY
@@ -86,6 +87,8 @@ class UnknownRef(ObjectRef):
     def __getattr__(self, name: str) -> Callable[..., Invocation]:
         if name.startswith("__"):
             raise AttributeError(name)
+        if REGISTRY.find(self.type_name) is None and can_be_learned(self):
+            return late_method(self, name)
         made = REGISTRY.get(self.type_name)
         return cast("Callable[..., Invocation]", getattr(made.ref_class(made.name, self.key, self.app), name))
 
@@ -96,6 +99,8 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
     def unknown(self: ObjectRef, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
+        if made.elsewhere and name not in made.methods and can_be_learned(self):
+            return late_method(self, name)
         raise _not_public(made.method(name))  # Python asks here again after the private method's own refusal
 
     body: dict[str, object] = {
@@ -106,7 +111,7 @@ def ref_class(made: AutomatonType) -> type[ObjectRef]:
     }
     for method in made.methods.values():
         function = _invoker(made, method)
-        body[method.name] = _Private(method, function) if method.private else function
+        body[method.name] = _Private(made, method, function) if method.private else function
     return type(f"{made.name}Ref", (ObjectRef,), body)
 
 
@@ -135,23 +140,25 @@ def _check_app(ref: ObjectRef) -> None:
 
 
 class _Private:
-    """A method with a leading underscore: there for code that runs inside a method, refused to everyone else."""
+    """A method with a leading underscore: there for methods of the same application, refused to everyone else."""
 
-    def __init__(self, method: Method, function: Callable[..., Invocation]) -> None:
+    def __init__(self, made: AutomatonType, method: Method, function: Callable[..., Invocation]) -> None:
+        self._made = made
         self._method = method
         self._function = function
 
     def __get__(self, instance: ObjectRef | None, owner: type) -> object:
         if instance is None:
             return self
-        if CURRENT.get() is None:
+        running = CURRENT.get()
+        if running is None or running.application != self._made.application:
             raise _not_public(self._method)
         return self._function.__get__(instance, owner)
 
 
 def _not_public(method: Method) -> NotPublic:
     return NotPublic(
-        f"{method.type_name}.{method.name} is private (leading underscore): only methods of this application may "
+        f"{method.type_name}.{method.name} is private (leading underscore): only methods of its own application may "
         "invoke it"
     )
 

@@ -16,6 +16,7 @@ from automata.errors import DeclarationError
 from automata.interrupted_box import InterruptedBox
 from automata.journal import Journal, JournalMismatch
 from automata.keyed import Keyed
+from automata.methods import WORKER
 from automata.moved import Moved
 from automata.open_invocations import OpenInvocations, interrupted
 from automata.partitions import address_of
@@ -281,7 +282,7 @@ class Resuming:
         type_name, key = address_of(row.partition)
         made = host.options.registry.get(type_name)
         method = made.method(row.method)
-        if method.readonly or method.direct or method.apart:
+        if method.readonly or method.direct or method.way == WORKER:
             raise DeclarationError(
                 f"{type_name}.{row.method} awaits nothing any more, or is readonly or a worker's now"
             )

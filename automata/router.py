@@ -18,6 +18,10 @@ from automata.when import When
 class Router(Protocol):
     """Takes calls from outside of any method to wherever their objects live."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether it can find out about types that this process does not know (`automata.late`)."""
+
     def call(self, call: Call) -> Generator[Any, Any, Any]:
         """Make the call and give its result, once that is durable. For `yield from` in any event loop."""
 

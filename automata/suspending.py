@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from automata.calls import Call, Point
 from automata.commit_points import Calls, CommitPoint, Outside
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
 from automata.turn import Steps, Turn
 from automata.work import Outcome, Reply
+
+T = TypeVar("T")
 
 
 class TaskSteps(Steps, Outside, Protocol):
@@ -33,7 +35,8 @@ class Suspending(Turn):
     """A turn in a task. foreign: it has awaited something that is no automaton; held: it holds its object.
 
     cut_off: the app closes, and has cancelled it; whatever its code makes of that, nothing of this part happens.
-    moved: it was cut off because its object has gone to this store, where it goes on.
+    moved: it was cut off because its object has gone to this store, where it goes on. computing: its own code runs
+    elsewhere until this is done.
     """
 
     host: TaskSteps
@@ -42,6 +45,7 @@ class Suspending(Turn):
     foreign = False
     held = True
     moved: bytes | None = None
+    computing: asyncio.Future[Any] | None = None
     foreign_until = 0.0  # on the loop's clock: until when this part may hold its object for outside work
     waiting: asyncio.Future[Any] | None = None
 
@@ -96,6 +100,18 @@ class Suspending(Turn):
         """Await something else at a commit point."""
         [outcome] = yield from self._await(cast("CommitPoint", point))
         return outcome.take()
+
+    def outcomes(self, calls: Sequence[Call]) -> Generator[Any, Any, list[Outcome]]:
+        """As `gather`, but errors are outcomes like others."""
+        return (yield from self._await(Calls("gather", calls)))
+
+    def compute(self, future: asyncio.Future[T]) -> Generator[Any, Any, T]:
+        """Wait while the method's own code runs elsewhere: it holds its object, and nothing has been awaited."""
+        self.computing = future
+        try:
+            return (yield from future)
+        finally:
+            self.computing = None
 
     def _await(self, point: CommitPoint) -> Generator[Any, Any, list[Outcome]]:
         """What a kind of method does about a commit point."""
@@ -167,7 +183,7 @@ def drive(coroutine: Coroutine[Any, Any, Any], turn: Suspending) -> Generator[An
             yielded = step(given)
         except StopIteration as stop:
             return stop.value
-        own = turn.waiting is not None and yielded is turn.waiting
+        own = yielded is not None and (yielded is turn.waiting or yielded is turn.computing)
         refused = None if own else turn.refuse_foreign()
         if refused is not None:
             given, step = refused, coroutine.throw

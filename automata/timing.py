@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from automata.envelope import Envelope
 from automata.errors import InvalidArgument
 from darq import keys
 from darq.codec import Timer
-from darq.log import Log
-from darq.step import Step
+
+if TYPE_CHECKING:  # whoever runs methods away from any log reads ids too
+    from automata.envelope import Envelope
+    from darq.log import Log
+    from darq.step import Step
 
 _STORE_BYTES = 4
 _id = re.compile(r"([0-9a-f]{8})-([0-9a-f]{1,16})(?:-([0-9a-f]{1,16}))?", re.ASCII)

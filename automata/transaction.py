@@ -14,7 +14,7 @@ from automata.context import CURRENT
 from automata.detached import Detached
 from automata.entity import Entity
 from automata.errors import InvalidArgument, StateError
-from automata.methods import Method
+from automata.methods import WORKER, Method
 from automata.state import READ, WRITE, NoLog, ObjectState
 from automata.timing import Timing
 from automata.turn import Steps, Turn
@@ -188,10 +188,7 @@ class Transaction:
         if self._undone is not None:
             raise self._undone
         entity = self.host.entity(call.ref.type_name, call.ref.key)
-        if entity.made.volatile:
-            raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
-        if call.method.apart:
-            raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
+        check_takes_part(entity, call.method)
         try:
             touched = self._touch(entity, call.method)
         except Conflict as conflict:
@@ -233,6 +230,16 @@ class Transaction:
             touched.state.mode = before
             CURRENT.reset(token)
         return result
+
+
+def check_takes_part(entity: Entity, method: Method) -> None:
+    """Raise StateError for what can be no part of a transaction."""
+    if entity.made.volatile:
+        raise StateError(f"{entity.address} is an automaton and takes no part in transactions: send it a message")
+    if entity.made.application:
+        raise StateError(f"{entity.address} is sandboxed and takes no part in transactions: send it a message")
+    if method.way == WORKER:
+        raise StateError(f"{entity.address} runs in a worker and takes no part in transactions: send it a message")
 
 
 class InBody(Turn):

@@ -89,6 +89,11 @@ class Turn:
         """TYPE/KEY of its object."""
         return self.entity.address
 
+    @property
+    def application(self) -> str:
+        """What the private methods of its type belong to."""
+        return self.entity.made.application
+
     def now(self) -> float:
         """Seconds since the epoch."""
         return self.host.clock()

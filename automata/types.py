@@ -21,10 +21,14 @@ class AutomatonType:
 
     header: what the directory rows of its objects say, if they keep no time.
     current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
-    is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1).
+    is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1). application: what its private
+    methods belong to: nothing for what this process defines, else the upload that it came with. elsewhere: it is known
+    by its signatures alone, as some cluster has uploaded it, and may have others by now.
     """
 
     volatile = False
+    application = ""
+    elsewhere = False
 
     def __init__(
         self,
@@ -100,6 +104,18 @@ class Registry:
             listeners = list(self._listeners)
         for listener in listeners:
             listener(definition)
+
+    def remove(self, definition: AutomatonType) -> None:
+        """Forget a definition, if it is still the one of its place."""
+        with self._lock:
+            named = self._types.get(definition.name, {})
+            if named.get(definition.origin) is not definition:
+                return
+            del named[definition.origin]
+            if named:
+                self.newest[definition.name] = next(reversed(named.values()))
+            else:
+                del self._types[definition.name], self.newest[definition.name]
 
     def find(self, name: str) -> AutomatonType | None:
         """The newest definition under a name."""

@@ -18,6 +18,7 @@ PERIOD_SECONDS_MIN = 0.01
 CRON_CHARACTERS_MAX = 256
 
 _PERIOD, _CRON = b"p", b"c"
+_PERIOD_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,23 @@ def when(delay: float | None, at: datetime | None, every: float | str | None) ->
     if delay is not None and (type(delay) not in (int, float) or not 0 <= delay < math.inf):
         raise InvalidArgument(f"delay= is a number of seconds, 0 or more, not {delay!r}")
     return When(delay, None if at is None else _time_ms(at), b"" if every is None else _rule(every))
+
+
+def check_due(due_ms: int) -> int:
+    """A time from outside, in ms since the epoch. Raises InvalidArgument if it is none that a clock will show."""
+    if not 0 <= due_ms <= TIME_MAX_MS:
+        raise InvalidArgument(f"{due_ms} ms since the epoch is later than any clock will show")
+    return due_ms
+
+
+def check_rule(rule: bytes) -> None:
+    """Raise InvalidArgument for bytes from outside that are no rule."""
+    if rule[:1] == _PERIOD and len(rule) == _PERIOD_BYTES:
+        _rule(int.from_bytes(rule[1:], "big") / 1000)
+    elif rule[:1] == _CRON:
+        _cron(rule[1:].decode("ascii", errors="replace"))
+    elif rule:
+        raise InvalidArgument(f"{rule[:20]!r} is no rule of repeating")
 
 
 def next_due_ms(rule: bytes, due_ms: int, now_ms: int) -> int | None:

@@ -4,6 +4,7 @@ FOLDER/FORMAT    json: version, identity, crc32; written last when a store is ma
 FOLDER/holder    json: which process holds the store; locked while it does
 FOLDER/released  group:u64 crc32:u32, the last acknowledged group, written in place, not synced
 FOLDER/rocks/    the database
+FOLDER/modules/  uploaded modules, named by their hashes, and their compiled forms
 """
 
 import errno
@@ -21,8 +22,9 @@ from darq.codec import FORMAT_VERSION
 from darq.errors import AutomataError, NewerFormat, StorageFull, StoreDamaged, StoreLocked, StorePathError
 
 DATABASE = "rocks"
+MODULES = "modules"
 _RELEASED_BYTES = 12
-_OWN_FILES = {"FORMAT.new", "holder", "released", DATABASE, "lost+found"}
+_OWN_FILES = {"FORMAT.new", "holder", "released", DATABASE, MODULES, "lost+found"}
 _DATABASE_FILE = re.compile(
     r"CURRENT|IDENTITY|LOCK|LOG.*|MANIFEST-.*|OPTIONS-.*|.*\.(log|sst|dbtmp)|rocksdict-config\.json"
 )

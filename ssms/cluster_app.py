@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from automata.application import Application, Explanation, Node, object_ref
+from automata.application import Explanation, Node, object_ref
 from automata.asking import CLIENT_BYTES, DELETE, EXISTS, INSPECT, LOOK, WHERE, Ask
 from automata.context import RunningMethod, logger
 from automata.errors import DeclarationError, InvalidArgument, StateError
@@ -35,6 +35,7 @@ from ssms.placement import StorePlace
 from ssms.routes import Routes
 from ssms.shown import decode_shown, encode_shown
 from ssms.spread import Spread
+from ssms.uploading_app import UploadingApp
 
 T = TypeVar("T")
 
@@ -46,11 +47,11 @@ _ANSWER_SECONDS = 15.0  # a coordinator that was killed is back by then
 _CLOSING_SECONDS = 30.0  # for messages that nobody has awaited
 _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
-_QUICK = {"nodes", "status", "types"}
+_QUICK = {"nodes", "status", "types", "uploads"}
 """What the coordinator answers at once; other answers take as long as what was asked for."""
 
 
-class ClusterApp(Application):
+class ClusterApp(UploadingApp):
     """A connection to a cluster, as an async or a plain context manager.
 
     Its objects are invoked through refs (`automata.ref`, or `app.ref` when several apps are open), from any thread or
@@ -102,7 +103,7 @@ class ClusterApp(Application):
         await self._here(lambda: self._deploy(classes))
 
     async def types(self) -> list[str]:
-        """Names of the types that are deployed."""
+        """Names of the types that were deployed or uploaded."""
         return sorted(await self._here(self._deployed))
 
     # looking
@@ -209,7 +210,7 @@ class ClusterApp(Application):
         if self._reads == "any":
             self._lanes.spread = Spread(self._lanes)
         first_use = FirstUse(self._lanes, self._deployed, self._deploy) if self._deploys else None
-        self._router = ClusterRouter(self._lanes, self._clock, first_use)
+        self._router = ClusterRouter(self._lanes, self._clock, first_use, self._learn_type)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._lanes.known()
@@ -226,6 +227,7 @@ class ClusterApp(Application):
             return
         OPEN.remove(self._router)
         router, self._router = self._router, None
+        self._uploaded.forget()
         try:
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await router.drain()
@@ -261,7 +263,9 @@ class ClusterApp(Application):
         return await self._here(look)
 
     async def _deployed(self) -> set[str]:
-        return {DeployedType.decode(made).name for made in await self._coordinator("types")}
+        deployed = {DeployedType.decode(made).name for made in await self._coordinator("types")}
+        await self._learn()
+        return deployed | self._uploaded.names
 
     async def _deploy(self, classes: Iterable[type]) -> None:
         """The first of them is needed; the others come along if they can travel."""

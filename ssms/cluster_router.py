@@ -10,10 +10,14 @@ from typing import Any, TypeVar
 
 from automata.asking import CALL, CANCEL, POST, READ, Ask
 from automata.calls import Awaited, Call, Cancelled, Sent
-from automata.errors import InvalidArgument
+from automata.errors import InvalidArgument, StateError
+from automata.invocation import Invocation
+from automata.invocation import call as with_options
 from automata.journal import ANYTHING
+from automata.late import LateMethod
 from automata.outcomes import take_outcome
 from automata.partitions import partition_of
+from automata.refs import bound_ref
 from automata.request_ids import of_client, of_user
 from automata.timing import kept_by
 from automata.when import When
@@ -32,16 +36,30 @@ _SENT_TO_MAX = 100_000  # objects to which this client has sent: of more, any co
 class ClusterRouter:
     """Calls of one client. It has an id of its own, under which its calls are counted.
 
-    clock: as the hosts' clocks; first_use: sends types that the cluster does not know; None where the user does so.
+    clock: as the hosts' clocks; first_use: sends types that the cluster does not know; None where the user does so;
+    learn: lets this process know a type of the cluster and a method of it, or raises.
     """
 
-    def __init__(self, lanes: Lanes, clock: Callable[[], float] = time.time, first_use: FirstUse | None = None) -> None:
+    def __init__(
+        self,
+        lanes: Lanes,
+        clock: Callable[[], float] = time.time,
+        first_use: FirstUse | None = None,
+        learn: Callable[[str, str], Awaitable[None]] | None = None,
+    ) -> None:
         self._lanes = lanes
         self._clock = clock
         self._first_use = first_use
+        self._learn = learn
+        self._last_late: asyncio.Future[None] | None = None
         self._sequence = 0
         self._sent_to: set[bytes] = set()
         self._posting: set[asyncio.Task[None]] = set()
+
+    @property
+    def learns(self) -> bool:
+        """Whether it can find out about types that this process does not know."""
+        return self._learn is not None
 
     def new_request(self) -> bytes:
         """An id that no other call has."""
@@ -61,6 +79,8 @@ class ClusterRouter:
         if asyncio.get_running_loop() is not loop:
             return (yield from self.elsewhere(self._call_here(call)))
         method = call.method
+        if type(method) is LateMethod:
+            return (yield from self._call_late(call))
         arguments = method.encode_arguments(call.pack())
         if len(arguments) > Limits.message_bytes_max:
             raise _too_large(call, arguments)
@@ -87,6 +107,8 @@ class ClusterRouter:
 
     def post(self, call: Call, when: When | None = None) -> Sent:
         """Send a message: it is on its way at once, or when it is due. Awaiting gives its id once it is durable."""
+        if type(call.method) is LateMethod:
+            return self._stage(lambda: self._post_late(call, when))
         arguments = call.method.encode_arguments(call.pack())
         if len(arguments) > Limits.message_bytes_max:
             raise _too_large(call, arguments)
@@ -116,6 +138,51 @@ class ClusterRouter:
 
     async def _call_here(self, call: Call) -> Any:
         return await Awaited(self.call(call))
+
+    def _call_late(self, call: Call) -> Generator[Any, Any, Any]:
+        written = yield from self._written(call, self._last_late).__await__()
+        return (yield from self.call(written))
+
+    def _post_late(self, call: Call, when: When | None) -> Sent:
+        sent = Sent("", None)
+        writing = self._written(call, self._last_late)
+
+        async def stored() -> None:
+            sent.id = await self.post(await writing, when)
+
+        sent.durable = self._followed(stored())
+        sent.cancelling = lambda: self._stage(lambda: self._cancel_here(Ask(CANCEL, b"", "", b"", b""), sent))
+        return sent
+
+    def _written(self, call: Call, before: asyncio.Future[None] | None) -> Coroutine[Any, Any, Invocation]:
+        """The call of a type that was not known when it was written, written again; in turn. Raises what that does.
+
+        before: the one before it, which is made first.
+        """
+        if call.used:
+            raise StateError(f"{call!r} was awaited or sent before: write the call again")
+        call.used = True
+        loop = self._lanes.loop
+        here = self._last_late = loop.create_future()
+
+        async def write() -> Invocation:
+            try:
+                if before is not None:
+                    await asyncio.wait({before})
+                return await self._write_again(call)
+            finally:
+                loop.call_soon(here.set_result, None)  # by then it is made, by whoever awaits this
+
+        return write()
+
+    async def _write_again(self, call: Call) -> Invocation:
+        assert self._learn is not None, "it says that it learns"
+        ref, name = call.ref, call.method.name
+        await self._learn(ref.type_name, name)
+        written: Invocation = getattr(bound_ref(ref.app, ref.type_name, ref.key), name)(*call.args, **call.kwargs)
+        written.tried = True
+        with_options(written, idempotency_key=call.request, timeout=call.timeout)
+        return written
 
     def _post_here(self, type_name: str, ask: Ask) -> Sent:
         ask.request = ask.request or self.new_request()

@@ -69,12 +69,16 @@ class FirstUse:
                         raise
 
     async def _deploy_missing(self, type_name: str) -> None:
-        """Deploy the type, if it is missing and declared here; with it, what else this project declares."""
+        """Deploy the type, if it is missing and declared here; with it, what else this project declares.
+
+        What came with an upload is no code of this program's.
+        """
         if type_name not in REGISTRY.newest:
             return
         there = await self._names()
-        if type_name in there:
+        needed = REGISTRY.find(type_name)
+        if type_name in there or needed is None or needed.application:
             return
-        missing = [made.cls for name, made in REGISTRY.newest.items() if name not in there and name != type_name]
-        own = [cls for cls in missing if not is_installed(cls.__module__)]
-        await self._deploy([REGISTRY.newest[type_name].cls, *own])
+        missing = [made for name, made in REGISTRY.newest.items() if name not in there and made is not needed]
+        own = [made.cls for made in missing if not made.application and not is_installed(made.cls.__module__)]
+        await self._deploy([needed.cls, *own])

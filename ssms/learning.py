@@ -1,6 +1,7 @@
 """Types that are in the catalog and that a copy was not told of: it asks the coordinator when it meets one.
 
-Whoever deploys a type lets all copies load it. One that could not be reached then, and lives on, learns of it here.
+Whoever deploys or uploads a type lets all copies load it. One that could not be reached then, and lives on, learns of
+it here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 
 from automata.context import logger
 from darq.errors import AutomataError
-from ssms.deployed_types import DeployedTypes
-from ssms.peers import Peers
+from ssms.server_surroundings import Surroundings
+from ssms.uploaded_modules import UploadedModules
 
 APART_SECONDS = 0.2
 """Between two questions: types that nobody knows may be asked for all the time."""
@@ -24,10 +25,14 @@ class Learning:
     """Of one copy. spawn: runs a coroutine until it ends or the copy stops."""
 
     def __init__(
-        self, peers: Peers, deployed: DeployedTypes, spawn: Callable[[Coroutine[Any, Any, None]], object]
+        self,
+        surroundings: Surroundings,
+        uploads: UploadedModules,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self._peers = peers
-        self._deployed = deployed
+        self._peers = surroundings.peers
+        self._deployed = surroundings.deployed
+        self._uploads = uploads
         self._spawn = spawn
         self._waiting: list[asyncio.Future[None]] = []
         self._asking = False
@@ -63,6 +68,7 @@ class Learning:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 types: list[bytes] = await self._peers.coordinator.call("types")
+                revision, records = await self._peers.coordinator.call("uploads")
         except (OSError, AutomataError):  # also TimeoutError
             return False
         for data in types:
@@ -70,4 +76,8 @@ class Learning:
                 self._deployed.load_new(data)
             except AutomataError as error:
                 logger.error("a deployed type cannot be loaded here: %s", error)
+        try:
+            await self._uploads.load(revision, records, False)
+        except AutomataError as error:
+            logger.error("an upload cannot be run here: %s", error)
         return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from automata.app import App
 from automata.options import Options
+from darq.folder import MODULES
 from darq.limits import Limits
 from darq.rocks import RocksStore
 from ssms.worker_pool import WorkerPool
@@ -23,4 +25,6 @@ def open(  # noqa: A001 - the API's name
     chosen = options or Options()
     if chosen.workers is None:
         chosen = replace(chosen, workers=WorkerPool)
+    if chosen.modules is None:
+        chosen = replace(chosen, modules=Path(path) / MODULES)
     return App(lambda: RocksStore(path), limits or Limits(), chosen)

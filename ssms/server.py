@@ -41,6 +41,7 @@ from ssms.routes import Routes
 from ssms.server_surroundings import Surroundings
 from ssms.shown import decode_arguments, encode_shown
 from ssms.slots import slot_of
+from ssms.uploaded_modules import UploadedModules
 
 T = TypeVar("T")
 
@@ -64,9 +65,10 @@ class Server:
         self._leading: Leading | None = None
         self._beginning: Beginning | None = None
         self._following: tuple[int, str] | None = None
-        self._learning = Learning(surroundings.peers, surroundings.deployed, self._spawn)
         self._measured = (0.0, 0)
         self._becoming = 0  # the epoch under which it is about to lead
+        self._uploads = UploadedModules(surroundings, lambda: self._leading, self._spawn)
+        self._learning = Learning(surroundings, self._uploads, self._spawn)
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] | None = None
@@ -90,6 +92,7 @@ class Server:
             "take_slots": partial(self._give, "take_slots"),
             "settled_slots": partial(self._give, "settled_slots"),
             "watch": self.watch,
+            **self._uploads.calls,
         }
 
     async def start(self) -> None:

@@ -150,7 +150,9 @@ class VirtualApp(App):
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         begun = 0.0 if isinstance(loop, VirtualLoop) else loop.time()
         epoch = self._settings.start.timestamp() - begun
-        self._options = replace(self._options, clock=lambda: epoch + loop.time(), random=self._random)
+        self._options = replace(
+            self._options, clock=lambda: epoch + loop.time(), random=self._random, sandbox_threads=False
+        )
         if self._door is None:
             self._door = Door(loop, self.disk, self._settings.faults, lambda work: self._submit(work).result())
         super()._start(loop)

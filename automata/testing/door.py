@@ -68,7 +68,12 @@ class _Post:
 
 
 class Door:
-    """The router of a simulated app. submit: runs a coroutine on the app's loop for code outside of any loop."""
+    """The router of a simulated app. submit: runs a coroutine on the app's loop for code outside of any loop.
+
+    learns: types that this process does not know can be nowhere else.
+    """
+
+    learns = False
 
     def __init__(
         self,

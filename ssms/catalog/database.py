@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from darq.errors import InvalidArgument
 from ssms.catalog.errors import CatalogAway, NewerCatalog
-from ssms.catalog.tables import SCHEMA_VERSION, meta, metadata
+from ssms.catalog.tables import OLDEST_SCHEMA, SCHEMA_VERSION, meta, metadata
 
 BUSY_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5
@@ -56,10 +56,13 @@ class Database:
                 f"the catalog at {self.where} has schema {found}, and this release knows {SCHEMA_VERSION}: "
                 "open it with the release that made it, or a later one"
             )
-        if int(found) < SCHEMA_VERSION:
+        if int(found) < OLDEST_SCHEMA:
             raise InvalidArgument(
                 f"the catalog at {self.where} has schema {found}, which no release has made: begin a new one"
             )
+        if int(found) < SCHEMA_VERSION:
+            with self.faults():
+                self._upgrade()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -114,6 +117,12 @@ class Database:
             with self._engine.begin() as connection:
                 if meta.name not in inspect(connection).get_table_names():
                     raise
+
+    def _upgrade(self) -> None:
+        """Add the tables that are new. Whoever does so at the same time waits, and finds them."""
+        with self.write() as connection:
+            metadata.create_all(connection)
+            connection.execute(meta.update().where(meta.c.name == "schema").values(value=str(SCHEMA_VERSION)))
 
 
 def _checked(url: str) -> URL:

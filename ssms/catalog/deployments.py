@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
+from darq.errors import InvalidArgument
+from ssms.catalog import uploads
 from ssms.catalog.tables import types
 from ssms.deployed import DeployedType
 
@@ -17,10 +19,18 @@ def newest_types(connection: Connection) -> list[DeployedType]:
 
 
 def add_types(connection: Connection, given: Sequence[DeployedType]) -> list[DeployedType]:
-    """Register types. Each gets the version after the newest of its name, unless that one is the same code."""
+    """Register types. Each gets the version after the newest of its name, unless that one is the same code.
+
+    Raises InvalidArgument for the name of a type that an upload has.
+    """
     known = {made.name: made for made in newest_types(connection)}
+    taken = uploads.owners(connection)
     made = []
     for one in given:
+        if one.name in taken:
+            raise InvalidArgument(
+                f"the type {one.name} is that of the upload {taken[one.name]!r}: name yours otherwise"
+            )
         newest = known.get(one.name)
         if newest is None or newest.hash != one.hash:
             number = 1 if newest is None else newest.version + 1

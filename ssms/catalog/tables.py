@@ -1,7 +1,7 @@
 """The tables of the catalog (SSMS §3.3). `docs/CATALOG.md` explains each column.
 
 The schema has a version, in `meta`. A release that changes a table raises SCHEMA_VERSION and says how to come from the
-one before.
+one before: what is new here is made when an older catalog is opened.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+OLDEST_SCHEMA = 2
+"""Of those that are brought to the newest when they are opened: 3 added uploads and modules."""
 
 metadata = MetaData()
 
@@ -42,6 +44,25 @@ types = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 """Automata types and their code, all versions."""
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("uploader", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
+"""Uploaded modules, as the sandbox of each host runs them."""
+
+modules = Table(
+    "modules",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("added", Float, nullable=False),
+)
+"""The bytes of uploaded modules, by their SHA-256."""
 
 nodes = Table(
     "nodes",

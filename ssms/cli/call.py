@@ -1,6 +1,6 @@
 """`ssms call TYPE/KEY METHOD ARGS...`: invoke one method."""
 
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from automata.errors import AutomataError
 from automata.invocation import Invocation, send
 from automata.invocation import call as with_options
 from automata.types import REGISTRY
+from darq.folder import MODULES
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.arguments import arguments_for
@@ -19,6 +20,7 @@ from ssms.cli.on_cluster import cluster_app
 from ssms.cli.options import AddressArgument, Common, takes
 from ssms.cli.output import fail, out, print_json, reported
 from ssms.cli.signals import interruptible
+from ssms.cluster_app import ClusterApp
 
 MethodArgument = Annotated[str, typer.Argument(metavar="METHOD", help="One of its public methods.")]
 ArgsArgument = Annotated[
@@ -41,7 +43,9 @@ def call(
     no_wait: NoWaitOption = False,
     key: KeyOption = None,
 ) -> None:
-    """Invoke a method of an object and print its result. It needs --app, and the store for itself, or a cluster.
+    """Invoke a method of an object and print its result. It needs the store for itself, or a cluster.
+
+    It needs --app too, but for types that were uploaded.
 
     Example: ssms call Account/alice pay Account/bob 30 --app examples/bank.py --key payment-17
     """
@@ -49,16 +53,26 @@ def call(
         raise typer.BadParameter("a message is delivered exactly once by itself: --no-wait takes no --key")
     with reported(common.json, common.app):
         load_types(common.app)
-        invocation = invocation_of(address, method, args or [])
         app: AbstractContextManager[Application] = (
             cluster_app(common) if common.cluster else interruptible(ssms.open(common.store))
         )
-        with closing(invocation), app as opened:
+        here = REGISTRY.find(address.type_name) is not None or not _has_uploads(common)
+        with ExitStack() as stack:  # what is known here is refused before the store is touched
+            early = stack.enter_context(closing(invocation_of(address, method, args or []))) if here else None
+            opened = stack.enter_context(app)
+            if isinstance(opened, ClusterApp) and not here:
+                opened.run(opened.types())
+            invocation = early or stack.enter_context(closing(invocation_of(address, method, args or [])))
             result = _post(opened, invocation) if no_wait else _call(opened, invocation, key, common.json)
     if common.json:
         print_json({"message": result} if no_wait else {"result": result})
     else:
         out().print(result if isinstance(result, str) else pretty_repr(result), markup=False, soft_wrap=True)
+
+
+def _has_uploads(common: Common) -> bool:
+    """Whether there may be types that were uploaded, and so are known only while the app is open."""
+    return bool(common.cluster) or (common.store / MODULES).is_dir()
 
 
 def invocation_of(address: Address, method_name: str, texts: list[str]) -> Invocation:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ssms.cli.bench import bench
+from ssms.cli.build import build
 from ssms.cli.call import call
 from ssms.cli.dead import app as dead
 from ssms.cli.demo import demo
@@ -20,6 +21,7 @@ from ssms.cli.run import run
 from ssms.cli.show import show
 from ssms.cli.status import status
 from ssms.cli.up import up
+from ssms.cli.upload import upload
 
 _DISTRIBUTION = "durable-automata"
 _FOREIGN = {"ignore_unknown_options": True}  # negative numbers, and the options of somebody else's program
@@ -61,6 +63,8 @@ app.command()(show)
 app.command()(log)
 app.add_typer(dead, name="dead")
 app.command()(bench)
+app.command()(build)
+app.command()(upload)
 for cluster_command in (up, down, status, deploy, move, explain, join, drain, drop):
     app.command()(cluster_command)
 

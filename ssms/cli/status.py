@@ -41,6 +41,11 @@ def status(address: ClusterOption = "auto", json: JsonOption = False) -> None:
                 f"copy {copy['name']} cannot load all types: {copy['unloadable']}", markup=False, highlight=False
             )
     rows = [[made["name"], str(made["version"]), made["reference"] or "by value"] for made in found["types"]]
+    rows += [
+        [name, str(upload["version"]), f"upload {upload['name']}"]
+        for upload in found["uploads"]
+        for name in upload["types"]
+    ]
     print_table("types", ["type", "version", "code"], rows)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from automata.context import logger
 from darq.errors import AutomataError, InvalidArgument
 from ssms import slots as slot_numbers
-from ssms.catalog import Outrun, beginnings, deployments, placements, stores
+from ssms.catalog import Outrun, beginnings, deployments, placements, stores, uploads
 from ssms.catalog.outlook import outlook
 from ssms.catalog.rows import CopyState, NodeState
 from ssms.coordinator.informing import Informing
@@ -137,6 +137,9 @@ class ClusterSteps:
 
         Where any cannot, the others have what they had before.
         """
+        taken = (await self._world.read(uploads.owners)).keys() & {DeployedType.decode(made).name for made in types}
+        if taken:
+            return f"the type {min(taken)} is that of an upload"
         rows = await self._world.read(stores.all_copies)
         living = [row.name for row in rows if row.told >= 0 and row.name not in self._vigil.suspects]
         wrong = [error for error in await asyncio.gather(*(self._try(copy, types) for copy in living)) if error]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from automata import send
 from automata.context import logger
-from darq.errors import AutomataError, InvalidArgument
+from darq.errors import InvalidArgument
 from darq.limits import Limits
 from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
@@ -22,20 +21,20 @@ from ssms.catalog.elections import lose_part
 from ssms.catalog.outlook import outlook
 from ssms.catalog.rows import StoreRow
 from ssms.coordinator.cluster_steps import ClusterSteps, Keepers
+from ssms.coordinator.forbidden import check_token
 from ssms.coordinator.informing import Informing
 from ssms.coordinator.keeper import Keeper
 from ssms.coordinator.overseer import Mover, Overseer
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.store_steps import StoreSteps
 from ssms.coordinator.surroundings import Surroundings
+from ssms.coordinator.upload_desk import UploadDesk
+from ssms.coordinator.upload_steps import UploadSteps
+from ssms.coordinator.uploading import Uploading
 from ssms.coordinator.vigil import Vigil
 from ssms.coordinator.workshop import Workshop, workflow
 from ssms.deployed import DeployedType
 from ssms.placement import Placement
-
-
-class Forbidden(AutomataError):
-    """The caller's fault: only who knows the cluster's token may register code. Give the token of `ssms up`."""
 
 
 class Coordinator:
@@ -56,7 +55,8 @@ class Coordinator:
         self._keeper = workflow(Keeper, steps=self._steps)
         self._overseer = workflow(Overseer, steps=cluster)
         self._mover = workflow(Mover, steps=cluster)
-        types = (self._keeper, self._overseer, self._mover)
+        self._uploading = workflow(Uploading, steps=UploadSteps(world, self._vigil, self._informing.uploads))
+        types = (self._keeper, self._overseer, self._mover, self._uploading)
         self._workshop = Workshop(open_store, types, world.clock, world.random, limits or Limits())
         self._known: Placement | None = None
         self._loads: dict[str, float] = {}
@@ -66,6 +66,8 @@ class Coordinator:
         self._vigil.suspected = self._vigil.returned = self._copy_changed
         self._vigil.lost_part = self._copy_lost_part
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {name: getattr(self, name) for name in CALLS}
+        self._desk = UploadDesk(world, self._of_upload)
+        self._calls |= self._desk.calls
 
     # its life
 
@@ -153,9 +155,7 @@ class Coordinator:
 
     async def deploy(self, types: list[bytes], token: str = "") -> list[bytes]:
         """Register types, and load them everywhere. Raises Forbidden, and InvalidArgument for what cannot be loaded."""
-        expected = self._world.settings.token
-        if expected is not None and not hmac.compare_digest(expected.encode(), token.encode()):
-            raise Forbidden("only who knows the cluster's token may deploy: give the one that `ssms up` was given")
+        check_token(self._world.settings.token, token)
         return await self._of_cluster().deploy(types)
 
     async def types(self) -> list[bytes]:
@@ -217,10 +217,11 @@ class Coordinator:
                     **vars(row),
                     "state": row.state.value,
                     "suspect": row.name in self._vigil.suspects,
-                    "unloadable": self._informing.unloadable.get(row.name, ""),
+                    "unloadable": self._informing.trouble(row.name),
                 }
                 for row in found.copies
             ],
+            "uploads": await self._desk.shown(),
             "types": [{"name": made.name, "version": made.version, "reference": made.reference} for made in types],
         }
 
@@ -238,6 +239,9 @@ class Coordinator:
 
     def _of_cluster(self) -> Overseer:
         return self._workshop.ref(self._overseer, Overseer, "cluster")
+
+    def _of_upload(self, name: str) -> Uploading:
+        return self._workshop.ref(self._uploading, Uploading, name)
 
     async def _member_change(self, store: bytes, leading: tuple[int, int], copy: str, joins: bool) -> list[str]:
         backups: tuple[str, ...] = await self._world.write(stores.member_change, store, leading, copy, joins)
@@ -313,6 +317,7 @@ class Coordinator:
                 loads, self._loads = self._loads, {}
                 await self._world.write(stores.set_loads, loads)
                 await self._wake()
+                self._do_beside(self._informing.uploads.catch_up())
                 if settings.auto_join:
                     await self._let_newcomers_join()
 

@@ -13,6 +13,7 @@ from ssms.catalog import deployments, placements, stores
 from ssms.catalog.rows import CopyRow
 from ssms.coordinator.roll_call import RollCall
 from ssms.coordinator.surroundings import Slow, Surroundings
+from ssms.coordinator.upload_news import UploadNews
 from ssms.coordinator.vigil import Vigil
 from ssms.deployed import DeployedType
 from ssms.peers import Unreachable
@@ -23,13 +24,16 @@ Leading = tuple[int, tuple[str, ...], bool]
 
 
 class Informing:
-    """Tells copies what they have to know. unloadable: copies that cannot load all deployed types, and why."""
+    """Tells copies what they have to know. unloadable: copies that cannot load all deployed types, and why; uploads:
+    what they have to know of those.
+    """
 
     def __init__(self, world: Surroundings, vigil: Vigil, roll: RollCall) -> None:
         self.unloadable: dict[str, str] = {}
         self._world = world
         self._vigil = vigil
         self._roll = roll
+        self.uploads = UploadNews(world, vigil)
         self._pushed = 0
         self._pushing: asyncio.Task[None] | None = None
         self._closed = False
@@ -90,6 +94,7 @@ class Informing:
     async def _equip(self, row: CopyRow, seconds: float) -> None:
         types = await self._world.read(deployments.newest_types)
         await self.load(row.name, types, seconds)
+        await self.uploads.tell(row.name, seconds)
         placement = await self.placement()
         await self._world.ask(row.name, seconds, "place", placement.encode())
 
@@ -102,6 +107,10 @@ class Informing:
             logger.error("copy %s cannot load the deployed types: %s", copy, error)
         else:
             self.unloadable.pop(copy, None)
+
+    def trouble(self, copy: str) -> str:
+        """What a copy cannot load or run, "" for nothing."""
+        return self.unloadable.get(copy, "") or self.uploads.trouble.get(copy, "")
 
     # placements
 

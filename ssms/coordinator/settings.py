@@ -15,6 +15,7 @@ class Settings:
     head_seconds_max, follow_seconds_max, lead_seconds_max: how long a copy may take to say what it holds, to follow, to
     lead; each failure of a store doubles the last, since a store may take long to recover. load_seconds_max and
     give_seconds_max: how long it may take to load types, and to give objects away before it is asked again.
+    examine_seconds_max: how long a host may take to compile and look at an uploaded module.
     calm_ticks: a store is handed over to another copy only so long after its last change. resign_seconds_max: how long
     its leader may take to finish what it does.
     retry_seconds: between tries of what has to succeed in the end. slots_at_once: so many slots at most move in one go.
@@ -32,6 +33,7 @@ class Settings:
     follow_seconds_max: float = 2.0
     lead_seconds_max: float = 5.0
     load_seconds_max: float = 30.0
+    examine_seconds_max: float = 300.0
     give_seconds_max: float = 30.0
     calm_ticks: int = 8
     resign_seconds_max: float = 10.0

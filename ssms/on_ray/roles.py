@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from automata.options import Options
+from darq.folder import MODULES
 from darq.replication import Options as CopyOptions
 from darq.rocks import RocksStore
 from ssms import coordinator
@@ -73,7 +74,7 @@ def copy_server(home: CopyHome) -> Served:
         open_store,
         time.monotonic,
         _leave,
-        options=Options(workers=WorkerPlaces(types=deployed.encoded).workers),
+        options=Options(workers=WorkerPlaces(types=deployed.encoded).workers, modules=Path(home.folder) / MODULES),
         copying=CopyOptions(min_in_sync=home.min_in_sync),
         deployed=deployed,
         renewed=True,

@@ -6,15 +6,18 @@ Machines are objects of this process, disks are in memory, and everything can be
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from automata.options import Options
 from automata.testing.death import die
+from automata.types import REGISTRY, Registry
 from darq.limits import Limits
 from darq.memory import MemoryStore
 from darq.replication import Options as CopyOptions
@@ -36,7 +39,11 @@ BEGINNING = 1_900_000_000.0
 
 
 class Coordinated:
-    """Machines and peers at once. nodes: id -> alive."""
+    """Machines and peers at once. nodes: id -> alive. modules: of uploads, a folder of each copy in it; its types are
+    known to each process for itself then, as they are where processes are real.
+    """
+
+    modules: Path | None = None
 
     def __init__(self, folder: Path, *nodes: str, seed: int = 0, settings: Settings | None = None) -> None:
         self.network = Network(random.Random(seed), delay_seconds=0.004)  # else no time would pass
@@ -67,14 +74,14 @@ class Coordinated:
     def copy(self, name: str) -> Wire:
         return Wire(self.network, name)
 
-    def connect(self) -> ClusterApp:
-        """An app of this cluster."""
+    def connect(self, deploys: bool = False) -> ClusterApp:
+        """An app of this cluster. deploys: types that it does not know go there at their first use."""
 
         async def dial(loop: asyncio.AbstractEventLoop) -> Coordinated:
             return self
 
         loop = asyncio.get_running_loop()
-        return ClusterApp(dial, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
+        return ClusterApp(dial, deploys=deploys, draw=self._random.randbytes, clock=lambda: BEGINNING + loop.time())
 
     # Machines
 
@@ -229,13 +236,23 @@ class Coordinated:
             pid=self._pids,
             limits=self.limits,
             copying=self.copying,
-            options=Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time()),
+            options=self._options(copy),
         )
         self._beginning.add(copy)
         server = Server(copy, around)
         await process.spawn(server.start())
         self._beginning.discard(copy)
         self.network.servers[copy], self.network.processes[copy] = server, process
+
+    def _options(self, copy: str) -> Options:
+        loop = asyncio.get_running_loop()
+        options = Options(random=random.Random(self._random.random()), clock=lambda: BEGINNING + loop.time())
+        if self.modules is None:
+            return options
+        own = Registry()
+        for made in REGISTRY.newest.values():
+            own.add(made)
+        return replace(options, registry=own, modules=self.modules / copy, sandbox_threads=False)
 
     async def _end(self, copy: str) -> None:
         server = self.network.servers.pop(copy, None)
@@ -273,7 +290,8 @@ class _Office:
         serve, life = self._cluster.serve, self._cluster.lives
         if serve is None:
             raise Unreachable("there is no coordinator now")
-        answer = asyncio.ensure_future(serve(what, args))
+        outside = contextvars.Context()  # what the coordinator does goes on when its caller has died
+        answer = asyncio.get_running_loop().create_task(serve(what, args), context=outside)
         try:
             while not answer.done():
                 await asyncio.wait([answer], timeout=0.05)
@@ -291,10 +309,12 @@ async def coordinated(
     replicas: int = 1,
     seed: int = 0,
     settings: Settings | None = None,
+    modules: Path | None = None,
     copying: CopyOptions | None = None,
 ) -> AsyncIterator[Coordinated]:
-    """A running cluster with a store for each node."""
+    """A running cluster with a store for each node. modules: as `Coordinated` says."""
     running = Coordinated(folder, *nodes, seed=seed, settings=settings)
+    running.modules = modules
     running.copying = copying or running.copying
     await running.open()
     try:

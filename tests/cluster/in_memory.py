@@ -69,6 +69,9 @@ class Catalog:
             raise Unreachable("the coordinator is away")
         return self.deployed
 
+    async def _uploads(self) -> tuple[int, list[bytes]]:
+        return 0, []
+
     async def _deploy(self, types: list[bytes], token: str) -> None:
         if token != self.token:
             raise Forbidden("the token is another one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from automata.options import Options
 from automata.testing import Report
 from automata.testing import crash_everywhere as kits_own
 from automata.testing.crashes import Scenario
@@ -11,9 +12,11 @@ TALLY: dict[str, list[Report]] = {}
 """The reports by scenario."""
 
 
-def crash_everywhere(scenario: Scenario, *, limits: Limits | None = None, at_most: int | None = None) -> Report:
+def crash_everywhere(
+    scenario: Scenario, *, limits: Limits | None = None, options: Options | None = None, at_most: int | None = None
+) -> Report:
     """As the kit's own."""
-    report = kits_own(scenario, limits=limits, at_most=at_most)
+    report = kits_own(scenario, limits=limits, options=options, at_most=at_most)
     TALLY.setdefault(f"{scenario.__module__}.{scenario.__qualname__}", []).append(report)
     return report
 

@@ -22,6 +22,7 @@ from ssms.catalog import (
     elections,
     placements,
     stores,
+    uploads,
     versions,
 )
 from ssms.catalog.rows import ClusterState, CopyState, NewStore, NodeState
@@ -62,9 +63,23 @@ def test_a_catalog_is_there_when_it_is_opened_again(open_catalog: Open) -> None:
 
 
 def test_a_newer_schema_is_refused(open_catalog: Open, catalog: Catalog) -> None:
-    catalog.write(versions.set_value, "schema", "3")
-    with pytest.raises(NewerCatalog, match="has schema 3, and this release knows 2"):
+    catalog.write(versions.set_value, "schema", "4")
+    with pytest.raises(NewerCatalog, match="has schema 4, and this release knows 3"):
         open_catalog()
+
+
+def test_a_catalog_of_before_uploads_gets_their_tables_and_keeps_what_it_has(url: str, open_catalog: Open) -> None:
+    open_catalog().write(begin)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for table in ("uploads", "modules"):
+            connection.execute(sqlalchemy.text(f"DROP TABLE {table}"))
+        connection.execute(sqlalchemy.text("UPDATE meta SET value = '2' WHERE name = 'schema'"))
+    engine.dispose()
+    again = open_catalog()
+    assert again.read(versions.value, "schema") == "3"
+    assert again.read(uploads.all_uploads) == (0, [])
+    assert [row.name for row in again.read(stores.all_stores)] == ["s0", "s1"]
 
 
 def test_two_may_create_a_catalog_at_once(open_catalog: Open) -> None:
@@ -370,4 +385,6 @@ def test_tables_are_as_documented(catalog: Catalog, url: str) -> None:
     engine = sqlalchemy.create_engine(url)
     names = sqlalchemy.inspect(engine).get_table_names()
     engine.dispose()
-    assert sorted(names) == ["copies", "meta", "nodes", "placed", "slots", "stores", "types"]
+    assert sorted(names) == [
+        "copies", "meta", "modules", "nodes", "placed", "slots", "stores", "types", "uploads"
+    ]  # fmt: skip

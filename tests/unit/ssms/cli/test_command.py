@@ -8,7 +8,10 @@ from typer.testing import CliRunner
 from ssms.cli.bench import find_benchmarks
 from ssms.cli.command import app
 
-COMMANDS = ("demo", "run", "call", "ps", "show", "log", "bench", "up", "down", "status", "deploy", "move")
+COMMANDS = (
+    *("demo", "run", "call", "ps", "show", "log", "bench", "build", "upload"),
+    *("up", "down", "status", "deploy", "move"),
+)
 runner = CliRunner()
 
 

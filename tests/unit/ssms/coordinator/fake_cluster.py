@@ -11,6 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from automata.errors import ModuleRefused
+from automata.sandbox.record import CORE, UploadRecord
 from darq.errors import AutomataError, Fenced
 from ssms.coordinator import Machine, MachineFailed
 from ssms.deployed import DeployedType
@@ -71,6 +73,8 @@ class FakeCopy:
         self.changes = 0
         self.forgotten: set[str] = set()
         self.types: dict[str, int] = {}
+        self.uploads: dict[str, int] = {}
+        self.revision = 0
         self.placement = NOWHERE
         self.granted_until = 0.0
         self.writing: asyncio.Task[None] | None = None
@@ -151,6 +155,20 @@ class FakeCopy:
                 raise AutomataError("it cannot be imported")
             if made.version >= self.types.get(made.name, 0):
                 self.types[made.name] = made.version
+
+    async def examine(self, name: str, uploader: str, digest: str, limits: object) -> tuple[str, int, bytes]:
+        data = await self.cluster.coordinator.call("module", digest)
+        if data == b"bad":
+            raise ModuleRefused("it is bad")
+        if data == b"deadly":
+            self.cluster.restart(self)
+            await asyncio.sleep(1)
+        return CORE, len(data), b'{"interface": 1, "types": [{"name": "Tally"}]}'
+
+    async def load_uploads(self, revision: int, records: list[bytes], ready: bool) -> None:
+        if revision > self.revision:
+            self.revision = revision
+            self.uploads = {record.name: record.current for record in map(UploadRecord.decode, records)}
 
     async def place(self, data: bytes) -> None:
         self.placement = Placement.decode(data)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from automata.partitions import partition_of
+from automata.sandbox.record import UploadRecord
 from ssms import slots
-from ssms.catalog import deployments, placements
+from ssms.catalog import deployments, placements, uploads
 from ssms.catalog.rows import NodeState
 from ssms.deployed import DeployedType
 from tests.unit.ssms.coordinator.lives import World
@@ -113,6 +114,21 @@ async def deploy(world: World) -> None:
     assert all(process.types == {"User": 1} for process in world.cluster.processes.values())
 
 
+async def upload(world: World) -> None:
+    """A module is uploaded twice and rolled back; each process has heard of it, also those that begin later."""
+    await begin(world)
+    for data, wanted in ((b"one", [1]), (b"two", [1, 2]), (b"two", [1, 2])):
+        world.cluster.kill("s1.n1")
+        record = UploadRecord.decode(await world.call("upload", data, "t", "ann", {"seconds": 0.5, "fuel": 7}))
+        assert [version.number for version in record.versions] == wanted
+    world.cluster.kill("s0.n0")
+    await world.call("roll_back_upload", "t", 1)
+    await world.until(lambda: world.settled(2))
+    revision, [record] = world.catalog.read(uploads.all_uploads)
+    assert (revision, record.current, record.running().size_bytes) == (3, 1, len(b"one"))
+    await world.until(lambda: all(process.uploads == {"t": 1} for process in world.cluster.processes.values()))
+
+
 async def move(world: World) -> None:
     """An object is moved to another node, and home again."""
     await begin(world)
@@ -147,6 +163,7 @@ ALL = (
     drop_node,
     join_node,
     deploy,
+    upload,
     move,
     stop,
 )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from automata.errors import ModuleRefused
 from automata.partitions import partition_of
 from automata.testing.disk import Disk
 from darq.errors import InvalidArgument
 from ssms.coordinator import Forbidden, Settings
+from ssms.coordinator.upload_desk import MODULE_BYTES_MAX
 from ssms.deployed import DeployedType
 from tests.unit.ssms.coordinator.lives import World, play
 
@@ -235,6 +237,51 @@ def test_a_copy_that_cannot_load_a_deployed_type_serves_the_others_and_is_shown(
         assert "cannot be imported" in copy["unloadable"]
 
     play(scenario, tmp_path, "x")
+
+
+def test_a_process_that_begins_hears_of_all_uploads_before_its_part(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        await world.call("upload", b"module", "t", "ann", {})
+        world.cluster.asked.clear()
+        world.cluster.kill("s0.n0")
+        await world.until(lambda: world.rows().stores[0].epoch == 2 and world.settled(1))
+        asked = [what for copy, what in world.cluster.asked if copy == "s0.n0"]
+        assert asked.index("load_uploads") < asked.index("lead")
+
+    play(scenario, tmp_path, "x")
+
+
+def test_a_module_that_is_refused_is_no_upload(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        for data, name, limits, error in (
+            (b"bad", "t", {}, ModuleRefused),
+            (b"module", "a/b", {}, InvalidArgument),
+            (b"module", "t", {"speed": 1}, InvalidArgument),
+            (b"m" * (MODULE_BYTES_MAX + 1), "t", {}, ModuleRefused),
+        ):
+            with pytest.raises(error):
+                await world.call("upload", data, name, "ann", limits)
+        assert await world.call("uploads") == (0, [])
+        assert (await world.call("status"))["uploads"] == []
+
+    play(scenario, tmp_path, "x")
+
+
+def test_a_module_that_ends_whoever_examines_it_is_refused_after_three(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("start", 1, 1)
+        await world.until(lambda: world.settled(1))
+        with pytest.raises(ModuleRefused, match="ended, or gave no answer"):
+            await world.call("upload", b"deadly", "t", "ann", {})
+        assert len([what for _, what in world.cluster.asked if what == "examine"]) == 3
+        await world.until(lambda: world.settled(1))
+        await world.call("upload", b"module", "t", "ann", {})
+
+    play(scenario, tmp_path, "x", "y", "z")
 
 
 def test_a_coordinator_that_can_keep_watch_no_more_ends(tmp_path: Path) -> None:

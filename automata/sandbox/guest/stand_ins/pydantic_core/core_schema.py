@@ -1,0 +1,1 @@
+"""Schemas, which nobody makes in a guest."""

@@ -1,0 +1,221 @@
+"""An uploaded module, ready to run its methods: loaded from its compiled form when it is first called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from automata.errors import GuestTrapped, InvalidArgument, RemoteError
+from automata.failure import encode as encode_error
+from automata.inline import TooLong
+from automata.methods import Method, Parameter
+from automata.sandbox.component_guest import pages
+from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
+from automata.sandbox.core_guest import F64, I32, I64, CoreRun
+from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.machine import Machine
+from automata.sandbox.plain import check_plain
+from automata.sandbox.rows import RowChecks
+from automata.sandbox.session import Session, Suspended
+from automata.sandbox.targets import Targets
+from automata.work import Outcome
+
+INLINE_FUEL = 500_000
+"""So much of it a method may use on the event loop, half a millisecond's; then it runs again in a thread."""
+
+ROWS_AT_ONCE = 32
+"""So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
+
+_INT64 = 1 << 63
+_NIL = b"\xc0"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one run has come to: a result, or a point to go on from. changes: of rows, if they are not made yet."""
+
+    value: object = None
+    point: Point | None = None
+    changes: Changes | None = None
+    sends: list[Dispatch] = field(default_factory=list)
+
+
+class GuestModule(Protocol):
+    """A module of either kind."""
+
+    def describe(self, session: Session) -> bytes:
+        """What it says of itself. Raises GuestTrapped, LimitExceeded."""
+
+    def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
+        """Make ready to run a method, as a part of its task. What this gives runs it, in any thread."""
+
+
+class ComponentModule:
+    """A component. checks: of the rows of its types, by their names."""
+
+    def __init__(
+        self, machine: Machine, compiled: Callable[[], Path], targets: Targets, checks: Mapping[str, RowChecks]
+    ) -> None:
+        self._machine = machine
+        self._checks = checks
+        self._compiled = compiled
+        self._targets = targets
+
+    @functools.cached_property
+    def _component(self) -> Any:
+        return self._machine.load_component(self._compiled())
+
+    def describe(self, session: Session) -> bytes:
+        """What it says of itself."""
+        session.begin_run()
+        return self._machine.describe_component(self._component, session)
+
+    def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
+        """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
+        arguments = _encode([p.kind.encode(value) for p, value in zip(method.parameters, args, strict=True)])
+        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE)
+        whole = not awaits and len(rows) < ROWS_AT_ONCE
+        address = (method.type_name, session.key, method.name)
+
+        def run() -> Part:
+            session.begin_run(told=True)
+            past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
+            answer = self._machine.run_component(
+                self._component, session, encode_task(address, arguments, rows, whole, past)
+            )
+            return self._part(session, method, answer)
+
+        return run
+
+    def _past(self, point: Point, outcomes: list[Outcome]) -> list[OutcomeMessage]:
+        if not point.calls:
+            return [(1, b"\xc0")]
+        return [self._outcome(dispatch, outcome) for dispatch, outcome in zip(point.calls, outcomes, strict=True)]
+
+    def _outcome(self, dispatch: Dispatch, outcome: Outcome) -> OutcomeMessage:
+        if outcome.error is not None:
+            return 2, encode_error(outcome.error.with_traceback(None))
+        return (0 if dispatch.own else 1), self._targets.encode_outcome(dispatch, outcome)
+
+    def _check(self, session: Session, changes: Changes) -> None:
+        """Count and check what a part has changed, in its own thread: there may be much of it."""
+        for begin, end in changes.ranges:
+            session.count_write(begin, end)
+        checks = self._checks[session.turn.entity.made.name]
+        for subkey, data in changes.writes:
+            session.count_write(subkey, data)
+            checks.check(subkey, data)
+        for message in changes.sends:
+            session.send(message.dispatch())
+
+    def _part(self, session: Session, method: Method, answer: Any) -> Part:
+        if isinstance(answer, Raised):
+            if answer.kind == "MemoryError":
+                raise session.over("memory_bytes", "needs more memory than it may have")
+            raise RemoteError(answer.kind[:200], answer.message[: 1 << 16], answer.trace[: 1 << 16])
+        self._check(session, answer.changes)
+        sends = session.sends
+        if isinstance(answer, Awaits):
+            return Part(None, answer.awaited(), answer.changes, sends)
+        return Part(_result(method, answer.result), None, answer.changes, sends)
+
+
+class CoreModule:
+    """A core module."""
+
+    def __init__(self, machine: Machine, compiled: Callable[[], Path]) -> None:
+        self._machine = machine
+        self._compiled = compiled
+        self._loaded = False
+
+    @functools.cached_property
+    def _prepared(self) -> Any:
+        self._loaded = True
+        return self._machine.load_core(self._compiled())
+
+    def describe(self, session: Session) -> bytes:
+        """What its export `describe` says: address << 32 | length of the manifest."""
+        session.begin_run()
+
+        def work(run: CoreRun) -> bytes:
+            place = int(run.call(b"describe", (), I64) or 0)
+            return run.memory.read(place >> 32, place)
+
+        return cast("bytes", self._machine.run_core(self._prepared, session, session.limits.fuel, work))
+
+    def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
+        """Its rows are those of the object's one map."""
+        if session.inline and not self._loaded:
+            raise TooLong  # it may have to be compiled
+        name = f"{method.type_name}.{method.name}".encode()
+
+        def work(run: CoreRun) -> Part:
+            given = [g for p, value in zip(method.parameters, args, strict=True) for g in _lower(run, p, value)]
+            kind = core_kind(method.result.exact)
+            found = run.call(name, given, kind)
+            return Part(_lift(run, method, kind, found), None, None, session.sends)
+
+        def run() -> Part:
+            session.begin_run()
+            fuel = min(INLINE_FUEL, session.limits.fuel) if session.inline else session.limits.fuel
+            try:
+                return cast("Part", self._machine.run_core(self._prepared, session, fuel, work))
+            except Suspended:
+                return Part(None, session.point, None, session.sends)
+
+        return run
+
+
+def core_kind(exact: type | None) -> str | None:
+    """The WebAssembly type of a plain value; None for what goes through memory."""
+    return {int: I64, float: F64, bool: I32}.get(exact) if exact is not None else None
+
+
+def _lower(run: CoreRun, parameter: Parameter, value: object) -> list[tuple[str, int | float]]:
+    """One argument as WebAssembly values; what is larger goes to where the module's `alloc` says."""
+    kind = core_kind(parameter.exact)
+    if kind is not None:
+        if type(value) is int and not -_INT64 <= value < _INT64:
+            raise InvalidArgument(f"{parameter.name} has more than 64 bits, and a core module takes no more")
+        return [(kind, value)]  # type: ignore[list-item]
+    data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else None
+    data = parameter.kind.encode(value) if data is None else data
+    address = int(run.call(b"alloc", [(I32, len(data))], I32) or 0)
+    run.memory.write(address, data)
+    return [(I32, address), (I32, len(data))]
+
+
+def _lift(run: CoreRun, method: Method, kind: str | None, found: int | float | None) -> object:
+    """The result: what the export gave, or the bytes of its reply."""
+    if kind is not None:
+        return bool(found) if kind == I32 else found
+    exact = method.result.exact
+    if run.reply is not None and exact is bytes:
+        return run.reply
+    if run.reply is not None and exact is str:
+        return _decoded(method, run.reply)
+    return _result(method, _NIL if run.reply is None else run.reply)
+
+
+def _decoded(method: Method, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise GuestTrapped(f"the result of {method.type_name}.{method.name} is no UTF-8") from None
+
+
+def _result(method: Method, data: bytes) -> object:
+    """A result from bytes. Raises GuestTrapped for what does not fit the type that was declared."""
+    try:
+        check_plain(data)
+        return method.result.decode(data)
+    except (InvalidArgument, ValueError, TypeError, RecursionError) as error:
+        raise GuestTrapped(f"the result of {method.type_name}.{method.name} is not what it declares: {error}") from None
+
+
+_encode = msgspec.msgpack.Encoder().encode

@@ -1,0 +1,76 @@
+"""Bytes from strangers: read as plain values alone, so that no class of this process is ever looked up for them.
+
+Of the extensions of `automata.values.wire`, those that name a class are refused, and arrays, whose shape could ask for
+any amount of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from automata.errors import InvalidArgument
+from automata.values.dynamic import decode_dynamic
+from automata.values.wire import Code
+
+_LEAVES = frozenset({Code.INTEGER, Code.DECIMAL, Code.UUID, Code.DATETIME, Code.DATE, Code.TIME})
+_NESTED = frozenset({Code.TUPLE, Code.SET, Code.FROZENSET, Code.PAIRS, Code.TIMEDELTA, Code.REF, Code.COMPLEX})
+_HASHED = frozenset({Code.SET, Code.FROZENSET, Code.PAIRS})
+_DEPTH_MAX = 50
+_COMPOSED = frozenset({*range(0x80, 0xA0), 0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
+"""The first bytes of maps, arrays and extensions."""
+
+MEMBERS_MAX = 1000
+"""Of a set, and keys of a dictionary, that are no plain numbers or text: who chooses such can let all their hashes be
+the same, and then each more takes longer than the one before, with Python's lock held.
+"""
+
+
+def check_plain(data: bytes) -> None:
+    """Raise InvalidArgument unless the bytes are one value that names no class."""
+    try:
+        _decoder(0).decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
+        raise InvalidArgument(f"sandboxed code gave what is no plain value: {error}") from None
+
+
+def decode_plain(data: bytes) -> object:
+    """The value. Raises InvalidArgument as `check_plain`."""
+    check_plain(data)
+    try:
+        return decode_dynamic(data)
+    except (ValueError, TypeError, RecursionError, ArithmeticError) as error:
+        raise InvalidArgument(f"sandboxed code gave what is no plain value: {error}") from None
+
+
+def _decoder(depth: int) -> msgspec.msgpack.Decoder[object]:
+    while len(_DECODERS) <= depth:
+        _DECODERS.append(msgspec.msgpack.Decoder(ext_hook=_hook(len(_DECODERS))))
+    return _DECODERS[depth]
+
+
+def _hook(depth: int) -> Callable[[int, memoryview], object]:
+    def check(code: int, data: memoryview) -> object:
+        if code in _LEAVES:
+            return _UNHASHABLE
+        if code not in _NESTED:
+            raise ValueError(f"extension {code} names a class, or is unknown")
+        if depth == _DEPTH_MAX:
+            raise ValueError("it is nested too deep")
+        if code in _HASHED and _crafted(data) > MEMBERS_MAX:
+            raise ValueError(f"a set or dictionary has more than {MEMBERS_MAX} members that are no numbers or text")
+        _decoder(depth + 1).decode(data)
+        return _UNHASHABLE
+
+    return check
+
+
+def _crafted(data: memoryview) -> int:
+    return sum(bytes(member)[0] in _COMPOSED for member in _members(data))
+
+
+_members = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_UNHASHABLE: list[object] = []
+"""What extensions are while they are checked: no key of a map, where only numbers and text are ever written."""
+_DECODERS: list[msgspec.msgpack.Decoder[object]] = []

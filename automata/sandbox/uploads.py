@@ -1,0 +1,134 @@
+"""The uploads of one store: kept beside its data, run by its host (LambdaObjects §4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from automata.sandbox.binary import assembled, kind_of
+from automata.sandbox.installed import Installed
+from automata.sandbox.limits import limits_of
+from automata.sandbox.manifest import write_manifest
+from automata.sandbox.record import UploadRecord, Version, check_name, no_upload, rolled_back, with_version
+from automata.sandbox.upload import Upload, shown
+from darq import keys
+from darq.lane import durable
+from darq.step import Step
+
+if TYPE_CHECKING:
+    from automata.host import Host
+
+T = TypeVar("T")
+
+
+class Uploads:
+    """All of one store. They are registered as types when the store opens, and loaded when they are first called."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._log = host.log
+        self._options = host.options
+        self._installed = Installed(host.options, host.entities.forget)
+        self._shelf = self._installed.shelf
+        self._records: dict[str, UploadRecord] = {}
+        self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
+
+    def load(self) -> None:
+        """Register what the store has."""
+        for _, row in self._log.rows(keys.UPLOAD):
+            record = UploadRecord.decode(row)
+            self._records[record.name] = record
+            self._installed.install(record.name, self._installed.make(record))
+
+    async def upload(self, data: bytes, name: str, uploader: str, limits: Mapping[str, int | float]) -> Upload:
+        """Take a module in under a name, as its next version. Raises ModuleRefused, InvalidArgument."""
+        check_name(name, "an upload")
+        check_name(uploader, "an uploader")
+        bounds = limits_of(limits).within(self._options.sandbox)
+        module = await self._beside(lambda: assembled(data, bounds))
+        kind = kind_of(module, bounds)
+        digest = await self._beside(lambda: hashlib.sha256(module).hexdigest())
+        self._arriving[digest] += 1
+        try:
+            await self._beside(lambda: self._shelf.put(module))
+            manifest = await self._beside(lambda: self._installed.examine(digest, kind, dict(limits)))
+            version = Version(0, digest, kind, len(module), write_manifest(manifest), dict(limits))
+            return await self._take(name, uploader, version)
+        finally:
+            self._arriving[digest] -= 1
+            self._drop_unused(digest)
+
+    async def roll_back(self, name: str, version: int | None) -> Upload:
+        """Run another version again: the one before, if none is named. Objects keep their state."""
+        return await self._keep(rolled_back(self._record(name), version))
+
+    async def remove(self, name: str) -> None:
+        """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
+        record = self._record(name)
+        group = self._write(name, None)
+        del self._records[name]
+        self._installed.uninstall(name)
+        await durable(self._log.gate, group)
+        for version in record.versions:
+            self._drop_unused(version.digest)
+
+    def all(self) -> list[Upload]:
+        """Every upload, by name."""
+        return [self._shown(record) for _, record in sorted(self._records.items())]
+
+    def close(self) -> None:
+        """The app closes: its types are no longer known here."""
+        self._installed.clear()
+
+    # inside
+
+    async def _take(self, name: str, uploader: str, version: Version) -> Upload:
+        before = self._records.get(name)
+        after = with_version(before, name, uploader, version)
+        if before is None:
+            return await self._keep(after)
+        if before.runs(version):
+            return self._shown(before)
+        taken = await self._keep(after)
+        for old in before.versions:
+            self._drop_unused(old.digest)
+        return taken
+
+    async def _keep(self, record: UploadRecord) -> Upload:
+        made = self._installed.make(record)
+        group = self._write(record.name, record.encode())
+        self._records[record.name] = record  # not once it is durable: others may come meanwhile, or this be cancelled
+        self._installed.install(record.name, made)
+        await durable(self._log.gate, group)
+        return self._shown(record)
+
+    def _write(self, name: str, row: bytes | None) -> int:
+        step = Step(b"", b"")
+        step.set_row(keys.UPLOAD + name.encode(), row)
+        group = self._log.commit(step)
+        self._host.committer.touch()
+        return group
+
+    def _record(self, name: str) -> UploadRecord:
+        record = self._records.get(name)
+        if record is None:
+            raise no_upload(name, list(self._records))
+        return record
+
+    def _shown(self, record: UploadRecord) -> Upload:
+        return shown(record, self._installed.types(record.name), self._installed.usage(record.name))
+
+    def _drop_unused(self, digest: str) -> None:
+        used = {version.digest for record in self._records.values() for version in record.versions}
+        if digest not in used and not self._arriving[digest]:
+            del self._arriving[digest]
+            self._shelf.drop(digest)
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        """Do what takes seconds in a thread, where there are any."""
+        if not self._options.sandbox_threads:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(None, work)

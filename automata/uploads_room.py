@@ -1,0 +1,45 @@
+"""The way into the sandbox: through here, so that programs without uploads neither need nor load wasmtime."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from automata.errors import InvalidArgument
+from darq import keys
+
+if TYPE_CHECKING:
+    from automata.host import Host
+    from automata.sandbox.uploads import Uploads
+
+
+def sandbox_room(name: str) -> ModuleType:
+    """A module of `automata.sandbox` that needs wasmtime. Raises InvalidArgument if that is not installed."""
+    try:
+        return importlib.import_module(f"automata.sandbox.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "wasmtime":
+            raise
+        raise InvalidArgument("uploads need wasmtime: pip install 'durable-automata[sandbox]'") from error
+
+
+class UploadsRoom:
+    """The uploads of one host, if there are any."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._uploads: Uploads | None = None
+        if host.log.rows(keys.UPLOAD):
+            self.uploads().load()
+
+    def uploads(self) -> Uploads:
+        """The uploads. Raises InvalidArgument if the [sandbox] extra is not installed."""
+        if self._uploads is None:
+            self._uploads = sandbox_room("uploads").Uploads(self._host)
+        return self._uploads
+
+    def close(self) -> None:
+        """The app closes."""
+        if self._uploads is not None:
+            self._uploads.close()

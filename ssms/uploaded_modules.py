@@ -1,0 +1,216 @@
+"""The uploaded modules of one process of a cluster: those of the catalog, kept in its folder and run (SSMS §3.3).
+
+A process is told of all of them, under a revision, before it has a part. Their types are known at once; a module that
+is not in the folder yet comes from the catalog, and is compiled, while methods that need it wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from automata.context import logger
+from automata.errors import ModuleRefused
+from automata.sandbox.limits import limits_of
+from automata.sandbox.manifest import write_manifest
+from automata.sandbox.record import UploadRecord, Version
+from automata.types import AutomatonType
+from automata.uploads_room import sandbox_room
+from darq.errors import AutomataError
+from ssms.leading import Leading
+from ssms.patience import answered_in
+from ssms.peers import Unreachable
+from ssms.server_surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from automata.sandbox.installed import Installed, Made
+
+T = TypeVar("T")
+
+FETCH_SECONDS_MAX = 60.0
+PAUSE_SECONDS = 0.5
+"""Between two tries to get a module from the catalog."""
+
+_DISK_PAUSE_SECONDS = 5.0
+_EXAMINED_MAX = 8  # modules that may be about to become uploads
+
+
+class UploadedModules:
+    """Of one process. leading: what it has while it leads a store; spawn: runs a coroutine until it ends or the process
+    does.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        leading: Callable[[], Leading | None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._peers = surroundings.peers
+        self._options = surroundings.options
+        self._leading = leading
+        self._spawn = spawn
+        self._revision = 0
+        self._records: dict[str, UploadRecord] = {}
+        self._arriving: dict[str, asyncio.Future[None]] = {}
+        self._examined: deque[str] = deque(maxlen=_EXAMINED_MAX)
+        self._one_at_a_time = asyncio.Lock()
+        self._room: Installed | None = None
+        self.calls: dict[str, Callable[..., Awaitable[Any]]] = {
+            "load_uploads": self.load,
+            "examine": self.examine,
+            "usage": self.usage,
+        }
+
+    async def load(self, revision: int, records: Sequence[bytes], ready: bool) -> None:
+        """Run these uploads and no others, unless a later revision is known. ready: wait until all of them can be run.
+
+        Those that can be run are, then the first error of the others is raised.
+        """
+        errors: list[AutomataError] = []
+        if revision > self._revision:
+            errors = self._take({record.name: record for record in map(UploadRecord.decode, records)})
+            self._revision = revision
+        if ready:
+            for arriving in list(self._arriving.values()):
+                await asyncio.wait({arriving})
+            failed = [arriving.exception() for arriving in self._arriving.values() if arriving.done()]
+            errors += [error for error in failed if isinstance(error, AutomataError)]
+        if errors:
+            raise errors[0]
+
+    async def examine(
+        self, name: str, uploader: str, digest: str, limits: Mapping[str, int | float]
+    ) -> tuple[str, int, bytes]:
+        """What a module is that shall be an upload's next version: its kind, its size in bytes, its manifest.
+
+        Raises ModuleRefused if it is not what it says, or describes types that cannot be.
+        """
+        installed, given = self._installed(), dict(limits)
+        data = await self._fetched(digest)
+        kind = sandbox_room("binary").kind_of(data, limits_of(given).within(self._options.sandbox))
+        self._examined.append(digest)
+        try:
+            await self._beside(lambda: installed.shelf.put(data))
+            manifest = write_manifest(await self._beside(lambda: installed.examine(digest, kind, given)))
+            installed.make(UploadRecord(name, uploader, 1, [Version(1, digest, kind, len(data), manifest, given)]))
+        except BaseException:
+            with contextlib.suppress(ValueError):  # many were examined at once
+                self._examined.remove(digest)
+            self._tidy()
+            raise
+        return kind, len(data), manifest
+
+    async def usage(self) -> dict[str, dict[str, int | float]]:
+        """What each upload has used here."""
+        return {name: asdict(self._installed().usage(name)) for name in self._records}
+
+    # inside
+
+    def _installed(self) -> Installed:
+        """The sandbox. Raises InvalidArgument if it is not installed here."""
+        if self._room is None:
+            made: Installed = sandbox_room("installed").Installed(self._options, self._forget)
+            self._room = made
+        return self._room
+
+    def _forget(self, made: AutomatonType) -> None:
+        """Let go of the objects in memory of a type that is gone."""
+        leading = self._leading()
+        if leading is not None:
+            leading.engine.host.entities.forget(made)
+
+    def _take(self, given: dict[str, UploadRecord]) -> list[AutomataError]:
+        """Run what is given; the errors of those that cannot be."""
+        for name in [name for name in self._records if name not in given]:
+            self._installed().uninstall(name)
+            del self._records[name]
+            self._arriving.pop(name, None)
+        changed = [record for name, record in given.items() if self._records.get(name) != record]
+        errors = self._install_all(changed)
+        if errors:  # the name of a type may have gone from one upload to another
+            errors = self._install_all([record for record in changed if self._records.get(record.name) != record])
+        self._tidy()
+        return errors
+
+    def _install_all(self, records: Sequence[UploadRecord]) -> list[AutomataError]:
+        errors: list[AutomataError] = []
+        for record in records:
+            try:
+                self._install(record)
+            except AutomataError as error:
+                errors.append(error)
+        return errors
+
+    def _install(self, record: UploadRecord) -> None:
+        installed = self._installed()
+        made = installed.make(record)
+        arriving = made.guest.arriving = _future()
+        self._arriving[record.name] = arriving
+        installed.install(record.name, made)
+        self._records[record.name] = record
+        self._spawn(self._bring(installed, made, record))
+
+    async def _bring(self, installed: Installed, made: Made, record: UploadRecord) -> None:
+        """Let a module come, and its methods run. They wait while the disk has no room for it."""
+        arriving = self._arriving[record.name]
+        while self._arriving.get(record.name) is arriving:
+            try:
+                await self._put(installed, record.running())
+            except OSError as error:
+                logger.error(
+                    "the module of the upload %s cannot be kept here; it is tried again", record.name, exc_info=error
+                )
+                await asyncio.sleep(_DISK_PAUSE_SECONDS)
+            except AutomataError as error:
+                logger.error("the module of the upload %s cannot be run here", record.name, exc_info=error)
+                arriving.set_exception(ModuleRefused(f"the module cannot be run on this host: {error}"))
+                arriving.exception()  # whoever calls gets it; perhaps nobody does
+                return
+            else:
+                made.guest.arriving = None
+                arriving.set_result(None)
+                return
+
+    async def _put(self, installed: Installed, version: Version) -> None:
+        """Have a module in the folder, compiled."""
+        shelf = installed.shelf
+        if not await self._beside(lambda: shelf.has(version.digest)):
+            data = await self._fetched(version.digest)
+            await self._beside(lambda: shelf.put(data))
+        async with self._one_at_a_time:  # compiling takes all the processor that there is
+            await self._beside(lambda: shelf.compiled(version.digest, version.kind))
+
+    async def _fetched(self, digest: str) -> bytes:
+        """A module from the catalog, as it was put there. Raises ModuleRefused if it is there no more."""
+        while True:
+            try:
+                asked = self._peers.coordinator.call("module", digest)
+                data: bytes | None = await answered_in(FETCH_SECONDS_MAX, asked)
+            except Unreachable:
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if data is None or hashlib.sha256(data).hexdigest() != digest:
+                raise ModuleRefused(f"the catalog has no module {digest[:16]}... (any more): upload it again")
+            return data
+
+    def _tidy(self) -> None:
+        """Drop modules from the folder that no version of an upload has."""
+        if self._room is not None:
+            used = {version.digest for record in self._records.values() for version in record.versions}
+            self._room.shelf.keep_only(used | set(self._examined))
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        """Do what takes long in a thread, where there are any."""
+        if not self._options.sandbox_threads:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()

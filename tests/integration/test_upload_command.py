@@ -1,0 +1,46 @@
+"""`ssms upload`, on a store that nobody holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command_line import ssms
+from tests.uploaded_tally import tally
+
+pytestmark = pytest.mark.process
+
+
+def test_a_module_is_taken_in_called_replaced_rolled_back_and_removed(tmp_path: Path) -> None:
+    first, second = tally(tmp_path), tally(tmp_path, step=10)
+    taken = ssms("upload", first, "--name", "t", "--uploader", "ann", "--limit", "fuel=1000000", "--json", cwd=tmp_path)
+    assert (taken.json["name"], taken.json["types"], taken.json["version"]) == ("t", ["Tally"], 1), taken.err
+    assert ssms("call", "Tally/one", "add", "2", "--json", cwd=tmp_path).json == {"result": 2}
+    assert ssms("upload", second, "--name", "t", "--uploader", "ann", cwd=tmp_path).out == "t, version 2, runs: Tally\n"
+    assert ssms("call", "Tally/one", "add", "2", "--json", cwd=tmp_path).json == {"result": 22}
+    assert ssms("upload", "--name", "t", "--rollback", "--json", cwd=tmp_path).json["version"] == 1
+    assert ssms("upload", "--name", "t", "--rollback", "--to", "2", "--json", cwd=tmp_path).json["version"] == 2
+    [listed] = ssms("upload", "--list", "--json", cwd=tmp_path).json
+    assert (listed["name"], listed["versions"], listed["uploader"]) == ("t", [1, 2], "ann")
+    assert "Tally" in ssms("upload", "--list", cwd=tmp_path).out
+    assert ssms("upload", "--name", "t", "--remove", "--json", cwd=tmp_path).json == {"removed": "t"}
+    assert ssms("upload", "--list", "--json", cwd=tmp_path).json == []
+
+
+def test_what_cannot_be_uploaded_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "bad.wasm").write_bytes(b"no module")
+    refused = ssms("upload", "bad.wasm", "--json", cwd=tmp_path)
+    assert (refused.code, refused.json["error"]) == (1, "ModuleRefused")
+    assert refused.err.count("\n") == 1
+    unknown = ssms("upload", "bad.wasm", "--limit", "speed=1", "--json", cwd=tmp_path)
+    assert (unknown.code, unknown.json["error"]) == (1, "InvalidArgument")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("gone.wasm",), ("--name", "t", "--to", "2"), ("--list", "--remove"), ("t.wasm", "--limit", "fuel=much")],
+)
+def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "t.wasm").touch()
+    assert ssms("upload", *words, cwd=tmp_path).code == 2

@@ -1,0 +1,329 @@
+"""Uploads of one store: versions, roll back, removal, clashes, and what is there when the store opens again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from automata import errors, object_type, ref
+from automata.sandbox import shelf
+from automata.sandbox.record import VERSIONS_KEPT
+from darq.errors import StoreDamaged
+from darq.memory import MemoryStore
+from tests.core_modules import core_module, described, method, modules_app, one_method, shelve, take, upload
+from tests.memory_app import in_loop
+from tests.sandbox_tools import other, tools
+
+
+@object_type
+class Native:
+    key: str
+    count: int = 0
+
+    async def add(self) -> int:
+        self.count += 1
+        return self.count
+
+
+def compiled(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "modules").glob("*"))
+
+
+def counting(step: int) -> bytes:
+    """A counter that counts in such steps."""
+    return core_module(
+        described([method("add", result="int")], "Counter"),
+        f"""(data (i32.const 0) "n")
+        (func (export "Counter.add") (result i64)
+          (drop (call $get (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 8)))
+          (i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const {step})))
+          (call $put (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 8))
+          (i64.load (i32.const 8)))""",
+    )
+
+
+def test_the_first_upload_compiles_and_a_replaced_version_keeps_the_state(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            first = await upload(app, tmp_path, counting(1), "c", uploader="me")
+            assert (first.version, first.versions, first.types, first.uploader) == (1, [1], ["Counter"], "me")
+            assert [await ref("Counter", "a").add() for _ in range(2)] == [1, 2]
+            second = await take(app, tmp_path, counting(10), "c", uploader="me")
+            assert (second.version, second.versions) == (2, [1, 2])
+            assert await ref("Counter", "a").add() == 12
+            rolled = await app.roll_back_upload("c")
+            assert (rolled.version, rolled.versions, rolled.digest) == (1, [1, 2], first.digest)
+            assert await ref("Counter", "a").add() == 13
+            assert (await app.roll_back_upload("c", 2)).version == 2
+            assert await ref("Counter", "a").add() == 23
+            assert [one.name async for one in app.uploads()] == ["c"]
+
+    asyncio.run(scenario())
+
+
+def test_the_same_bytes_again_are_the_same_version_and_other_limits_are_another(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, counting(1), "c")
+            assert (await take(app, tmp_path, counting(1), "c")).versions == [1]
+            assert (await take(app, tmp_path, counting(1), "c", limits={"fuel": 10_000})).versions == [1, 2]
+            await take(app, tmp_path, counting(2), "c")
+            assert (await take(app, tmp_path, counting(1), "c")).versions == [1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_removed_uploads_leave_no_file_and_no_type_but_the_state(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, counting(1), "c")
+            await ref("Counter", "a").add()
+            await app.remove_upload("c")
+            assert compiled(tmp_path) == []
+            with pytest.raises(errors.UnknownType):
+                await ref("Counter", "a").add()
+            with pytest.raises(errors.InvalidArgument, match="no upload"):
+                await app.remove_upload("c")
+            with pytest.raises(errors.InvalidArgument, match="no upload"):
+                await app.roll_back_upload("c")
+            await take(app, tmp_path, counting(5), "again", uploader="someone else")
+            assert await ref("Counter", "a").add() == 6
+
+    asyncio.run(scenario())
+
+
+def test_a_module_that_two_uploads_share_stays_with_the_other_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, counting(1), "c")
+            with pytest.raises(errors.ModuleRefused, match="known already, of the upload 'c'"):
+                await take(app, tmp_path, counting(1), "d")
+            assert await ref("Counter", "a").add() == 1
+        async with modules_app(tmp_path, store):
+            assert await ref("Counter", "a").add() == 2
+
+    asyncio.run(scenario())
+
+
+def test_names_that_are_taken_are_refused_and_nothing_stays(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            with pytest.raises(errors.ModuleRefused, match="known already"):
+                await take(app, tmp_path, other("Native", 2), "n")
+            assert await ref(Native, "a").add() == 1
+            await take(app, tmp_path, counting(1), "c", uploader="me")
+            with pytest.raises(errors.ModuleRefused, match="'me'"):
+                await take(app, tmp_path, counting(2), "c", uploader="you")
+            with pytest.raises(errors.ModuleRefused):
+                await take(app, tmp_path, other("Counter", 2), "d", uploader="me")
+            assert [one.name async for one in app.uploads()] == ["c"]
+            assert len(compiled(tmp_path)) == 3
+            assert await ref("Counter", "a").add() == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "ä", "x" * 101, "a\n"])
+def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    async def scenario() -> None:
+        (tmp_path / "m.wasm").write_bytes(counting(1))
+        async with modules_app(tmp_path) as app:
+            if name:
+                with pytest.raises(errors.InvalidArgument):
+                    await app.upload(tmp_path / "m.wasm", name=name)
+                with pytest.raises(errors.InvalidArgument):
+                    await app.upload(tmp_path / "m.wasm", name="m", uploader=name)
+            assert [one async for one in app.uploads()] == []
+
+    asyncio.run(scenario())
+
+
+def test_a_new_version_may_bring_and_drop_types(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, other("First", 2), "c")
+            await take(app, tmp_path, other("Second", 3), "c")
+            assert await ref("Second", "a").times(2) == 6
+            with pytest.raises(errors.UnknownType):
+                await ref("First", "a").times(2)
+            await app.roll_back_upload("c")
+            assert await ref("First", "a").times(2) == 4
+            with pytest.raises(errors.UnknownType):
+                await ref("Second", "a").times(2)
+
+    asyncio.run(scenario())
+
+
+def test_only_the_newest_versions_are_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            for step in range(1, VERSIONS_KEPT + 3):
+                last = await take(app, tmp_path, counting(step), "c")
+            assert last.versions == list(range(3, VERSIONS_KEPT + 3))
+            assert len(compiled(tmp_path)) == 3 * VERSIONS_KEPT
+            with pytest.raises(errors.InvalidArgument, match="no version 1"):
+                await app.roll_back_upload("c", 1)
+
+    asyncio.run(scenario())
+
+
+def test_types_are_known_at_once_when_the_store_opens_again_and_nothing_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, counting(1), "c")
+            await take(app, tmp_path, counting(2), "c")
+            await app.roll_back_upload("c")
+            await ref("Counter", "a").add()
+        monkeypatch.setattr(shelf, "compile_module", lambda *given: pytest.fail("it was compiled"))
+        async with modules_app(tmp_path, store) as app:
+            [found] = [one async for one in app.uploads()]
+            assert (found.version, found.versions, found.types) == (1, [1, 2], ["Counter"])
+            assert await ref("Counter", "a").add() == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("damage", ["release", "sum", "bytes", "gone"])
+def test_a_compiled_form_that_does_not_fit_is_made_anew(tmp_path: Path, damage: str) -> None:
+    store = MemoryStore()
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, counting(1), "c")
+            await ref("Counter", "a").add()
+        [form] = (tmp_path / "modules").glob("*.compiled")
+        if damage == "release":
+            form.rename(form.with_name(form.name.replace(shelf._RELEASE, "0.1-z80-1")))
+        elif damage == "sum":
+            form.with_suffix(".sum").write_text("0" * 64)
+        elif damage == "bytes":
+            form.write_bytes(form.read_bytes()[:-1] + b"\0\0")
+        else:
+            form.unlink()
+        async with modules_app(tmp_path, store):
+            assert await ref("Counter", "a").add() == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("damage", ["gone", "altered"])
+def test_a_module_that_is_missing_or_altered_is_reported_and_runs_no_more(tmp_path: Path, damage: str) -> None:
+    store = MemoryStore()
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, counting(1), "c")
+        for path in (tmp_path / "modules").iterdir():
+            if path.suffix != ".wasm" or damage == "gone":
+                path.unlink()
+            else:
+                path.write_bytes(path.read_bytes() + b"\0")
+        async with modules_app(tmp_path, store) as app:
+            assert await ref(Native, "a").add() == 1
+            with pytest.raises(StoreDamaged, match="missing or damaged"):
+                await ref("Counter", "a").add()
+            await take(app, tmp_path, counting(1), "c", limits={"fuel": 100_000})
+            assert await ref("Counter", "a").add() == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_upload_that_fails_leaves_no_file_no_type_and_what_was_there(tmp_path: Path) -> None:
+    liar = core_module(described([method("go")], "Counter"), "")
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            for bad in (b"", b"no module", b"\0asm\x01\0\0\0junk", b"(module", liar):
+                with pytest.raises(errors.ModuleRefused):
+                    await upload(app, tmp_path, bad, "c")
+                assert compiled(tmp_path) == []
+                assert [one async for one in app.uploads()] == []
+            await take(app, tmp_path, counting(1), "c")
+            kept = compiled(tmp_path)
+            shelve(tmp_path / "modules", liar)
+            with pytest.raises(errors.ModuleRefused):
+                await upload(app, tmp_path, liar, "c")
+            assert compiled(tmp_path) == kept
+            assert await ref("Counter", "a").add() == 1
+
+    asyncio.run(scenario())
+
+
+def test_uploads_at_once_under_one_name_are_versions_and_under_two_names_one_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await asyncio.gather(*(take(app, tmp_path, counting(step), "c") for step in (1, 1, 1)))
+            assert [one.versions async for one in app.uploads()] == [[1]]
+            data = other("Both", 2)
+            outcomes = await asyncio.gather(
+                take(app, tmp_path, data, "x"), take(app, tmp_path, data, "y"), return_exceptions=True
+            )
+            assert sorted(type(one).__name__ for one in outcomes) == ["ModuleRefused", "Upload"]
+            assert await ref("Both", "a").times(2) == 4
+
+    asyncio.run(scenario())
+
+
+def test_an_upload_that_is_refused_takes_no_module_from_one_of_the_same_bytes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for step in range(1, 11):
+            async with modules_app(tmp_path) as app:
+                data = other("Both", step)
+                refused, taken = await asyncio.gather(
+                    take(app, tmp_path, data, "x", limits={"methods": 1}),
+                    take(app, tmp_path, data, "y"),
+                    return_exceptions=True,
+                )
+                assert isinstance(refused, errors.ModuleRefused)
+                assert not isinstance(taken, BaseException)
+                assert await ref("Both", "a").times(2) == 2 * step
+
+    asyncio.run(scenario())
+
+
+def test_an_upload_that_nobody_waits_for_any_more_is_whole_or_not_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        for rounds in range(30):
+            data = counting(rounds + 1)
+            shelve(tmp_path / "modules", data)
+            async with modules_app(tmp_path, store) as app:
+                task = asyncio.ensure_future(take(app, tmp_path, data, "c"))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+            async with modules_app(tmp_path, store) as app:
+                for _ in [one async for one in app.uploads()]:
+                    await ref("Counter", "a").add()  # its module is there
+
+    asyncio.run(scenario())
+
+
+@in_loop
+async def test_usage_is_counted_for_each_upload_and_kept_over_its_versions(tmp_path: Path) -> None:
+    async with modules_app(tmp_path) as app:
+        await take(app, tmp_path, tools(), "t")
+        await take(app, tmp_path, counting(1), "c")
+        await ref("Guest", "one").put(b"key", b"value")
+        await ref("Guest", "one").get(b"key")
+        await ref("Guest", "one").send("Native", "n", "add", msgspec.msgpack.encode([]), 0.0)
+        with pytest.raises(errors.GuestTrapped):
+            await ref("Guest", "one").put_then_fail(b"a", b"b")
+        mine, theirs = sorted([one async for one in app.uploads()], key=lambda one: one.name == "c")
+        assert theirs.usage.runs == 0
+        used = mine.usage
+        assert (used.written_bytes, used.read_bytes, used.sends, used.stopped) == (10, 8, 1, 1)
+        assert used.runs >= 4
+        assert used.fuel > 0
+        assert used.seconds > 0
+        again = await take(app, tmp_path, one_method("", rest=""), "t")
+        assert again.usage.runs == used.runs
