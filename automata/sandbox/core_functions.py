@@ -28,7 +28,7 @@ from automata.failure import text_of
 from automata.inline import TooLong
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
-from automata.sandbox.session import Session, Suspended
+from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
 
@@ -127,7 +127,10 @@ def _pages(
 
 def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:
     type_name, key, method = (_text(run, given[at], given[at + 1]) for at in (0, 2, 4))
+    if run.session.inline and given[7] & 0xFFFFFFFF > INLINE_BYTES:
+        raise TooLong
     arguments = _taken(run, given[6], given[7], run.session.limits.value_bytes, "value_bytes")
+    run.session.check_elements(arguments)
     try:
         listed = msgspec.msgpack.decode(arguments, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -149,9 +152,10 @@ def _send(run: CoreRun, given: Sequence[Any]) -> None:
 
 
 def _call(run: CoreRun, given: Sequence[Any]) -> int:
-    session, dispatch = run.session, _dispatch(run, given)
+    session = run.session
     if session.inline:
         raise TooLong
+    dispatch = _dispatch(run, given)
     outcomes = session.next_outcomes()
     if outcomes is None:
         session.point = Point([dispatch])

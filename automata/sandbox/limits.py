@@ -16,7 +16,8 @@ class SandboxLimits:
     Of each run of a method (a method that awaits others runs again after each, with all of it anew):
     fuel: about the WebAssembly instructions; seconds: of wall-clock time in WebAssembly; memory_bytes: linear memory;
     table_elements: of all tables; host_calls: of any kind; writes: of rows; write_bytes: of these and of messages;
-    key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; log_bytes: of text for the log.
+    key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; elements: values in the arguments of
+    all that a part sends and awaits; log_bytes: of text for the log.
     Of a whole invocation: reads, read_bytes: rows, and the bytes of rows and of chance, which its host keeps to give
     them again; awaits: how often it may await others.
     Of all invocations of the module that await others at once: awaiting_bytes: 64 KiB for each, and what it has read.
@@ -36,6 +37,7 @@ class SandboxLimits:
     key_bytes: int = 4096
     value_bytes: int = 4 << 20
     sends: int = 2000
+    elements: int = 20_000
     log_bytes: int = 64 << 10
     awaits: int = 1000
     awaiting_bytes: int = 256 << 20

@@ -10,7 +10,8 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from automata.errors import GuestTrapped, InvalidArgument, RemoteError
+from automata.calls import Call
+from automata.errors import AutomataError, GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import encode as encode_error
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
@@ -21,7 +22,7 @@ from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.machine import Machine
 from automata.sandbox.plain import check_plain
 from automata.sandbox.rows import RowChecks
-from automata.sandbox.session import Session, Suspended
+from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.sandbox.targets import Targets
 from automata.work import Outcome
 
@@ -37,12 +38,16 @@ _NIL = b"\xc0"
 
 @dataclass(frozen=True)
 class Part:
-    """What one run has come to: a result, or a point to go on from. changes: of rows, if they are not made yet."""
+    """What one run has come to: a result, or a point to go on from. changes: of rows, if they are not made yet.
+
+    calls: those of its point, or why they cannot be made.
+    """
 
     value: object = None
     point: Point | None = None
     changes: Changes | None = None
-    sends: list[Dispatch] = field(default_factory=list)
+    sends: list[Call] = field(default_factory=list)
+    calls: list[Call] | AutomataError = field(default_factory=list)
 
 
 class GuestModule(Protocol):
@@ -121,7 +126,8 @@ class ComponentModule:
         self._check(session, answer.changes)
         sends = session.sends
         if isinstance(answer, Awaits):
-            return Part(None, answer.awaited(), answer.changes, sends)
+            point = answer.awaited()
+            return Part(None, point, answer.changes, sends, session.calls_of(point))
         return Part(_result(method, answer.result), None, answer.changes, sends)
 
 
@@ -166,7 +172,8 @@ class CoreModule:
             try:
                 return cast("Part", self._machine.run_core(self._prepared, session, fuel, work))
             except Suspended:
-                return Part(None, session.point, None, session.sends)
+                assert session.point is not None, "it says what it awaits"
+                return Part(None, session.point, None, session.sends, session.calls_of(session.point))
 
         return run
 
@@ -199,6 +206,8 @@ def _lift(run: CoreRun, method: Method, kind: str | None, found: int | float | N
         return run.reply
     if run.reply is not None and exact is str:
         return _decoded(method, run.reply)
+    if run.reply is not None and run.session.inline and len(run.reply) > INLINE_BYTES:
+        raise TooLong
     return _result(method, _NIL if run.reply is None else run.reply)
 
 

@@ -13,14 +13,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from automata.errors import GuestTrapped, LimitExceeded, ReadOnlyError
+from automata.errors import AutomataError, GuestTrapped, LimitExceeded, ReadOnlyError
 from automata.inline import TooLong
 from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.elements import elements
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.targets import split_arguments
 from automata.sandbox.usage import Usage
 from automata.when import When, check_due, check_rule
 
 if TYPE_CHECKING:
+    from automata.calls import Call
     from automata.map import Map
     from automata.sandbox.targets import Targets
     from automata.turn import Turn
@@ -33,6 +36,9 @@ ENTROPY_BYTES_MAX = 64 << 10
 
 INLINE_CALLS = 1000
 """So many functions of its host a method may call on the event loop: they cost no fuel."""
+
+INLINE_BYTES = 4096
+"""Of what it sends or gives back as values, which are checked and built with Python's lock held."""
 
 _PAGE_ROWS = 16  # read before it is counted how large they are
 _INVOCATION_BYTES = 64 << 10
@@ -81,12 +87,12 @@ class Session:
         self._targets = targets
         self.points: list[Point] = []
         self.past: list[list[Outcome]] = []
-        self.sends: list[Dispatch] = []
+        self.sends: list[Call] = []
         self.failure: Exception | None = None
         self.point: Point | None = None
         self._seen: list[tuple[object, object]] = []
         self._part = self._at = self._reads = self._read_bytes = 0
-        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = self._elements = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Future[Errand | None] | None = None
         self._errand: Errand | None = None
@@ -98,7 +104,7 @@ class Session:
         """A new instance begins the method from its start. told: it knows all outcomes so far, and asks for none."""
         self.usage.runs += 1
         self._part, self._at = len(self.past) if told else 0, 0
-        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = self._elements = 0
         self.sends, self.failure, self.point = [], None, None
 
     def end_part(self, point: Point, outcomes: list[Outcome]) -> None:
@@ -200,10 +206,44 @@ class Session:
         if not self.live:
             return
         self._count_message(dispatch)
-        self.sends.append(dispatch)
+        self.sends.append(self._targets.call_of(dispatch))
         self.usage.sends += 1
 
+    def calls_of(self, point: Point) -> list[Call] | AutomataError:
+        """The calls that it awaits, or why they cannot be made. Raises LimitExceeded if they are too many."""
+        if len(point.calls) > self.limits.sends:
+            raise self.over("sends", f"awaits more than {self.limits.sends} calls at once")
+        try:
+            for dispatch in point.calls:
+                self._count_elements(dispatch)
+            return [self._targets.call_of(dispatch) for dispatch in point.calls]
+        except LimitExceeded:
+            raise
+        except AutomataError as error:
+            return error
+
+    def check_elements(self, arguments: bytes) -> int:
+        """How many values are in arguments, before anything is built of them. Raises LimitExceeded."""
+        most = self.limits.elements
+        found = elements(arguments, most)
+        if found > most:
+            raise self.over("elements", f"gives more than {most} values as arguments")
+        return found
+
+    def _count_elements(self, dispatch: Dispatch) -> None:
+        """What a part sends and awaits is built on the event loop in the end: no more than so much of all together."""
+        self._elements += self._elements_of(dispatch)
+        if self._elements > self.limits.elements:
+            raise self.over("elements", f"gives more than {self.limits.elements} values as arguments in one part")
+
+    def _elements_of(self, dispatch: Dispatch) -> int:
+        if not dispatch.own:
+            return self.check_elements(dispatch.arguments)
+        found = self.check_elements(dispatch.arguments)
+        return found + sum(map(self.check_elements, split_arguments(dispatch.arguments)))
+
     def _count_message(self, dispatch: Dispatch) -> None:
+        self._count_elements(dispatch)
         self._messages += 1
         self._written_bytes += len(dispatch.arguments)
         if self._messages > self.limits.sends:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
 from automata.context import CURRENT
-from automata.errors import AutomataError, GuestTrapped, LimitExceeded, Overloaded
+from automata.errors import AutomataError, GuestTrapped, Overloaded
 from automata.inline import TooLong
 from automata.methods import Method
 from automata.pausing import sleep
@@ -107,7 +107,7 @@ class Guest:
                 if part.point is None:
                     return part.value
                 with guest.keeping(session):
-                    outcomes = await guest.await_point(turn, part.point)
+                    outcomes = await guest.await_point(turn, part.point, part.calls)
                 session.end_part(part.point, outcomes)
 
         return shim
@@ -173,8 +173,8 @@ class Guest:
 
     def settle(self, turn: Turn, part: Part) -> None:
         """Send what a part sends."""
-        for dispatch in part.sends:
-            turn.send(self.targets.call_of(dispatch))
+        for call in part.sends:
+            turn.send(call)
 
     @contextlib.contextmanager
     def keeping(self, session: Session) -> Iterator[None]:
@@ -191,17 +191,13 @@ class Guest:
         finally:
             self._awaiting_bytes -= kept
 
-    async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
-        """What a part awaits: its outcomes."""
-        if len(point.calls) > self.limits.sends:
-            raise LimitExceeded("sends", f"{turn.name} awaits more than {self.limits.sends} calls at once")
+    async def await_point(self, turn: Turn, point: Point, calls: list[Call] | AutomataError) -> list[Outcome]:
+        """What a part awaits: its outcomes. calls: those of the point, or why they cannot be made."""
         if not point.calls:
             await sleep(point.seconds or 0)
             return []
-        try:
-            calls = [self.targets.call_of(dispatch) for dispatch in point.calls]
-        except AutomataError as error:
-            return [Outcome(None, error, 0)] * len(point.calls)
+        if isinstance(calls, AutomataError):
+            return [Outcome(None, calls, 0)] * len(point.calls)
         outcomes: list[Outcome] = await Awaited(self._outcomes(turn, calls))
         return outcomes
 

@@ -70,6 +70,8 @@ EXCEEDING = {
     "value_bytes of a result": (repeated("(call $reply (i32.const 0) (i32.const 101))", 1), {"value_bytes": 100}),
     "sends": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"sends": 20}),
     "sends for later": (repeated(_SEND.format(delay=5), 50, rest=_NAMES), {"sends": 20}),
+    "elements": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"elements": 100}),
+    "elements of messages for later": (repeated(_SEND.format(delay=5), 50, rest=_NAMES), {"elements": 100}),
     "write_bytes of messages": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"write_bytes": 50}),
     "stack": (one_method("(call $go)"), {}),
 }
@@ -97,6 +99,7 @@ WITHIN = {
     "host_calls": (repeated(_GET, 49), {"host_calls": 50}),
     "reads": (repeated(_GET, 50), {"reads": 50}),
     "writes": (repeated(_PUT.format(key=1, value=1), 49), {"writes": 50}),
+    "elements": (repeated(_SEND.format(delay=1000), 20, rest=_NAMES), {"elements": 80}),
     "key_bytes": (repeated(_PUT.format(key=100, value=1), 1), {"key_bytes": 100}),
     "value_bytes": (repeated(_PUT.format(key=1, value=100), 1), {"value_bytes": 100}),
     "sends": (repeated(_SEND.format(delay=1000), 20, rest=_NAMES), {"sends": 20}),
