@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from automata.sandbox.component_guest import pages
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.loading import Loaded
 from automata.sandbox.machine import Machine
 from automata.sandbox.plain import check_plain
 from automata.sandbox.rows import RowChecks
@@ -68,17 +68,13 @@ class ComponentModule:
     ) -> None:
         self._machine = machine
         self._checks = checks
-        self._compiled = compiled
+        self._component = Loaded(lambda: machine.load_component(compiled()))
         self._targets = targets
-
-    @functools.cached_property
-    def _component(self) -> Any:
-        return self._machine.load_component(self._compiled())
 
     def describe(self, session: Session) -> bytes:
         """What it says of itself."""
         session.begin_run()
-        return self._machine.describe_component(self._component, session)
+        return self._machine.describe_component(self._component.get(), session)
 
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
@@ -91,7 +87,7 @@ class ComponentModule:
             session.begin_run(told=True)
             past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
             answer = self._machine.run_component(
-                self._component, session, encode_task(address, arguments, rows, whole, past)
+                self._component.get(), session, encode_task(address, arguments, rows, whole, past)
             )
             return self._part(session, method, answer)
 
@@ -136,13 +132,7 @@ class CoreModule:
 
     def __init__(self, machine: Machine, compiled: Callable[[], Path]) -> None:
         self._machine = machine
-        self._compiled = compiled
-        self._loaded = False
-
-    @functools.cached_property
-    def _prepared(self) -> Any:
-        self._loaded = True
-        return self._machine.load_core(self._compiled())
+        self._prepared = Loaded(lambda: machine.load_core(compiled()))
 
     def describe(self, session: Session) -> bytes:
         """What its export `describe` says: address << 32 | length of the manifest."""
@@ -152,11 +142,11 @@ class CoreModule:
             place = int(run.call(b"describe", (), I64) or 0)
             return run.memory.read(place >> 32, place)
 
-        return cast("bytes", self._machine.run_core(self._prepared, session, session.limits.fuel, work))
+        return cast("bytes", self._machine.run_core(self._prepared.get(), session, session.limits.fuel, work))
 
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """Its rows are those of the object's one map."""
-        if session.inline and not self._loaded:
+        if session.inline and not self._prepared.ready:
             raise TooLong  # it may have to be compiled
         name = f"{method.type_name}.{method.name}".encode()
 
@@ -170,7 +160,7 @@ class CoreModule:
             session.begin_run()
             fuel = min(INLINE_FUEL, session.limits.fuel) if session.inline else session.limits.fuel
             try:
-                return cast("Part", self._machine.run_core(self._prepared, session, fuel, work))
+                return cast("Part", self._machine.run_core(self._prepared.get(), session, fuel, work))
             except Suspended:
                 assert session.point is not None, "it says what it awaits"
                 return Part(None, session.point, None, session.sends, session.calls_of(session.point))
