@@ -103,11 +103,9 @@ def _scan(run: CoreRun, given: Sequence[Any]) -> int:
     session = run.session
     begin, end = _row_key(run, first, first_length), _row_key(run, last, last_length)
     most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
-
-    def read() -> list[tuple[bytes, bytes]]:
-        return session.collect(_pages(session, begin, end or None, bool(backwards)), most)
-
-    rows = session.ask(("scan", begin, end, most, bool(backwards)), read)
+    question = ("scan", begin, end, most, bool(backwards))
+    page = _pages(session, begin, end or None, bool(backwards))
+    rows = session.scan(question, page, most, len(begin) + len(end))
     parts = [_count.pack(len(key)) + key + _count.pack(len(value)) + value for key, value in rows]
     return run.memory.fill(at, room, b"".join(parts))
 
@@ -147,7 +145,7 @@ def _send(run: CoreRun, given: Sequence[Any]) -> None:
     if not 0 < delay < 1e9:
         raise InvalidArgument(f"a delay is a number of seconds, 0 or more, not {delay!r}")
     due_ms = int((session.now() + delay) * 1000) + 1
-    session.ask(("send", dispatch, due_ms), lambda: session.schedule(dispatch, due_ms, b""))
+    session.ask(("send", dispatch, due_ms), lambda: session.schedule(dispatch, due_ms, b""), len(dispatch.arguments))
     return None
 
 
@@ -161,6 +159,8 @@ def _call(run: CoreRun, given: Sequence[Any]) -> int:
         session.point = Point([dispatch])
         raise Suspended
     run.kept = _result(outcomes[0])
+    if session.live:
+        session.count_kept(len(run.kept))
     failed = outcomes[0].error is not None
     return _ABSENT - len(run.kept) if failed else len(run.kept)
 

@@ -32,6 +32,9 @@ INLINE_FUEL = 500_000
 ROWS_AT_ONCE = 32
 """So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
 
+RANGES_MAX = 100
+"""So many ranges of rows a part may drop: the step of its object looks through all of them for each row."""
+
 _INT64 = 1 << 63
 _NIL = b"\xc0"
 
@@ -86,6 +89,7 @@ class ComponentModule:
         def run() -> Part:
             session.begin_run(told=True)
             past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
+            session.count_kept(sum(len(data) for _, data in past[-1]) if past else 0)
             answer = self._machine.run_component(
                 self._component.get(), session, encode_task(address, arguments, rows, whole, past)
             )
@@ -105,6 +109,9 @@ class ComponentModule:
 
     def _check(self, session: Session, changes: Changes) -> None:
         """Count and check what a part has changed, in its own thread: there may be much of it."""
+        changes.ranges = sorted(set(changes.ranges))  # all of them are dropped before anything is written
+        if len(changes.ranges) > RANGES_MAX:
+            raise session.over("writes", f"drops more than {RANGES_MAX} ranges of rows")
         for begin, end in changes.ranges:
             session.count_write(begin, end)
         checks = self._checks[session.turn.entity.made.name]

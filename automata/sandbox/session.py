@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from automata.errors import AutomataError, GuestTrapped, LimitExceeded, ReadOnlyError
+from automata.errors import AutomataError, GuestTrapped, InvalidArgument, LimitExceeded, ReadOnlyError
 from automata.inline import TooLong
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.elements import elements
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from automata.work import Outcome
 
 T = TypeVar("T")
+Rows = list[tuple[bytes, bytes]]
+Page = Callable[[int], Rows]
 
 ENTROPY_BYTES_MAX = 64 << 10
 """Random bytes that are given at once."""
@@ -40,6 +42,17 @@ INLINE_CALLS = 1000
 INLINE_BYTES = 4096
 """Of what it sends or gives back as values, which are checked and built with Python's lock held."""
 
+INLINE_ROWS = 256
+"""So many rows it may read there: finding one costs no fuel."""
+
+INLINE_READ_BYTES = 64 << 10
+"""Of rows that it may read there."""
+
+ERRAND_ROWS = 256
+"""So many rows a thread reads before others on the event loop have their turn."""
+
+_ASKED_BYTES = 64  # what an answer takes that is kept, besides its text and its rows
+_CALL_COPIES = 2  # of the arguments of a call while it is awaited, besides what is kept to tell it again
 _PAGE_ROWS = 16  # read before it is counted how large they are
 _INVOCATION_BYTES = 64 << 10
 _LINE_BYTES = 64  # what a line of the log counts besides its text
@@ -91,7 +104,7 @@ class Session:
         self.failure: Exception | None = None
         self.point: Point | None = None
         self._seen: list[tuple[object, object]] = []
-        self._part = self._at = self._reads = self._read_bytes = 0
+        self._part = self._at = self._reads = self._read_bytes = self._kept_bytes = self._passing_bytes = 0
         self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = self._elements = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Future[Errand | None] | None = None
@@ -122,7 +135,8 @@ class Session:
     @property
     def kept_bytes(self) -> int:
         """About what its host keeps of it while it awaits others."""
-        return _INVOCATION_BYTES + self._read_bytes
+        passing = _CALL_COPIES * self._passing_bytes
+        return _INVOCATION_BYTES + self._read_bytes + self._kept_bytes + passing
 
     def next_outcomes(self) -> list[Outcome] | None:
         """The code has come to an await: its outcomes, or None if they are yet to come."""
@@ -141,14 +155,39 @@ class Session:
         if self._calls > self.limits.host_calls:
             raise self.over("host_calls", f"calls its host more than {self.limits.host_calls} times")
 
-    def ask(self, question: object, answer: Callable[[], T]) -> T:
-        """What the code gets to see: the same again when it runs again."""
+    def ask(self, question: object, answer: Callable[[], T], size: int = 0) -> T:
+        """What the code gets to see: the same again when it runs again. size: the bytes of the question."""
+        return self._ask(question, lambda: self.here(answer), size)
+
+    def scan(self, question: object, page: Page, limit: int, size: int) -> Rows:
+        """Up to `limit` rows, as `ask`. page: as of `collect`."""
+
+        def read() -> Rows:
+            rows: Rows = []
+            while len(rows) < limit or not limit:
+                most = min(ERRAND_ROWS, limit - len(rows))
+                found = self.here(lambda most=most: self.collect(page, most))  # type: ignore[misc]
+                rows += found
+                if len(found) < most or not most:
+                    break
+            return rows
+
+        return self._ask(question, read, size)
+
+    def _ask(self, question: object, answer: Callable[[], T], size: int) -> T:
         if self._at < len(self._seen) or not self.live:
             return cast("T", self._again(question))
-        found = self.here(answer)
+        self.count_kept(_ASKED_BYTES + size)
+        found = answer()
         self._seen.append((question, found))
         self._at += 1
         return found
+
+    def count_kept(self, size: int) -> None:
+        """Its host keeps so many bytes of what it has asked and awaited, besides rows."""
+        self._kept_bytes += size
+        if self._read_bytes + self._kept_bytes > self.limits.read_bytes:
+            raise self.over("read_bytes", f"asks its host to keep more than {self.limits.read_bytes} bytes")
 
     def here(self, work: Callable[[], T]) -> T:
         """Do something on the event loop, as a part of the method's own task."""
@@ -166,17 +205,19 @@ class Session:
         self._reads += rows
         self._read_bytes += size
         self.usage.read_bytes += size
+        if self.inline and (self._reads > INLINE_ROWS or self._read_bytes > INLINE_READ_BYTES):
+            raise TooLong
         if self._reads > self.limits.reads:
             raise self.over("reads", f"reads more than {self.limits.reads} rows")
-        if self._read_bytes > self.limits.read_bytes:
+        if self._read_bytes + self._kept_bytes > self.limits.read_bytes:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
-    def collect(self, page: Callable[[int], list[tuple[bytes, bytes]]], limit: int) -> list[tuple[bytes, bytes]]:
+    def collect(self, page: Page, limit: int) -> Rows:
         """Up to `limit` rows, page by page. page: gives up to so many rows, behind those that it gave before.
 
-        They are counted as they come, so that no more are held than the code may read.
+        They are counted as they come, so that no more are held than the code may read. Finding none counts as one.
         """
-        rows: list[tuple[bytes, bytes]] = []
+        rows: Rows = []
         while len(rows) < limit:
             most = min(_PAGE_ROWS, limit - len(rows))
             found = page(most)
@@ -184,6 +225,8 @@ class Session:
             rows += found
             if len(found) < most:
                 break
+        if not rows:
+            self.count_read(1, 0)
         return rows
 
     def count_write(self, key: bytes, value: bytes | None) -> None:
@@ -213,6 +256,8 @@ class Session:
         """The calls that it awaits, or why they cannot be made. Raises LimitExceeded if they are too many."""
         if len(point.calls) > self.limits.sends:
             raise self.over("sends", f"awaits more than {self.limits.sends} calls at once")
+        self._passing_bytes = sum(len(dispatch.arguments) for dispatch in point.calls)
+        self.count_kept(self._passing_bytes)
         try:
             for dispatch in point.calls:
                 self._count_elements(dispatch)
@@ -240,7 +285,10 @@ class Session:
         if not dispatch.own:
             return self.check_elements(dispatch.arguments)
         found = self.check_elements(dispatch.arguments)
-        return found + sum(map(self.check_elements, split_arguments(dispatch.arguments)))
+        try:
+            return found + sum(map(self.check_elements, split_arguments(dispatch.arguments)))
+        except InvalidArgument:
+            return found  # making the call says what is wrong with it
 
     def _count_message(self, dispatch: Dispatch) -> None:
         self._count_elements(dispatch)
@@ -287,7 +335,7 @@ class Session:
         self._logged_bytes += _LINE_BYTES + len(text)
         if self._logged_bytes <= self.limits.log_bytes:
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown))
+            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown), len(text))
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""

@@ -49,6 +49,10 @@ _SEND = (
     "(call $send (i32.const 16) (i32.const 8) (i32.const 24) (i32.const 1) (i32.const 32) (i32.const 4)"
     " (i32.const 28) (i32.const 2) (f64.const {delay}))"
 )
+_SCAN = (
+    "(drop (call $scan (i32.const 0) (i32.const {begin}) (i32.const 0) (i32.const 0) (i32.const {limit}) (i32.const 0)"
+    " (i32.const 0) (i32.const 0)))"
+)
 _NAMES = (
     '(data (i32.const 16) "Listener") (data (i32.const 24) "k")'
     ' (data (i32.const 28) "\\91\\01") (data (i32.const 32) "hear")'
@@ -63,6 +67,8 @@ EXCEEDING = {
     "reads": (repeated(_GET, 100), {"reads": 50}),
     "read_bytes": (repeated(_GET, 100), {"read_bytes": 50}),
     "read_bytes of chance": (repeated("(call $random (i32.const 0) (i32.const 1000))", 20), {"read_bytes": 15_000}),
+    "reads of nothing": (repeated(_SCAN.format(begin=0, limit=0), 100), {"reads": 50}),
+    "read_bytes of questions": (repeated(_SCAN.format(begin=1000, limit=0), 100), {"read_bytes": 50_000}),
     "writes": (repeated(_PUT.format(key=1, value=1), 100), {"writes": 50}),
     "write_bytes": (repeated(_PUT.format(key=1, value=1000), 100), {"write_bytes": 50_000}),
     "key_bytes": (repeated(_PUT.format(key=101, value=1), 1), {"key_bytes": 100}),
