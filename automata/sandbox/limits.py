@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from automata.errors import InvalidArgument
 
+_RATES = ("fuel_per_second", "messages_per_second")  # 0 is no bound at all
+
 
 @dataclass(frozen=True)
 class SandboxLimits:
@@ -22,7 +24,8 @@ class SandboxLimits:
     them again; awaits: how often it may await others.
     Of all invocations of the module that await others at once: awaiting_bytes: 64 KiB for each, and what it has read.
     Of the module: module_bytes: of the file; types, and methods of each.
-    Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second: in the long run, 0 for any.
+    Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second, messages_per_second: in the
+    long run, 0 for any.
     """
 
     fuel: int = 10_000_000_000
@@ -46,16 +49,15 @@ class SandboxLimits:
     methods: int = 1000
     runs_at_once: int = 4
     fuel_per_second: int = 0
+    messages_per_second: int = 2000
 
     def within(self, ceiling: SandboxLimits) -> SandboxLimits:
         """These limits, none above its ceiling."""
         given = dataclasses.asdict(self)
         highest = dataclasses.asdict(ceiling)
         lowered = {name: min(value, highest[name]) for name, value in given.items()}
-        if ceiling.fuel_per_second and not self.fuel_per_second:  # 0 is no bound at all
-            lowered["fuel_per_second"] = ceiling.fuel_per_second
-        elif not ceiling.fuel_per_second:
-            lowered["fuel_per_second"] = self.fuel_per_second
+        for rate in _RATES:
+            lowered[rate] = min(given[rate], highest[rate]) or given[rate] or highest[rate]
         return SandboxLimits(**lowered)
 
 

@@ -138,6 +138,11 @@ class Session:
         passing = _CALL_COPIES * self._passing_bytes
         return _INVOCATION_BYTES + self._read_bytes + self._kept_bytes + passing
 
+    @property
+    def messages(self) -> int:
+        """What the part sends, now and for later."""
+        return self._messages
+
     def next_outcomes(self) -> list[Outcome] | None:
         """The code has come to an await: its outcomes, or None if they are yet to come."""
         if self.live:

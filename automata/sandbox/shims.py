@@ -51,6 +51,9 @@ class Uploader(Protocol):
     def charge(self, fuel: int) -> None:
         """A run has used fuel."""
 
+    def send(self, count: int) -> None:
+        """A part of a method sends so many messages. Raises LimitExceeded."""
+
 
 class Guest:
     """One uploaded module and what its methods need. threads: whether it may run beside the event loop.
@@ -82,7 +85,7 @@ class Guest:
             session = guest.session(turn, True)
             session.rows = instance.rows
             part = guest.run(session, guest.module.begin(session, method, args, described.awaits))
-            guest.settle(turn, part)
+            guest.settle(session, part)
             return part.value
 
         return shim
@@ -103,7 +106,7 @@ class Guest:
                 part = await guest.run_aside(session, run)
                 if part.changes is not None:
                     apply(turn, part.changes)
-                guest.settle(turn, part)
+                guest.settle(session, part)
                 if part.point is None:
                     return part.value
                 with guest.keeping(session):
@@ -171,8 +174,14 @@ class Guest:
         self.usage.add(used)
         self.uploader.charge(used.fuel + used.runs * RUN_FUEL)
 
-    def settle(self, turn: Turn, part: Part) -> None:
-        """Send what a part sends."""
+    def settle(self, session: Session, part: Part) -> None:
+        """Send what a part sends. Raises LimitExceeded if its uploader's methods send too much.
+
+        Of calls that are awaited, one does not count: whoever makes it waits for it.
+        """
+        turn, calls = session.turn, part.point.calls if part.point is not None else []
+        if not turn.replaying:
+            self.uploader.send(session.messages + max(0, len(calls) - 1))
         for call in part.sends:
             turn.send(call)
 

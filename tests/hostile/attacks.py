@@ -246,5 +246,18 @@ def _answering() -> dict[str, Attack]:
 
 ATTACKS = {**_spinning(), **_writing(), **_answering()}
 
+_COUNT = (
+    "(drop (call $get (i32.const 0) (i32.const 3) (i32.const 400) (i32.const 1)))"
+    "(i32.store8 (i32.const 400) (i32.add (i32.load8_u (i32.const 400)) (i32.const 1)))"
+    "(call $put (i32.const 0) (i32.const 3) (i32.const 400) (i32.const 1))"
+)
+
+
+def bomb(delay: str) -> bytes:
+    """A method that sends itself twenty times, and counts in its row how often it has come to an end."""
+    sends = f"(call $send {_ITSELF} (f64.const {delay}))" * 20
+    return guest(_COUNT + sends, mark=False)
+
+
 ITSELF = guest(f"(drop (call $call {_ITSELF}))")
 """A method that calls itself, through its host, without end."""

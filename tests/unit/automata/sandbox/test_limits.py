@@ -238,6 +238,7 @@ def test_limits_within_others_are_the_lower_ones() -> None:
     assert SandboxLimits(fuel_per_second=70).within(ceiling).fuel_per_second == 50
     assert SandboxLimits(fuel_per_second=70).within(SandboxLimits()).fuel_per_second == 70
     assert SandboxLimits(fuel_per_second=20).within(ceiling).fuel_per_second == 20
+    assert SandboxLimits(messages_per_second=0).within(ceiling).messages_per_second == ceiling.messages_per_second
 
 
 def test_every_limit_has_a_test_here() -> None:
@@ -252,5 +253,5 @@ def test_every_limit_has_a_test_here() -> None:
         "methods",
         "module_bytes",
     }
-    quotas = {"runs_at_once", "fuel_per_second"}  # in test_quota.py
+    quotas = {"runs_at_once", "fuel_per_second", "messages_per_second"}  # in test_quota.py
     assert named | others | quotas == {field.name for field in dataclasses.fields(SandboxLimits)}
