@@ -7,7 +7,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from automata.errors import InvalidArgument
+from automata.sandbox.owners import Owners
+from automata.sandbox.record import UploadRecord
 from darq import keys
+from darq.step import Step
 
 if TYPE_CHECKING:
     from automata.host import Host
@@ -30,7 +33,9 @@ class UploadsRoom:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._uploads: Uploads | None = None
-        if host.log.rows(keys.UPLOAD):
+        rows = host.log.rows(keys.UPLOAD)
+        self._give_back([UploadRecord.decode(row) for _, row in rows])
+        if rows:
             self.uploads().load()
 
     def uploads(self) -> Uploads:
@@ -43,3 +48,12 @@ class UploadsRoom:
         """The app closes."""
         if self._uploads is not None:
             self._uploads.close()
+
+    def _give_back(self, records: list[UploadRecord]) -> None:
+        """A native class may have the name of a type whose upload is removed: what it stores is its own from now on."""
+        step = Step(b"", b"")
+        in_use = {name for record in records for name in record.types()}
+        Owners(self._host.log).leave(step, set(self._host.options.registry.names()) - in_use)
+        if step.rows:
+            self._host.log.commit(step)
+            self._host.committer.touch()

@@ -58,8 +58,11 @@ class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
         return read_manifest(running.manifest, limits_of(running.limits))
 
     def types(self) -> list[str]:
-        """The names of its types."""
-        return [made.name for made in self.manifest().types]
+        """The names of its types, as far as this release can read them."""
+        try:
+            return [made.name for made in _named(self.running().manifest).types]
+        except msgspec.MsgspecError:
+            return []
 
     def runs(self, version: Version) -> bool:
         """Whether this is what runs already, whatever its number."""
@@ -86,6 +89,19 @@ class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
             raise StoreDamaged(f"what the store says of an upload is damaged: {error}") from error
 
 
+class _NamedType(msgspec.Struct):
+    """What of a type any release can read."""
+
+    name: str
+
+
+class _Named(msgspec.Struct):
+    """What of a manifest any release can read."""
+
+    types: list[_NamedType]
+
+
+_named = msgspec.json.Decoder(_Named).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(UploadRecord).decode
 

@@ -12,6 +12,7 @@ from automata.sandbox.binary import assembled, kind_of
 from automata.sandbox.installed import Installed
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
+from automata.sandbox.owners import Owners
 from automata.sandbox.record import UploadRecord, Version, check_name, no_upload, rolled_back, with_version
 from automata.sandbox.upload import Upload, shown
 from darq import keys
@@ -33,6 +34,7 @@ class Uploads:
         self._options = host.options
         self._installed = Installed(host.options, host.entities.forget)
         self._shelf = self._installed.shelf
+        self._owners = Owners(host.log)
         self._records: dict[str, UploadRecord] = {}
         self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
 
@@ -68,7 +70,7 @@ class Uploads:
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
         record = self._record(name)
-        group = self._write(name, None)
+        group = self._write(name, None, [])
         del self._records[name]
         self._installed.uninstall(name)
         await durable(self._log.gate, group)
@@ -99,15 +101,19 @@ class Uploads:
 
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
-        group = self._write(record.name, record.encode())
+        types = [one.name for one in made.types]
+        self._owners.check(record.uploader, types)
+        group = self._write(record.name, record, types)
         self._records[record.name] = record  # not once it is durable: others may come meanwhile, or this be cancelled
         self._installed.install(record.name, made)
         await durable(self._log.gate, group)
         return self._shown(record)
 
-    def _write(self, name: str, row: bytes | None) -> int:
+    def _write(self, name: str, record: UploadRecord | None, types: list[str]) -> int:
         step = Step(b"", b"")
-        step.set_row(keys.UPLOAD + name.encode(), row)
+        step.set_row(keys.UPLOAD + name.encode(), None if record is None else record.encode())
+        if record is not None:
+            self._owners.take(step, name, record.uploader, types)
         group = self._log.commit(step)
         self._host.committer.touch()
         return group
