@@ -103,7 +103,7 @@ def _list(common: Common, found: list[Upload]) -> None:
 def _row(upload: Upload) -> list[str]:
     used, versions = upload.usage, " ".join(map(str, upload.versions))
     counters = [f"{used.runs:,}", f"{used.fuel:,}", f"{used.seconds:.1f}", f"{used.stopped:,}"]
-    types = ", ".join(upload.types)
+    types = f"cannot be run: {upload.trouble}" if upload.trouble else ", ".join(upload.types)
     return [upload.name, types, str(upload.version), versions, upload.uploader, f"{upload.size_bytes:,}", *counters]
 
 

@@ -9,10 +9,15 @@ import msgspec
 import pytest
 
 from automata import errors, object_type, ref
+from automata.declare import definition
 from automata.sandbox import shelf
+from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.record import VERSIONS_KEPT
+from automata.types import REGISTRY
+from darq import keys
 from darq.errors import StoreDamaged
 from darq.memory import MemoryStore
+from darq.step import Step
 from tests.core_modules import core_module, described, method, modules_app, one_method, shelve, take, upload
 from tests.memory_app import in_loop
 from tests.sandbox_tools import other, tools
@@ -327,3 +332,59 @@ async def test_usage_is_counted_for_each_upload_and_kept_over_its_versions(tmp_p
         assert used.seconds > 0
         again = await take(app, tmp_path, one_method("", rest=""), "t")
         assert again.usage.runs == used.runs
+
+
+@in_loop
+async def test_an_app_runs_its_own_uploads_and_not_those_of_another_app_of_the_process(tmp_path: Path) -> None:
+    async with modules_app(tmp_path / "a") as mine, modules_app(tmp_path / "b") as theirs:
+        for folder in "ab":
+            (tmp_path / folder).mkdir(exist_ok=True)
+        await take(mine, tmp_path / "a", counting(1), "c")
+        assert await mine.ref("Counter", "x").add() == 1
+        with pytest.raises(errors.UnknownType, match="another app of this process"):
+            await theirs.ref("Counter", "x").add()
+        with pytest.raises(errors.ModuleRefused, match="of the upload 'c' of another app of this process"):
+            await take(theirs, tmp_path / "b", counting(10), "c")
+        assert await mine.ref("Counter", "x").add() == 2
+
+
+@pytest.mark.parametrize("why", ["limits", "interface", "native"])
+def test_an_upload_that_cannot_be_run_any_more_is_left_out_and_says_why(tmp_path: Path, why: str) -> None:
+    wanted = {"limits": "at most 0 are taken", "interface": "interface 2", "native": "known already"}[why]
+    store = MemoryStore()
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, other("Fine", 2), "fine", limits={"methods": 2})
+            await take(app, tmp_path, counting(1), "c")
+            await ref("Counter", "a").add()
+            if why == "interface":
+                log = app._engine.log  # type: ignore[union-attr]
+                row = log.row(keys.UPLOAD + b"c")
+                assert row is not None
+                step = Step(b"", b"")
+                step.set_row(keys.UPLOAD + b"c", row.replace(b'"interface":1', b'"interface":2'))
+                log.commit(step)
+        limits = SandboxLimits(types=0) if why == "limits" else None
+        native = definition(type("Counter", (), {"__module__": __name__, "__annotations__": {"key": str}}), "Counter")
+        if why == "native":
+            REGISTRY.add(native)
+        async with modules_app(tmp_path, store, limits) as app:
+            found = {one.name: one async for one in app.uploads()}
+            assert wanted in found["c"].trouble
+            assert found["c"].types == []
+            if why != "limits":
+                assert found["fine"].trouble == ""
+                assert await app.ref("Fine", "a").times(4) == 8
+            if why != "native":
+                with pytest.raises(errors.UnknownType, match=f"'c' cannot be run: .*{wanted}"):
+                    await app.ref("Counter", "a").add()
+                await app.remove_upload("c")
+                with pytest.raises(errors.UnknownType, match="upload it"):
+                    await app.ref("Counter", "a").add()
+        if why == "native":
+            REGISTRY.remove(native)
+            async with modules_app(tmp_path, store):
+                assert await ref("Counter", "a").add() == 2
+
+    asyncio.run(scenario())
