@@ -54,8 +54,11 @@ class Installed:
 
         Raises ModuleRefused.
         """
-        compiled = self.shelf.compiled(digest, kind)
-        return examine(machine(), kind, compiled, limits_of(limits).within(self._options.sandbox))
+        return examine(machine(), kind, self.compiled(digest, kind), limits_of(limits).within(self._options.sandbox))
+
+    def compiled(self, digest: str, kind: str) -> Path:
+        """The compiled form of a module that is on the shelf; it is made if there is none that can be run here."""
+        return self.shelf.compiled(digest, kind, lambda form: machine().runs(kind, form))
 
     def make(self, record: UploadRecord) -> Made:
         """The types of the version that runs. Raises ModuleRefused for names that are taken."""
@@ -124,7 +127,7 @@ class Installed:
 
     def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
-            return self.shelf.compiled(version.digest, version.kind)
+            return self.compiled(version.digest, version.kind)
 
         if version.core:
             return CoreModule(machine(), compiled)

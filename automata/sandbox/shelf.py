@@ -16,7 +16,7 @@ import platform
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from automata.sandbox.compiling import compile_module
@@ -58,14 +58,17 @@ class Shelf:
             )
         return self._source(digest).read_bytes()
 
-    def compiled(self, digest: str, kind: str) -> Path:
-        """The compiled form of a module, which is made if there is none for this release. Takes seconds then."""
+    def compiled(self, digest: str, kind: str, usable: Callable[[Path], bool]) -> Path:
+        """The compiled form of a module, which is made if there is none for this release. Takes seconds then.
+
+        usable: whether this machine can run it: the store may come from one with another processor.
+        """
         target = self._folder / f"{digest}.{_RELEASE}.compiled"
         summed = target.with_suffix(".sum")
-        if _fits(target, summed):  # whoever compiles something else is not waited for
+        if _fits(target, summed) and usable(target):  # whoever compiles something else is not waited for
             return target
         with self._compiling:
-            if _fits(target, summed):
+            if _fits(target, summed) and usable(target):
                 return target
             self.data(digest)
             compile_module(kind, self._source(digest), target)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import msgspec
 import pytest
+from wasmtime import Engine, Module
 
 from automata import errors, object_type, ref
 from automata.declare import definition
@@ -196,7 +198,7 @@ def test_types_are_known_at_once_when_the_store_opens_again_and_nothing_is_compi
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("damage", ["release", "sum", "bytes", "gone"])
+@pytest.mark.parametrize("damage", ["release", "sum", "bytes", "gone", "elsewhere"])
 def test_a_compiled_form_that_does_not_fit_is_made_anew(tmp_path: Path, damage: str) -> None:
     store = MemoryStore()
 
@@ -209,6 +211,9 @@ def test_a_compiled_form_that_does_not_fit_is_made_anew(tmp_path: Path, damage: 
             form.rename(form.with_name(form.name.replace(shelf._RELEASE, "0.1-z80-1")))
         elif damage == "sum":
             form.with_suffix(".sum").write_text("0" * 64)
+        elif damage == "elsewhere":
+            form.write_bytes(Module(Engine(), counting(1)).serialize())  # set up otherwise, as if for another processor
+            form.with_suffix(".sum").write_text(hashlib.sha256(form.read_bytes()).hexdigest())
         elif damage == "bytes":
             form.write_bytes(form.read_bytes()[:-1] + b"\0\0")
         else:
