@@ -236,8 +236,8 @@ def test_an_option_that_is_not_for_uploads_or_no_value_is_refused(options: dict[
     refused(described([], options=options))
 
 
-@pytest.mark.parametrize("version", [0, -1, 1 << 62])
-def test_a_version_that_is_none_is_refused(version: int) -> None:
+@pytest.mark.parametrize("version", [0, -1, 2, 1 << 62])
+def test_a_version_that_is_not_1_is_refused_since_nothing_migrates_objects(version: int) -> None:
     refused(described([], version=version))
 
 
