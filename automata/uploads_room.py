@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,9 @@ class UploadsRoom:
         self._give_back([UploadRecord.decode(row) for _, row in rows])
         if rows:
             self.uploads().load()
+        elif _has_files(host.options.modules):  # which no upload needs any more
+            with suppress(InvalidArgument):  # without wasmtime they do no harm
+                self.uploads().load()
 
     def uploads(self) -> Uploads:
         """The uploads. Raises InvalidArgument if the [sandbox] extra is not installed."""
@@ -57,3 +62,7 @@ class UploadsRoom:
         if step.rows:
             self._host.log.commit(step)
             self._host.committer.touch()
+
+
+def _has_files(folder: Path | None) -> bool:
+    return folder is not None and folder.is_dir() and any(folder.iterdir())

@@ -116,6 +116,7 @@ class UploadedModules:
         """The sandbox. Raises InvalidArgument if it is not installed here."""
         if self._room is None:
             made: Installed = sandbox_room("installed").Installed(self._options, self._forget)
+            made.shelf.begin()
             self._room = made
         return self._room
 

@@ -26,6 +26,8 @@ _RELEASE = f"{importlib.metadata.version('wasmtime')}-{platform.machine()}-2"
 """What a compiled form fits: the last number is raised with each change of `automata.sandbox.engines`."""
 
 _OURS = frozenset({".wasm", ".compiled", ".sum"})
+_CURRENT = frozenset({"wasm", f"{_RELEASE}.compiled", f"{_RELEASE}.sum"})
+_PARTIAL = ".partial"
 
 
 class Shelf:
@@ -35,6 +37,12 @@ class Shelf:
         self._shared = folder is None
         self._folder = folder if folder is not None else _passing_folder()
         self._compiling = threading.Lock()
+
+    def begin(self) -> None:
+        """Drop what an earlier process has written in part. Nothing is being written yet."""
+        if not self._shared and self._folder.is_dir():
+            for path in self._folder.glob(f"*{_PARTIAL}"):
+                path.unlink(missing_ok=True)
 
     def put(self, data: bytes) -> str:
         """Keep a module. Returns its hash, once it is on disk."""
@@ -76,11 +84,14 @@ class Shelf:
         return target
 
     def keep_only(self, digests: Collection[str]) -> None:
-        """Forget all other modules."""
-        if not self._shared and self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name.partition(".")[0] not in digests and path.suffix in _OURS:
-                    path.unlink(missing_ok=True)
+        """Forget all other modules, and compiled forms for other releases."""
+        if self._shared or not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            digest, _, rest = path.name.partition(".")
+            current = digest in digests and rest in _CURRENT
+            if path.suffix in _OURS and not current:
+                path.unlink(missing_ok=True)
 
     def drop(self, digest: str) -> None:
         """Forget a module."""
@@ -93,7 +104,7 @@ class Shelf:
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file that is there as a whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_PARTIAL, delete=False) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

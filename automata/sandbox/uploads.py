@@ -43,7 +43,10 @@ class Uploads:
         self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
 
     def load(self) -> None:
-        """Register what the store has. What cannot be run here, or no more, is left out and reported."""
+        """Register what the store has. What cannot be run here, or no more, is left out and reported.
+
+        Files that no upload needs are dropped: the process may have ended between a row and its files.
+        """
         for _, row in self._log.rows(keys.UPLOAD):
             record = UploadRecord.decode(row)
             self._records[record.name] = record
@@ -53,6 +56,9 @@ class Uploads:
                 raise
             except AutomataError as error:
                 self._leave_out(record, str(error))
+        used = {version.digest for record in self._records.values() for version in record.versions}
+        self._shelf.begin()
+        self._shelf.keep_only(used)
 
     async def upload(self, data: bytes, name: str, uploader: str, limits: Mapping[str, int | float]) -> Upload:
         """Take a module in under a name, as its next version. Raises ModuleRefused, InvalidArgument."""

@@ -393,3 +393,22 @@ def test_an_upload_that_cannot_be_run_any_more_is_left_out_and_says_why(tmp_path
                 assert await ref("Counter", "a").add() == 2
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("uploads", [0, 1])
+@in_loop
+async def test_files_that_no_upload_needs_are_dropped_when_the_store_opens(tmp_path: Path, uploads: int) -> None:
+    store, folder = MemoryStore(), tmp_path / "modules"
+    async with modules_app(tmp_path, store) as app:
+        if uploads:
+            await take(app, tmp_path, counting(1), "c")
+    kept = compiled(tmp_path)
+    shelve(folder, counting(2))
+    (folder / "tmpabc.partial").write_bytes(b"half")
+    (folder / "mine.txt").write_text("nobody here has written this")
+    for path in list(folder.glob("*.compiled")):
+        path.with_name(path.name.replace(shelf._RELEASE, "0.1-z80-1")).write_bytes(b"of another release")
+    async with modules_app(tmp_path, store):
+        assert compiled(tmp_path) == sorted([*kept, "mine.txt"])
+        if uploads:
+            assert await ref("Counter", "a").add() == 1
