@@ -57,9 +57,18 @@ class Wanted:
         """The limits by name."""
         given = [one.partition("=") for one in self.limit or ()]
         try:
-            return {name: float(text) if "." in text else int(text) for name, _, text in given}
+            return {name: _number(text) for name, _, text in given}
         except ValueError as error:
             raise typer.BadParameter(f"a limit is given as fuel=1000000: {error}") from None
+
+
+def _number(text: str) -> int | float:
+    """A whole number however it is written: 1000000, 1e6. Raises ValueError for what is no number."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        return int(number) if number.is_integer() else number
 
 
 @takes("store", "cluster", "token", "json")
