@@ -15,6 +15,8 @@ from darq.errors import StoreDamaged
 CORE, COMPONENT = "core", "component"
 """The kinds of modules."""
 
+_KINDS = {CORE: "core module", COMPONENT: "component"}
+
 VERSIONS_KEPT = 10
 """Of each upload: the oldest goes when there are more, unless it runs."""
 
@@ -107,9 +109,17 @@ _decode = msgspec.msgpack.Decoder(UploadRecord).decode
 
 
 def with_version(record: UploadRecord | None, name: str, uploader: str, new: Version) -> UploadRecord:
-    """An upload, if there is one, with a next version, which runs. Raises ModuleRefused if it is somebody else's."""
+    """An upload, if there is one, with a next version, which runs.
+
+    Raises ModuleRefused if it is somebody else's, or of the other kind: objects would have rows that it cannot read.
+    """
     if record is not None and record.uploader != uploader:
         raise ModuleRefused(f"the upload {name!r} is {record.uploader!r}'s: choose another name")
+    if record is not None and record.running().kind != new.kind:
+        raise ModuleRefused(
+            f"the upload {name!r} is a {_KINDS[record.running().kind]}, and this is a {_KINDS[new.kind]}, which keeps "
+            "other rows: choose other names for it and its types, or remove the upload first"
+        )
     known = record.versions if record is not None else []
     number = 1 + max((version.number for version in known), default=0)
     return UploadRecord(name, uploader, number, [*known, msgspec.structs.replace(new, number=number)][-VERSIONS_KEPT:])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from automata.errors import InvalidArgument, ModuleRefused
-from automata.sandbox.record import CORE, VERSIONS_KEPT, Version
+from automata.sandbox.record import COMPONENT, CORE, VERSIONS_KEPT, Version
 from ssms.catalog import Catalog, deployments, uploads
 from ssms.deployed import DeployedType
 
@@ -63,6 +64,16 @@ def test_an_upload_is_that_of_its_uploader(catalog: Catalog) -> None:
     take(catalog, "t", "a")
     with pytest.raises(ModuleRefused, match="is 'ann'"):
         take(catalog, "t", "b", uploader="bob")
+
+
+def test_an_upload_stays_of_its_kind_until_it_is_removed(catalog: Catalog) -> None:
+    take(catalog, "t", "a")
+    component = msgspec.structs.replace(version("b"), kind=COMPONENT)
+    catalog.write(uploads.put_module, "b", b"b", NOW)
+    with pytest.raises(ModuleRefused, match="'t' is a core module, and this is a component, which keeps other rows"):
+        catalog.write(uploads.add_version, "t", "ann", component)
+    catalog.write(uploads.remove, "t", NOW)
+    assert catalog.write(uploads.add_version, "t", "ann", component).running().kind == COMPONENT
 
 
 def test_a_type_has_one_place_that_it_comes_from(catalog: Catalog) -> None:
