@@ -54,7 +54,6 @@ class MethodManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     parameters: list[ParameterManifest] = []
     result: Term = "any"
     readonly: bool = False
-    cached: bool = False
     awaits: bool = False
     doc: str = ""
 

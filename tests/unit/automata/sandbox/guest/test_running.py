@@ -276,7 +276,6 @@ def test_the_manifest_tells_types_fields_and_methods(guest: NativeGuest | WasmGu
     methods = {method["name"]: method for method in made["methods"]}
     assert methods["ask"]["awaits"]
     assert not methods["fill"]["awaits"]
-    assert methods["cached"]["cached"]
     assert methods["_private"]["parameters"] == [
         {"name": "text", "type": "str", "default": None},
         {"name": "number", "type": "int", "default": "Aw=="},
