@@ -22,7 +22,7 @@ from pathlib import Path
 from automata.sandbox.compiling import compile_module
 from darq.errors import StoreDamaged
 
-_RELEASE = f"{importlib.metadata.version('wasmtime')}-{platform.machine()}-2"
+_RELEASE = f"{importlib.metadata.version('wasmtime')}-{platform.machine()}-3"
 """What a compiled form fits: the last number is raised with each change of `automata.sandbox.engines`."""
 
 _OURS = frozenset({".wasm", ".compiled", ".sum"})
