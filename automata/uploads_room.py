@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from darq.step import Step
 if TYPE_CHECKING:
     from automata.host import Host
     from automata.sandbox.uploads import Uploads
+    from automata.types import AutomatonType
 
 
 def sandbox_room(name: str) -> ModuleType:
@@ -35,11 +37,10 @@ class UploadsRoom:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._uploads: Uploads | None = None
-        rows = host.log.rows(keys.UPLOAD)
-        self._give_back([UploadRecord.decode(row) for _, row in rows])
-        if rows:
+        self._give_back(host.options.registry.newest.values())
+        if host.log.rows(keys.UPLOAD):
             self.uploads().load()
-        elif _has_files(host.options.modules):  # which no upload needs any more
+        elif host.abroad is None and _has_files(host.options.modules):  # which no upload needs any more
             with suppress(InvalidArgument):  # without wasmtime they do no harm
                 self.uploads().load()
 
@@ -54,11 +55,18 @@ class UploadsRoom:
         if self._uploads is not None:
             self._uploads.close()
 
-    def _give_back(self, records: list[UploadRecord]) -> None:
+    def defined(self, made: AutomatonType) -> None:
+        """A type was defined while the app is open."""
+        self._give_back([made])
+
+    def _give_back(self, types: Iterable[AutomatonType]) -> None:
         """A native class may have the name of a type whose upload is removed: what it stores is its own from now on."""
-        step = Step(b"", b"")
-        in_use = {name for record in records for name in record.types()}
-        Owners(self._host.log).leave(step, set(self._host.options.registry.names()) - in_use)
+        native = {made.name for made in types if not made.application}
+        owners, step = Owners(self._host.log), Step(b"", b"")
+        if given := native & owners.all():
+            rows = self._host.log.rows(keys.UPLOAD)
+            in_use = {name for _, row in rows for name in UploadRecord.decode(row).types()}
+            owners.leave(step, given - in_use)
         if step.rows:
             self._host.log.commit(step)
             self._host.committer.touch()

@@ -6,7 +6,7 @@ read it; and who names a type as a native class is named, of which this process 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -55,16 +55,16 @@ class Owners:
             if self._find(name) != owner:
                 step.set_row(_key(name), _encode(owner))
 
-    def leave(self, step: Step, types: Container[str]) -> None:
-        """Those of these types that uploads had are native code's from that step on."""
-        for name in self._all():
-            if name in types:
-                step.set_row(_key(name), None)
+    def leave(self, step: Step, types: Iterable[str]) -> None:
+        """These types are native code's from that step on."""
+        for name in types:
+            step.set_row(_key(name), None)
+
+    def all(self) -> set[str]:
+        """The types that are an uploader's."""
+        return {key[1:].decode() for key, _ in self._log.rows(keys.OWNER)}
 
     # inside
-
-    def _all(self) -> list[str]:
-        return [key[1:].decode() for key, _ in self._log.rows(keys.OWNER)]
 
     def _find(self, name: str) -> Owner | None:
         row = self._log.row(_key(name))

@@ -9,7 +9,7 @@ import pytest
 from automata import delete, errors, object_type, ref
 from automata.app import App
 from automata.options import Options
-from automata.types import Registry
+from automata.types import REGISTRY, Registry
 from darq.memory import MemoryStore
 from tests.core_modules import modules_app, take
 from tests.memory_app import in_loop, memory_app
@@ -88,14 +88,34 @@ async def test_a_type_that_a_later_version_drops_stays_its_uploaders(tmp_path: P
             await take(app, tmp_path, counting(1), "d", uploader="bob")
 
 
+@pytest.mark.parametrize("late", [False, True])
 @in_loop
-async def test_what_native_code_stores_under_a_removed_uploads_type_is_its_own(tmp_path: Path) -> None:
+async def test_what_native_code_stores_under_a_removed_uploads_type_is_its_own(tmp_path: Path, late: bool) -> None:
     store = MemoryStore()
     async with memory_app(store, options=stranger(tmp_path)) as app:
         await steal(app, tmp_path)
         await app.remove_upload("thief")
-    async with memory_app(store):
-        await ref(Account, "mine").pay_in(100)
+    definition = Account.__automaton__  # type: ignore[attr-defined]
+    async with memory_app(store, options=stranger(tmp_path) if late else None) as app:
+        await app.deploy(Account)
+        await app.ref(Account, "mine").pay_in(100)
+    assert REGISTRY.find("OwnersAccount") is definition
     async with memory_app(store, options=stranger(tmp_path)) as app:
         with pytest.raises(errors.ModuleRefused, match="native code"):
             await steal(app, tmp_path)
+
+
+@in_loop
+async def test_a_type_that_another_app_of_the_process_has_uploaded_is_no_native_one(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with modules_app(tmp_path, store) as app:
+        await take(app, tmp_path, counting(1), "c", uploader="ann")
+        await ref("Counter", "a").add()
+        await app.remove_upload("c")
+    async with modules_app(tmp_path) as theirs:
+        await take(theirs, tmp_path, counting(1), "c", uploader="bob")
+        async with modules_app(tmp_path / "mine", store):
+            pass
+    async with modules_app(tmp_path, store) as app:
+        await take(app, tmp_path, counting(5), "c", uploader="ann")
+        assert await ref("Counter", "a").add() == 6
