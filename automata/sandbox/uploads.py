@@ -120,7 +120,8 @@ class Uploads:
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
         types = [one.name for one in made.types]
-        self._owners.check(record.uploader, types)
+        running = self._installed.types(record.name)  # of a store without OWNER rows, too
+        self._owners.check(record.uploader, [name for name in types if name not in running])
         group = self._write(record.name, record, types)
         self._forget_trouble(self._records.get(record.name, record))
         self._records[record.name] = record  # not once it is durable: others may come meanwhile, or this be cancelled

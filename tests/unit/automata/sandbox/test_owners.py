@@ -10,7 +10,9 @@ from automata import delete, errors, object_type, ref
 from automata.app import App
 from automata.options import Options
 from automata.types import REGISTRY, Registry
+from darq import keys
 from darq.memory import MemoryStore
+from darq.step import Step
 from tests.core_modules import modules_app, take
 from tests.memory_app import in_loop, memory_app
 from tests.sandbox_tools import other
@@ -119,3 +121,18 @@ async def test_a_type_that_another_app_of_the_process_has_uploaded_is_no_native_
     async with modules_app(tmp_path, store) as app:
         await take(app, tmp_path, counting(5), "c", uploader="ann")
         assert await ref("Counter", "a").add() == 6
+
+
+@in_loop
+async def test_an_upload_of_a_store_that_does_not_say_whose_types_are_has_a_next_version(tmp_path: Path) -> None:
+    async with modules_app(tmp_path) as app:
+        await take(app, tmp_path, counting(1), "c")
+        await ref("Counter", "a").add()
+        step = Step(b"", b"")
+        step.set_row(keys.OWNER + b"Counter", None)
+        assert app._engine is not None
+        app._engine.log.commit(step)
+        await take(app, tmp_path, counting(5), "c")
+        assert await ref("Counter", "a").add() == 6
+        await app.remove_upload("c")
+        await take(app, tmp_path, counting(1), "c")
