@@ -194,5 +194,6 @@ async def stop(engine: Engine, patience: tuple[float, float] | None = None) -> N
 
 def _redefined(engine: Engine, made: AutomatonType) -> None:
     engine.host.entities.forget(made)
+    engine.uploads.defined(made)
     engine.delivery.type_defined(made.name)
     engine.resuming.type_defined(made.name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automata.directory import decode_header
-from automata.errors import Overloaded
+from automata.errors import Overloaded, UnknownType
 from automata.partitions import partition_of
 from automata.state import STATE, ObjectState, Reader
 from automata.volatile import VolatileState
@@ -119,7 +119,7 @@ class EntityCache:
         self._old: dict[tuple[str, str], Entity] = {}
 
     def get(self, made: AutomatonType, key: str) -> Entity:
-        """The entity of an object, made if it is not in memory."""
+        """The entity of an object, made if it is not in memory. Raises UnknownType for another app's upload."""
         name = (made.name, key)
         entity = self._young.get(name)
         if entity is not None and entity.made is made:
@@ -151,6 +151,10 @@ class EntityCache:
     def _promote(self, made: AutomatonType, name: tuple[str, str]) -> Entity:
         entity = self._old.pop(name, None) or self._young.get(name)
         if entity is None or (entity.made is not made and entity.idle):
+            if made.home and made.home != self._log.store.identity():
+                raise UnknownType(
+                    f"{made.name} was uploaded to another app of this process: upload it to this one, too"
+                )
             entity = Entity(made, name[1], self._log, self._last_group(made, name[1]))
             entity.busy = entity.partition in self.prepared
             if entity.header is not None and entity.header.version != made.options.version:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+SECONDS_MAX = 10**11
+"""Times are kept as milliseconds in 64 bits: this is 3,000 years, and counted from now it still is a date."""
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -38,6 +41,8 @@ class Retry:
             return f"retry factor={self.factor!r} must be a number of at least 1: pauses do not shrink"
         if not _is_number(self.seconds_max) or self.seconds_max < self.first_seconds:
             return f"retry seconds_max={self.seconds_max!r} must be a number of seconds, at least first_seconds"
+        if self.seconds_max > SECONDS_MAX:
+            return f"retry seconds_max={self.seconds_max!r} must be at most {SECONDS_MAX:,} seconds"
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from automata.declaration_fault import fault
 from automata.errors import DeclarationError
-from automata.retry import Retry
+from automata.retry import SECONDS_MAX, Retry
 
 VERSION_MAX = (1 << 32) - 1
 HOST, WORKER = "host", "worker"
@@ -107,8 +107,8 @@ def _fault(options: Mapping[str, Any]) -> str | None:
         return f"strict_order={strict!r} must be True or False"
     for name in ("time_to_live", "keys_kept_seconds"):
         seconds = options[name]
-        if seconds is not None and (type(seconds) not in {int, float} or not 0 < seconds < math.inf):
-            return f"{name}={seconds!r} must be a positive number of seconds"
+        if seconds is not None and (type(seconds) not in {int, float} or not 0 < seconds <= SECONDS_MAX):
+            return f"{name}={seconds!r} must be a positive number of seconds, at most {SECONDS_MAX:,}"
     waiting = options["calls_waiting_max"]
     if waiting is not None and (type(waiting) is not int or waiting < 1):
         return f"calls_waiting_max={waiting!r} must be an int of at least 1"

@@ -23,12 +23,14 @@ class AutomatonType:
     current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
     is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1). application: what its private
     methods belong to: nothing for what this process defines, else the upload that it came with. elsewhere: it is known
-    by its signatures alone, as some cluster has uploaded it, and may have others by now.
+    by its signatures alone, as some cluster has uploaded it, and may have others by now. home: the one store that it
+    was uploaded to, if that is not a cluster: no other app of this process runs it.
     """
 
     volatile = False
     application = ""
     elsewhere = False
+    home = b""
 
     def __init__(
         self,
@@ -82,7 +84,8 @@ class AutomatonType:
 class Registry:
     """Types by name. Several definitions may claim a name until an app opens, which reports the clash.
 
-    newest: the last definition under each name, for reading alone.
+    newest: the last definition under each name, for reading alone. missing: why there is none of a name, if somebody
+    knows.
     """
 
     def __init__(self) -> None:
@@ -90,6 +93,7 @@ class Registry:
         self._types: dict[str, dict[tuple[str, str], AutomatonType]] = {}
         self._listeners: list[Callable[[AutomatonType], None]] = []
         self.newest: dict[str, AutomatonType] = {}
+        self.missing: dict[str, str] = {}
 
     def add(self, definition: AutomatonType) -> None:
         """Register a definition, replacing an earlier one of the same module and qualified name."""
@@ -125,10 +129,12 @@ class Registry:
         """The definition under a name, or UnknownType."""
         found = self.find(name)
         if found is None:
+            if name in self.missing:
+                raise UnknownType(f"no type {name!r} can be used here: {self.missing[name]}")
             known = ", ".join(sorted(self._types)) or "none"
             raise UnknownType(
-                f"no type {name!r} is defined here; known: {known}. Import the module that defines it; "
-                "to a cluster it has to be deployed"
+                f"no type {name!r} is defined here; known: {known}. Import the module that defines it, or upload it "
+                "(again, if the upload was removed); to a cluster it has to be deployed or uploaded"
             )
         return found
 

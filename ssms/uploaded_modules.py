@@ -117,6 +117,7 @@ class UploadedModules:
         """The sandbox. Raises InvalidArgument if it is not installed here."""
         if self._room is None:
             made: Installed = sandbox_room("installed").Installed(self._options, self._forget)
+            made.shelf.begin()
             self._room = made
         return self._room
 
@@ -185,7 +186,7 @@ class UploadedModules:
             data = await self._fetched(version.digest)
             await self._beside(lambda: shelf.put(data))
         async with self._one_at_a_time:  # compiling takes all the processor that there is
-            await self._beside(lambda: shelf.compiled(version.digest, version.kind))
+            await self._beside(lambda: installed.compiled(version.digest, version.kind))
 
     async def _fetched(self, digest: str) -> bytes:
         """A module from the catalog, as it was put there. Raises ModuleRefused if it is there no more."""

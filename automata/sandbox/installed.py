@@ -35,12 +35,17 @@ class Made(NamedTuple):
 
 
 class Installed:
-    """options: of the host that runs them; forget: lets go of what is in memory of a type that is gone."""
+    """options: of the host that runs them; forget: lets go of what is in memory of a type that is gone.
 
-    def __init__(self, options: Options, forget: Callable[[AutomatonType], None]) -> None:
+    home: the store that they were uploaded to, b"" for a cluster's. Several apps of one process share a registry, and
+    each runs the types of its own uploads alone.
+    """
+
+    def __init__(self, options: Options, forget: Callable[[AutomatonType], None], home: bytes = b"") -> None:
         self.shelf = Shelf(options.modules)
         self._options = options
         self._forget = forget
+        self._home = home
         self._made: dict[str, Made] = {}
         self._quotas: dict[str, Quota] = {}
 
@@ -49,21 +54,27 @@ class Installed:
 
         Raises ModuleRefused.
         """
-        compiled = self.shelf.compiled(digest, kind)
-        return examine(machine(), kind, compiled, limits_of(limits).within(self._options.sandbox))
+        return examine(machine(), kind, self.compiled(digest, kind), limits_of(limits).within(self._options.sandbox))
+
+    def compiled(self, digest: str, kind: str) -> Path:
+        """The compiled form of a module that is on the shelf; it is made if there is none that can be run here."""
+        return self.shelf.compiled(digest, kind, lambda form: machine().runs(kind, form))
 
     def make(self, record: UploadRecord) -> Made:
         """The types of the version that runs. Raises ModuleRefused for names that are taken."""
         version = record.running()
         limits = limits_of(version.limits).within(self._options.sandbox)
         manifest = read_manifest(version.manifest, limits)
+        application = f"{self._home.hex()}/{record.name}" if self._home else record.name
         for described in manifest.types:
-            self._check_free(described.name, record.name)
-        targets = Targets(self._options.registry, record.name)
+            self._check_free(described.name, application)
+        targets = Targets(self._options.registry, application)
         quota = self._quotas.get(record.uploader) or Quota(record.uploader, limits, self._options.clock)
         module = self._module(version, targets, manifest)
         guest = Guest(module, limits, targets, quota, self._options.sandbox_threads)
-        types = [uploaded_type(described, guest, record.name, version.core) for described in manifest.types]
+        types = [uploaded_type(described, guest, application, version.core) for described in manifest.types]
+        for one in types:
+            one.home = self._home
         return Made(guest, types, record.uploader, quota)
 
     def install(self, name: str, made: Made) -> None:
@@ -104,15 +115,19 @@ class Installed:
 
     # inside
 
-    def _check_free(self, type_name: str, upload: str) -> None:
+    def _check_free(self, type_name: str, application: str) -> None:
         found = self._options.registry.find(type_name)
-        if found is not None and found.application != upload:
-            owner = f"the upload {found.application!r}" if found.application else f"{found.cls.__module__}"
+        if found is not None and found.application != application:
+            owner = (
+                f"the upload {found.application.rpartition('/')[2]!r}" if found.application else found.cls.__module__
+            )
+            if found.home != self._home and found.application:
+                owner += " of another app of this process"
             raise ModuleRefused(f"a type {type_name} is known already, of {owner}: name yours otherwise")
 
     def _module(self, version: Version, targets: Targets, manifest: Manifest) -> GuestModule:
         def compiled() -> Path:
-            return self.shelf.compiled(version.digest, version.kind)
+            return self.compiled(version.digest, version.kind)
 
         if version.core:
             return CoreModule(machine(), compiled)

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from wasmtime import Engine, Module
+from wasmtime import Engine, Module, WasmtimeError
 from wasmtime.component import Component
 
 from automata.sandbox.component_guest import ComponentHost
@@ -20,6 +20,7 @@ from automata.sandbox.core_functions import FUNCTIONS
 from automata.sandbox.core_guest import CoreHost, CoreRun
 from automata.sandbox.engines import FOREVER, TICK_SECONDS, Ticker, component_engine, core_engine
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.record import CORE
 from automata.sandbox.session import Session
 
 THREADS_MAX = 16
@@ -62,6 +63,17 @@ class Machine:
     @functools.cached_property
     def _core_clock(self) -> Ticker:
         return Ticker(self.core_engine)
+
+    def runs(self, kind: str, compiled: Path) -> bool:
+        """Whether a compiled form is for this processor, and for engines that are set up as these."""
+        try:
+            if kind == CORE:
+                Module.deserialize_file(self.core_engine, str(compiled))
+            else:
+                Component.deserialize_file(self.component_engine, str(compiled))
+        except WasmtimeError:
+            return False
+        return True
 
     def load_component(self, compiled: Path) -> Component:
         """A component from its compiled form, which this process or another one of this release has written."""

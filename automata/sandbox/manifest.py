@@ -54,7 +54,6 @@ class MethodManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     parameters: list[ParameterManifest] = []
     result: Term = "any"
     readonly: bool = False
-    cached: bool = False
     awaits: bool = False
     doc: str = ""
 
@@ -121,6 +120,11 @@ def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:
         raise ModuleRefused(f"the type name {_shown(made.name)} is no identifier")
     _check_names(f"field of {made.name}", [field.name for field in made.fields], limits.methods)
     _check_names(f"method of {made.name}", [method.name for method in made.methods], limits.methods)
+    if made.version != 1:
+        raise ModuleRefused(
+            f"{made.name} has version {made.version}: types of uploads have version 1, since nothing migrates their "
+            "objects, and each version of an upload has to find them as they are"
+        )
     for field in made.fields:
         if field.name == "key" or field.name.startswith(("__", "_automaton")):
             raise ModuleRefused(f"{made.name}.{field.name}: this name is reserved")

@@ -15,6 +15,8 @@ from darq.errors import StoreDamaged
 CORE, COMPONENT = "core", "component"
 """The kinds of modules."""
 
+_KINDS = {CORE: "core module", COMPONENT: "component"}
+
 VERSIONS_KEPT = 10
 """Of each upload: the oldest goes when there are more, unless it runs."""
 
@@ -58,8 +60,11 @@ class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
         return read_manifest(running.manifest, limits_of(running.limits))
 
     def types(self) -> list[str]:
-        """The names of its types."""
-        return [made.name for made in self.manifest().types]
+        """The names of its types, as far as this release can read them."""
+        try:
+            return [made.name for made in _named(self.running().manifest).types]
+        except msgspec.MsgspecError:
+            return []
 
     def runs(self, version: Version) -> bool:
         """Whether this is what runs already, whatever its number."""
@@ -86,14 +91,35 @@ class UploadRecord(msgspec.Struct, frozen=True, array_like=True):
             raise StoreDamaged(f"what the store says of an upload is damaged: {error}") from error
 
 
+class _NamedType(msgspec.Struct):
+    """What of a type any release can read."""
+
+    name: str
+
+
+class _Named(msgspec.Struct):
+    """What of a manifest any release can read."""
+
+    types: list[_NamedType]
+
+
+_named = msgspec.json.Decoder(_Named).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(UploadRecord).decode
 
 
 def with_version(record: UploadRecord | None, name: str, uploader: str, new: Version) -> UploadRecord:
-    """An upload, if there is one, with a next version, which runs. Raises ModuleRefused if it is somebody else's."""
+    """An upload, if there is one, with a next version, which runs.
+
+    Raises ModuleRefused if it is somebody else's, or of the other kind: objects would have rows that it cannot read.
+    """
     if record is not None and record.uploader != uploader:
         raise ModuleRefused(f"the upload {name!r} is {record.uploader!r}'s: choose another name")
+    if record is not None and record.running().kind != new.kind:
+        raise ModuleRefused(
+            f"the upload {name!r} is a {_KINDS[record.running().kind]}, and this is a {_KINDS[new.kind]}, which keeps "
+            "other rows: choose other names for it and its types, or remove the upload first"
+        )
     known = record.versions if record is not None else []
     number = 1 + max((version.number for version in known), default=0)
     return UploadRecord(name, uploader, number, [*known, msgspec.structs.replace(new, number=number)][-VERSIONS_KEPT:])

@@ -16,7 +16,7 @@ import platform
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from automata.sandbox.compiling import compile_module
@@ -26,6 +26,8 @@ _RELEASE = f"{importlib.metadata.version('wasmtime')}-{platform.machine()}-3"
 """What a compiled form fits: the last number is raised with each change of `automata.sandbox.engines`."""
 
 _OURS = frozenset({".wasm", ".compiled", ".sum"})
+_CURRENT = frozenset({"wasm", f"{_RELEASE}.compiled", f"{_RELEASE}.sum"})
+_PARTIAL = ".partial"
 
 
 class Shelf:
@@ -35,6 +37,12 @@ class Shelf:
         self._shared = folder is None
         self._folder = folder if folder is not None else _passing_folder()
         self._compiling = threading.Lock()
+
+    def begin(self) -> None:
+        """Drop what an earlier process has written in part. Nothing is being written yet."""
+        if not self._shared and self._folder.is_dir():
+            for path in self._folder.glob(f"*{_PARTIAL}"):
+                path.unlink(missing_ok=True)
 
     def put(self, data: bytes) -> str:
         """Keep a module. Returns its hash, once it is on disk."""
@@ -58,14 +66,17 @@ class Shelf:
             )
         return self._source(digest).read_bytes()
 
-    def compiled(self, digest: str, kind: str) -> Path:
-        """The compiled form of a module, which is made if there is none for this release. Takes seconds then."""
+    def compiled(self, digest: str, kind: str, usable: Callable[[Path], bool]) -> Path:
+        """The compiled form of a module, which is made if there is none for this release. Takes seconds then.
+
+        usable: whether this machine can run it: the store may come from one with another processor.
+        """
         target = self._folder / f"{digest}.{_RELEASE}.compiled"
         summed = target.with_suffix(".sum")
-        if _fits(target, summed):  # whoever compiles something else is not waited for
+        if _fits(target, summed) and usable(target):  # whoever compiles something else is not waited for
             return target
         with self._compiling:
-            if _fits(target, summed):
+            if _fits(target, summed) and usable(target):
                 return target
             self.data(digest)
             compile_module(kind, self._source(digest), target)
@@ -73,11 +84,14 @@ class Shelf:
         return target
 
     def keep_only(self, digests: Collection[str]) -> None:
-        """Forget all other modules."""
-        if not self._shared and self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name.partition(".")[0] not in digests and path.suffix in _OURS:
-                    path.unlink(missing_ok=True)
+        """Forget all other modules, and compiled forms for other releases."""
+        if self._shared or not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            digest, _, rest = path.name.partition(".")
+            current = digest in digests and rest in _CURRENT
+            if path.suffix in _OURS and not current:
+                path.unlink(missing_ok=True)
 
     def drop(self, digest: str) -> None:
         """Forget a module."""
@@ -90,7 +104,7 @@ class Shelf:
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file that is there as a whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_PARTIAL, delete=False) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from automata.context import logger
 from automata.sandbox.binary import assembled, kind_of
 from automata.sandbox.examining import examining
 from automata.sandbox.installed import Installed
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
+from automata.sandbox.owners import Owners
 from automata.sandbox.record import UploadRecord, Version, check_name, no_upload, rolled_back, with_version
 from automata.sandbox.upload import Upload, shown
 from darq import keys
+from darq.errors import AutomataError, StoreDamaged
 from darq.lane import durable
 from darq.step import Step
 
@@ -32,17 +36,30 @@ class Uploads:
         self._host = host
         self._log = host.log
         self._options = host.options
-        self._installed = Installed(host.options, host.entities.forget)
+        self._installed = Installed(host.options, host.entities.forget, host.log.store.identity())
         self._shelf = self._installed.shelf
+        self._owners = Owners(host.log)
         self._records: dict[str, UploadRecord] = {}
+        self._trouble: dict[str, str] = {}
         self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
 
     def load(self) -> None:
-        """Register what the store has."""
+        """Register what the store has. What cannot be run here, or no more, is left out and reported.
+
+        Files that no upload needs are dropped: the process may have ended between a row and its files.
+        """
         for _, row in self._log.rows(keys.UPLOAD):
             record = UploadRecord.decode(row)
             self._records[record.name] = record
-            self._installed.install(record.name, self._installed.make(record))
+            try:
+                self._installed.install(record.name, self._installed.make(record))
+            except StoreDamaged:
+                raise
+            except AutomataError as error:
+                self._leave_out(record, str(error))
+        used = {version.digest for record in self._records.values() for version in record.versions}
+        self._shelf.begin()
+        self._shelf.keep_only(used)
 
     async def upload(self, data: bytes, name: str, uploader: str, limits: Mapping[str, int | float]) -> Upload:
         """Take a module in under a name, as its next version. Raises ModuleRefused, InvalidArgument."""
@@ -69,8 +86,9 @@ class Uploads:
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
         record = self._record(name)
-        group = self._write(name, None)
+        group = self._write(name, None, [])
         del self._records[name]
+        self._forget_trouble(record)
         self._installed.uninstall(name)
         await durable(self._log.gate, group)
         for version in record.versions:
@@ -82,6 +100,8 @@ class Uploads:
 
     def close(self) -> None:
         """The app closes: its types are no longer known here."""
+        for record in self._records.values():
+            self._forget_trouble(record)
         self._installed.clear()
 
     # inside
@@ -91,7 +111,7 @@ class Uploads:
         after = with_version(before, name, uploader, version)
         if before is None:
             return await self._keep(after)
-        if before.runs(version):
+        if before.runs(version) and name not in self._trouble:
             return self._shown(before)
         taken = await self._keep(after)
         for old in before.versions:
@@ -100,15 +120,21 @@ class Uploads:
 
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
-        group = self._write(record.name, record.encode())
+        types = [one.name for one in made.types]
+        running = self._installed.types(record.name)  # of a store without OWNER rows, too
+        self._owners.check(record.uploader, [name for name in types if name not in running])
+        group = self._write(record.name, record, types)
+        self._forget_trouble(self._records.get(record.name, record))
         self._records[record.name] = record  # not once it is durable: others may come meanwhile, or this be cancelled
         self._installed.install(record.name, made)
         await durable(self._log.gate, group)
         return self._shown(record)
 
-    def _write(self, name: str, row: bytes | None) -> int:
+    def _write(self, name: str, record: UploadRecord | None, types: list[str]) -> int:
         step = Step(b"", b"")
-        step.set_row(keys.UPLOAD + name.encode(), row)
+        step.set_row(keys.UPLOAD + name.encode(), None if record is None else record.encode())
+        if record is not None:
+            self._owners.take(step, name, record.uploader, types)
         group = self._log.commit(step)
         self._host.committer.touch()
         return group
@@ -120,7 +146,19 @@ class Uploads:
         return record
 
     def _shown(self, record: UploadRecord) -> Upload:
-        return shown(record, self._installed.types(record.name), self._installed.usage(record.name))
+        upload = shown(record, self._installed.types(record.name), self._installed.usage(record.name))
+        return dataclasses.replace(upload, trouble=self._trouble.get(record.name, ""))
+
+    def _leave_out(self, record: UploadRecord, why: str) -> None:
+        logger.error("the upload %s cannot be run: %s", record.name, why)
+        self._trouble[record.name] = why
+        for name in record.types():
+            self._options.registry.missing[name] = f"the upload {record.name!r} cannot be run: {why}"
+
+    def _forget_trouble(self, record: UploadRecord) -> None:
+        if self._trouble.pop(record.name, None) is not None:
+            for name in record.types():
+                self._options.registry.missing.pop(name, None)
 
     def _drop_unused(self, digest: str) -> None:
         used = {version.digest for record in self._records.values() for version in record.versions}

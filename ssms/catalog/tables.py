@@ -20,9 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OLDEST_SCHEMA = 2
-"""Of those that are brought to the newest when they are opened: 3 added uploads and modules."""
+"""Of those that are brought to the newest when they are opened: 3 added uploads and modules, 4 owners."""
 
 metadata = MetaData()
 
@@ -54,6 +54,15 @@ uploads = Table(
     Column("record", LargeBinary, nullable=False),
 )
 """Uploaded modules, as the sandbox of each host runs them."""
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("upload", Text, nullable=False),
+    Column("uploader", Text, nullable=False),
+)
+"""Whose the types are that uploads have, or had before they were removed."""
 
 modules = Table(
     "modules",

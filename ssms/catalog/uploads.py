@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from automata.errors import ModuleRefused
 from automata.sandbox.record import UploadRecord, Version, no_upload, rolled_back, with_version
 from ssms.catalog.tables import modules, types, uploads
+from ssms.catalog.tables import owners as claims
 from ssms.catalog.versions import set_value, value
 
 REVISION = "uploads"
@@ -59,8 +60,11 @@ def roll_back(connection: Connection, name: str, version: int | None) -> UploadR
 
 
 def remove(connection: Connection, name: str, now: float) -> None:
-    """An upload is no more, if there is one of this name. now: seconds since the epoch."""
-    if connection.execute(delete(uploads).where(uploads.c.name == name)).rowcount:
+    """An upload is no more, if there is one of this name. Its types stay its uploader's. now: seconds since 1970."""
+    row = connection.scalar(select(uploads.c.record).where(uploads.c.name == name))
+    if row is not None:
+        _claim(connection, UploadRecord.decode(row))
+        connection.execute(delete(uploads).where(uploads.c.name == name))
         _changed(connection)
         _drop_unused(connection, now - UNUSED_SECONDS_MAX)
 
@@ -90,9 +94,12 @@ def _change(connection: Connection, record: UploadRecord) -> UploadRecord:
     deployed = connection.execute(select(types.c.name).distinct()).scalars()
     taken = dict.fromkeys(deployed, "one that was deployed")
     taken |= {made: f"of the upload {name!r}" for made, name in owners(connection).items() if name != record.name}
+    known = connection.execute(select(claims).where(claims.c.uploader != record.uploader))
+    taken = {row.type: f"of {row.uploader!r}, whose upload {row.upload!r} had it" for row in known} | taken
     for name in record.types():
         if name in taken:
             raise ModuleRefused(f"a type {name} is known already, {taken[name]}: name yours otherwise")
+    _claim(connection, record)
     connection.execute(delete(uploads).where(uploads.c.name == record.name))
     connection.execute(
         insert(uploads).values(
@@ -101,6 +108,13 @@ def _change(connection: Connection, record: UploadRecord) -> UploadRecord:
     )
     _changed(connection)
     return record
+
+
+def _claim(connection: Connection, record: UploadRecord) -> None:
+    """The types of an upload are its uploader's from now on, whatever becomes of it: there may be objects of them."""
+    for name in record.types():
+        connection.execute(delete(claims).where(claims.c.type == name))
+        connection.execute(insert(claims).values(type=name, upload=record.name, uploader=record.uploader))
 
 
 def _changed(connection: Connection) -> None:

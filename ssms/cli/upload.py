@@ -57,9 +57,18 @@ class Wanted:
         """The limits by name."""
         given = [one.partition("=") for one in self.limit or ()]
         try:
-            return {name: float(text) if "." in text else int(text) for name, _, text in given}
+            return {name: _number(text) for name, _, text in given}
         except ValueError as error:
             raise typer.BadParameter(f"a limit is given as fuel=1000000: {error}") from None
+
+
+def _number(text: str) -> int | float:
+    """A whole number however it is written: 1000000, 1e6. Raises ValueError for what is no number."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        return int(number) if number.is_integer() else number
 
 
 @takes("store", "cluster", "token", "json")
@@ -103,7 +112,7 @@ def _list(common: Common, found: list[Upload]) -> None:
 def _row(upload: Upload) -> list[str]:
     used, versions = upload.usage, " ".join(map(str, upload.versions))
     counters = [f"{used.runs:,}", f"{used.fuel:,}", f"{used.seconds:.1f}", f"{used.stopped:,}"]
-    types = ", ".join(upload.types)
+    types = f"cannot be run: {upload.trouble}" if upload.trouble else ", ".join(upload.types)
     return [upload.name, types, str(upload.version), versions, upload.uploader, f"{upload.size_bytes:,}", *counters]
 
 

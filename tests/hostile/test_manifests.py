@@ -220,6 +220,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"name": "Other"},
     {"version": 2},
     {"time_to_live": -1},
+    {"time_to_live": 1e300},
+    {"keys_kept_seconds": 1e300},
+    {"keys_kept_seconds": 1 << 62},
     {"time_to_live": "1"},
     {"strict_order": 1},
     {"calls_waiting_max": 0},
@@ -233,8 +236,8 @@ def test_an_option_that_is_not_for_uploads_or_no_value_is_refused(options: dict[
     refused(described([], options=options))
 
 
-@pytest.mark.parametrize("version", [0, -1, 1 << 62])
-def test_a_version_that_is_none_is_refused(version: int) -> None:
+@pytest.mark.parametrize("version", [0, -1, 2, 1 << 62])
+def test_a_version_that_is_not_1_is_refused_since_nothing_migrates_objects(version: int) -> None:
     refused(described([], version=version))
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 def test_a_module_is_taken_in_called_replaced_rolled_back_and_removed(tmp_path: Path) -> None:
     first, second = tally(tmp_path), tally(tmp_path, step=10)
-    taken = ssms("upload", first, "--name", "t", "--uploader", "ann", "--limit", "fuel=1000000", "--json", cwd=tmp_path)
+    taken = ssms("upload", first, "--name", "t", "--uploader", "ann", "--limit", "fuel=1e6", "--json", cwd=tmp_path)
     assert (taken.json["name"], taken.json["types"], taken.json["version"]) == ("t", ["Tally"], 1), taken.err
     assert ssms("call", "Tally/one", "add", "2", "--json", cwd=tmp_path).json == {"result": 2}
     assert ssms("upload", second, "--name", "t", "--uploader", "ann", cwd=tmp_path).out == "t, version 2, runs: Tally\n"
@@ -26,6 +26,7 @@ def test_a_module_is_taken_in_called_replaced_rolled_back_and_removed(tmp_path: 
     assert "Tally" in ssms("upload", "--list", cwd=tmp_path).out
     assert ssms("upload", "--name", "t", "--remove", "--json", cwd=tmp_path).json == {"removed": "t"}
     assert ssms("upload", "--list", "--json", cwd=tmp_path).json == []
+    assert "if the upload was removed" in ssms("call", "Tally/one", "add", "2", cwd=tmp_path).err
 
 
 def test_what_cannot_be_uploaded_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
@@ -39,7 +40,14 @@ def test_what_cannot_be_uploaded_is_one_line_and_exit_code_1(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("gone.wasm",), ("--name", "t", "--to", "2"), ("--list", "--remove"), ("t.wasm", "--limit", "fuel=much")],
+    [
+        (),
+        ("gone.wasm",),
+        ("--name", "t", "--to", "2"),
+        ("--list", "--remove"),
+        ("t.wasm", "--limit", "fuel=much"),
+        ("t.wasm", "--limit", "fuel"),
+    ],
 )
 def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "t.wasm").touch()

@@ -27,6 +27,13 @@ def object_type(cls: type | None = None, /, *, name: str | None = None, **option
                 "migrate=... is not there in a sandboxed class: give fields that are added a default, and keep the "
                 "types of the others",
             )
+        if options.get("version", 1) != 1:
+            raise fault(
+                plain,
+                None,
+                "version=... is not there in a sandboxed class: nothing would migrate its objects, and another version "
+                "of the upload has to find them as they are",
+            )
         if options.get("compute") == "worker":
             raise fault(plain, None, 'compute="worker" is not there in a sandboxed class: it runs beside its data')
         REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame, options))

@@ -77,7 +77,6 @@ def _method(made: AutomatonType, method: Method) -> dict[str, Any]:
         "parameters": [_parameter(made, method, parameter, hints) for parameter in method.parameters],
         "result": _told(made, method.name, hints.get("return", Any)),
         "readonly": method.readonly,
-        "cached": method.cached,
         "awaits": method.awaiting,
         "doc": _doc(method.declared),
     }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
 import pytest
 
-from automata import Retry, object_type
+from automata import Retry, call, object_type
 from automata.errors import DeclarationError
+from automata.retry import SECONDS_MAX
 from automata.type_options import TypeOptions
+from tests.memory_app import memory_app
 
 
 def test_without_options_a_type_has_the_defaults() -> None:
@@ -67,6 +70,9 @@ async def _awaits(self: Any, old: Any, version: int) -> None: ...
         ({"strict_order": 1}, "strict_order=1"),
         ({"time_to_live": 0}, "time_to_live=0"),
         ({"time_to_live": math.nan}, "time_to_live=nan"),
+        ({"time_to_live": 1e300}, "time_to_live=1e\\+300"),
+        ({"keys_kept_seconds": 10**12}, "keys_kept_seconds=1000000000000"),
+        ({"retry": Retry(first_seconds=1e300, seconds_max=1e300)}, r"seconds_max=1e\+300"),
         ({"calls_waiting_max": 0}, "calls_waiting_max=0"),
         ({"keys_kept_seconds": -1}, "keys_kept_seconds=-1"),
         ({"compute": "gpu"}, "compute='gpu'"),
@@ -86,3 +92,21 @@ def test_a_bad_value_is_refused_with_the_line_of_the_class(options: dict[str, An
 def test_pauses_between_tries_grow_up_to_their_bound() -> None:
     retry = Retry(first_seconds=1, factor=3, seconds_max=10)
     assert [retry.pause_seconds(n) for n in (1, 2, 3, 4, 5000)] == [1, 3, 9, 10, 10]
+
+
+def test_the_longest_times_that_are_taken_can_be_kept() -> None:
+    @object_type(name="LongestOfAll", time_to_live=SECONDS_MAX, keys_kept_seconds=SECONDS_MAX)
+    class Longest:
+        key: str
+        count: int = 0
+
+        async def add(self) -> int:
+            self.count += 1
+            return self.count
+
+    async def scenario() -> None:
+        async with memory_app() as app:
+            assert await call(app.ref(Longest, "one").add(), idempotency_key="once") == 1
+            assert await call(app.ref(Longest, "one").add(), idempotency_key="once") == 1
+
+    asyncio.run(scenario())

@@ -61,6 +61,10 @@ def test_annotations_are_told_alike_whenever_python_evaluates_them(tmp_path: Pat
             "from automata import *\n@object_type(version=2, migrate=lambda s, o, v: None)\nclass A: ...",
             "migrate=... is not there in a sandboxed class",
         ),
+        (
+            "from automata import *\n@object_type(version=2)\nclass A: ...",
+            "version=... is not there in a sandboxed class",
+        ),
         ("from automata import *\n@object_type\nclass A:\n    x: Pickled[int] = 1", "Pickled[...] is not there"),
         ("from pydantic import BaseModel\nclass M(BaseModel):\n    x: int", "use a dataclass"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,12 @@ def test_while_a_module_is_loaded_for_its_first_call_others_are_served(
     begun, go_on = threading.Event(), threading.Event()
     compiled = Shelf.compiled
 
-    def slowly(shelf: Shelf, digest: str, kind: str) -> Path:
+    def slowly(shelf: Shelf, digest: str, kind: str, usable: Callable[[Path], bool]) -> Path:
         if digest == slow:
             assert threading.current_thread() is not threading.main_thread(), "the event loop would wait"
             begun.set()
             assert go_on.wait(_SECONDS)
-        return compiled(shelf, digest, kind)
+        return compiled(shelf, digest, kind, usable)
 
     slow = ""
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import msgspec
 import pytest
+from wasmtime import Engine, Module
 
 from automata import errors, object_type, ref
+from automata.declare import definition
 from automata.sandbox import shelf
+from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.record import VERSIONS_KEPT
+from automata.types import REGISTRY
+from darq import keys
 from darq.errors import StoreDamaged
 from darq.memory import MemoryStore
+from darq.step import Step
 from tests.core_modules import core_module, described, method, modules_app, one_method, shelve, take, upload
 from tests.memory_app import in_loop
 from tests.sandbox_tools import other, tools
@@ -89,7 +96,7 @@ def test_removed_uploads_leave_no_file_and_no_type_but_the_state(tmp_path: Path)
                 await app.remove_upload("c")
             with pytest.raises(errors.InvalidArgument, match="no upload"):
                 await app.roll_back_upload("c")
-            await take(app, tmp_path, counting(5), "again", uploader="someone else")
+            await take(app, tmp_path, counting(5), "again")
             assert await ref("Counter", "a").add() == 6
 
     asyncio.run(scenario())
@@ -191,7 +198,7 @@ def test_types_are_known_at_once_when_the_store_opens_again_and_nothing_is_compi
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("damage", ["release", "sum", "bytes", "gone"])
+@pytest.mark.parametrize("damage", ["release", "sum", "bytes", "gone", "elsewhere"])
 def test_a_compiled_form_that_does_not_fit_is_made_anew(tmp_path: Path, damage: str) -> None:
     store = MemoryStore()
 
@@ -204,6 +211,9 @@ def test_a_compiled_form_that_does_not_fit_is_made_anew(tmp_path: Path, damage: 
             form.rename(form.with_name(form.name.replace(shelf._RELEASE, "0.1-z80-1")))
         elif damage == "sum":
             form.with_suffix(".sum").write_text("0" * 64)
+        elif damage == "elsewhere":
+            form.write_bytes(Module(Engine(), counting(1)).serialize())  # set up otherwise, as if for another processor
+            form.with_suffix(".sum").write_text(hashlib.sha256(form.read_bytes()).hexdigest())
         elif damage == "bytes":
             form.write_bytes(form.read_bytes()[:-1] + b"\0\0")
         else:
@@ -327,3 +337,78 @@ async def test_usage_is_counted_for_each_upload_and_kept_over_its_versions(tmp_p
         assert used.seconds > 0
         again = await take(app, tmp_path, one_method("", rest=""), "t")
         assert again.usage.runs == used.runs
+
+
+@in_loop
+async def test_an_app_runs_its_own_uploads_and_not_those_of_another_app_of_the_process(tmp_path: Path) -> None:
+    async with modules_app(tmp_path / "a") as mine, modules_app(tmp_path / "b") as theirs:
+        for folder in "ab":
+            (tmp_path / folder).mkdir(exist_ok=True)
+        await take(mine, tmp_path / "a", counting(1), "c")
+        assert await mine.ref("Counter", "x").add() == 1
+        with pytest.raises(errors.UnknownType, match="another app of this process"):
+            await theirs.ref("Counter", "x").add()
+        with pytest.raises(errors.ModuleRefused, match="of the upload 'c' of another app of this process"):
+            await take(theirs, tmp_path / "b", counting(10), "c")
+        assert await mine.ref("Counter", "x").add() == 2
+
+
+@pytest.mark.parametrize("why", ["limits", "interface", "native"])
+def test_an_upload_that_cannot_be_run_any_more_is_left_out_and_says_why(tmp_path: Path, why: str) -> None:
+    wanted = {"limits": "at most 0 are taken", "interface": "interface 2", "native": "known already"}[why]
+    store = MemoryStore()
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path, store) as app:
+            await take(app, tmp_path, other("Fine", 2), "fine", limits={"methods": 2})
+            await take(app, tmp_path, counting(1), "c")
+            await ref("Counter", "a").add()
+            if why == "interface":
+                log = app._engine.log  # type: ignore[union-attr]
+                row = log.row(keys.UPLOAD + b"c")
+                assert row is not None
+                step = Step(b"", b"")
+                step.set_row(keys.UPLOAD + b"c", row.replace(b'"interface":1', b'"interface":2'))
+                log.commit(step)
+        limits = SandboxLimits(types=0) if why == "limits" else None
+        native = definition(type("Counter", (), {"__module__": __name__, "__annotations__": {"key": str}}), "Counter")
+        if why == "native":
+            REGISTRY.add(native)
+        async with modules_app(tmp_path, store, limits) as app:
+            found = {one.name: one async for one in app.uploads()}
+            assert wanted in found["c"].trouble
+            assert found["c"].types == []
+            if why != "limits":
+                assert found["fine"].trouble == ""
+                assert await app.ref("Fine", "a").times(4) == 8
+            if why != "native":
+                with pytest.raises(errors.UnknownType, match=f"'c' cannot be run: .*{wanted}"):
+                    await app.ref("Counter", "a").add()
+                await app.remove_upload("c")
+                with pytest.raises(errors.UnknownType, match="upload it"):
+                    await app.ref("Counter", "a").add()
+        if why == "native":
+            REGISTRY.remove(native)
+            async with modules_app(tmp_path, store):
+                assert await ref("Counter", "a").add() == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("uploads", [0, 1])
+@in_loop
+async def test_files_that_no_upload_needs_are_dropped_when_the_store_opens(tmp_path: Path, uploads: int) -> None:
+    store, folder = MemoryStore(), tmp_path / "modules"
+    async with modules_app(tmp_path, store) as app:
+        if uploads:
+            await take(app, tmp_path, counting(1), "c")
+    kept = compiled(tmp_path)
+    shelve(folder, counting(2))
+    (folder / "tmpabc.partial").write_bytes(b"half")
+    (folder / "mine.txt").write_text("nobody here has written this")
+    for path in list(folder.glob("*.compiled")):
+        path.with_name(path.name.replace(shelf._RELEASE, "0.1-z80-1")).write_bytes(b"of another release")
+    async with modules_app(tmp_path, store):
+        assert compiled(tmp_path) == sorted([*kept, "mine.txt"])
+        if uploads:
+            assert await ref("Counter", "a").add() == 1

@@ -63,8 +63,8 @@ def test_a_catalog_is_there_when_it_is_opened_again(open_catalog: Open) -> None:
 
 
 def test_a_newer_schema_is_refused(open_catalog: Open, catalog: Catalog) -> None:
-    catalog.write(versions.set_value, "schema", "4")
-    with pytest.raises(NewerCatalog, match="has schema 4, and this release knows 3"):
+    catalog.write(versions.set_value, "schema", "5")
+    with pytest.raises(NewerCatalog, match="has schema 5, and this release knows 4"):
         open_catalog()
 
 
@@ -77,7 +77,7 @@ def test_a_catalog_of_before_uploads_gets_their_tables_and_keeps_what_it_has(url
         connection.execute(sqlalchemy.text("UPDATE meta SET value = '2' WHERE name = 'schema'"))
     engine.dispose()
     again = open_catalog()
-    assert again.read(versions.value, "schema") == "3"
+    assert again.read(versions.value, "schema") == "4"
     assert again.read(uploads.all_uploads) == (0, [])
     assert [row.name for row in again.read(stores.all_stores)] == ["s0", "s1"]
 
@@ -386,5 +386,5 @@ def test_tables_are_as_documented(catalog: Catalog, url: str) -> None:
     names = sqlalchemy.inspect(engine).get_table_names()
     engine.dispose()
     assert sorted(names) == [
-        "copies", "meta", "modules", "nodes", "placed", "slots", "stores", "types", "uploads"
+        "copies", "meta", "modules", "nodes", "owners", "placed", "slots", "stores", "types", "uploads"
     ]  # fmt: skip

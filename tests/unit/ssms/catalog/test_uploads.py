@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from automata.errors import InvalidArgument, ModuleRefused
-from automata.sandbox.record import CORE, VERSIONS_KEPT, Version
+from automata.sandbox.record import COMPONENT, CORE, VERSIONS_KEPT, Version
 from ssms.catalog import Catalog, deployments, uploads
 from ssms.deployed import DeployedType
 
@@ -65,6 +66,16 @@ def test_an_upload_is_that_of_its_uploader(catalog: Catalog) -> None:
         take(catalog, "t", "b", uploader="bob")
 
 
+def test_an_upload_stays_of_its_kind_until_it_is_removed(catalog: Catalog) -> None:
+    take(catalog, "t", "a")
+    component = msgspec.structs.replace(version("b"), kind=COMPONENT)
+    catalog.write(uploads.put_module, "b", b"b", NOW)
+    with pytest.raises(ModuleRefused, match="'t' is a core module, and this is a component, which keeps other rows"):
+        catalog.write(uploads.add_version, "t", "ann", component)
+    catalog.write(uploads.remove, "t", NOW)
+    assert catalog.write(uploads.add_version, "t", "ann", component).running().kind == COMPONENT
+
+
 def test_a_type_has_one_place_that_it_comes_from(catalog: Catalog) -> None:
     catalog.write(deployments.add_types, [DeployedType("User", 0, "app:User", b"", b"1")])
     with pytest.raises(ModuleRefused, match="User is known already, one that was deployed"):
@@ -86,7 +97,26 @@ def test_a_removed_upload_is_gone_and_removing_it_again_changes_nothing(catalog:
     catalog.write(uploads.remove, "t", NOW)
     catalog.write(uploads.remove, "t", NOW)
     assert catalog.read(uploads.all_uploads) == (2, [])
-    assert take(catalog, "t", "a", uploader="bob") == [1]
+    with pytest.raises(ModuleRefused, match="Tally is known already, of 'ann'"):
+        take(catalog, "t", "a", uploader="bob")
+    assert take(catalog, "t", "a", "Other", uploader="bob") == [1]
+    assert take(catalog, "u", "a") == [1]
+
+
+def test_a_type_that_a_later_version_drops_stays_its_uploaders(catalog: Catalog) -> None:
+    take(catalog, "t", "a", "Tally", "Other")
+    take(catalog, "t", "b", "Tally")
+    with pytest.raises(ModuleRefused, match="Other is known already, of 'ann', whose upload 't' had it"):
+        take(catalog, "u", "c", "Other", uploader="bob")
+    assert take(catalog, "u", "c", "Other") == [1]
+
+
+def test_deploying_may_take_the_type_of_a_removed_upload_and_has_it_then(catalog: Catalog) -> None:
+    take(catalog, "t", "a")
+    catalog.write(uploads.remove, "t", NOW)
+    catalog.write(deployments.add_types, [DeployedType("Tally", 0, "app:Tally", b"", b"1")])
+    with pytest.raises(ModuleRefused, match="one that was deployed"):
+        take(catalog, "t", "a")
 
 
 def test_a_module_is_kept_while_a_version_has_it_and_for_an_hour_besides(catalog: Catalog) -> None:

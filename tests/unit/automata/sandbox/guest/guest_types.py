@@ -73,7 +73,7 @@ class Opts(TypedDict):
     note: NotRequired[str]
 
 
-@object_type(name="Wide", version=3, time_to_live=60.0, retry=Retry(tries=2))
+@object_type(name="Wide", time_to_live=60.0, retry=Retry(tries=2))
 class Wide:
     """Of all kinds of fields."""
 
