@@ -151,4 +151,4 @@ class List(Collection, Generic[T]):
 
     def plain(self) -> list[T]:
         """A copy as plain Python."""
-        return list(self)
+        return list(iter(self))  # not as long as its size says, which a damaged row may hold

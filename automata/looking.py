@@ -5,12 +5,14 @@ Whatever is shown is durable: each answer waits at the gate for all that it may 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from automata.engine import Engine
 from automata.entity import load
 from automata.errors import StateError, UnknownType
+from automata.fields import Field
 from automata.journal import Journal
 from automata.letter_box import Letter
 from automata.partitions import address_of, partition_of
@@ -66,9 +68,19 @@ async def inspect(engine: Engine, ref: ObjectRef) -> dict[str, Any]:
     entity = engine.host.entity(ref.type_name, ref.key)
     state, instance = load(entity.made, entity.key, engine.log, entity.prefix)
     state.begin(READ)
-    found = {name: field.plain(instance) for name, field in entity.made.fields.items()}
+    found = {name: _plain(field, instance) for name, field in entity.made.fields.items()}
     await _settled(engine)
     return found
+
+
+def _plain(field: Field, instance: object) -> object:
+    """The content of a field. Raises StateError if its rows are damaged, or are not of the type that is declared."""
+    try:
+        return field.plain(instance)
+    except (ValueError, ArithmeticError, MemoryError, struct.error) as error:
+        raise StateError(
+            f"{type(instance).__name__}.{field.name} cannot be read as what it is declared: {error}"
+        ) from error
 
 
 async def delete(engine: Engine, ref: ObjectRef) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from automata.context import logger
 from automata.errors import ModuleRefused
+from automata.sandbox.examining import examining
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
 from automata.sandbox.record import UploadRecord, Version
@@ -210,7 +211,7 @@ class UploadedModules:
         """Do what takes long in a thread, where there are any."""
         if not self._options.sandbox_threads:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await asyncio.get_running_loop().run_in_executor(examining(), work)
 
 
 def _future() -> asyncio.Future[None]:

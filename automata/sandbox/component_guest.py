@@ -93,17 +93,17 @@ def _rows(session: Session, begin: bytes, end: bytes, limit: int, backwards: boo
     if begin >= bounds[1]:
         return []
     question = ("rows", begin, end, limit, backwards)
-    return session.ask(question, lambda: session.collect(pages(session, bounds, backwards), most))
+    return session.scan(question, pages(session, bounds, backwards), most, len(begin) + len(end))
 
 
 def _schedule(session: Session, dispatch: bytes, due_ms: int, rule: bytes) -> str:
     message = _read_dispatch(session, dispatch)
     question = ("schedule", dispatch, due_ms, rule)
-    return session.ask(question, lambda: session.schedule(message, due_ms, rule))
+    return session.ask(question, lambda: session.schedule(message, due_ms, rule), len(dispatch) + len(rule))
 
 
 def _cancel(session: Session, message_id: str) -> bool:
-    return session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id))
+    return session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id), len(message_id))
 
 
 FUNCTIONS = {

@@ -28,7 +28,7 @@ from automata.failure import text_of
 from automata.inline import TooLong
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
-from automata.sandbox.session import Session, Suspended
+from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
 
@@ -103,11 +103,9 @@ def _scan(run: CoreRun, given: Sequence[Any]) -> int:
     session = run.session
     begin, end = _row_key(run, first, first_length), _row_key(run, last, last_length)
     most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
-
-    def read() -> list[tuple[bytes, bytes]]:
-        return session.collect(_pages(session, begin, end or None, bool(backwards)), most)
-
-    rows = session.ask(("scan", begin, end, most, bool(backwards)), read)
+    question = ("scan", begin, end, most, bool(backwards))
+    page = _pages(session, begin, end or None, bool(backwards))
+    rows = session.scan(question, page, most, len(begin) + len(end))
     parts = [_count.pack(len(key)) + key + _count.pack(len(value)) + value for key, value in rows]
     return run.memory.fill(at, room, b"".join(parts))
 
@@ -127,7 +125,10 @@ def _pages(
 
 def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:
     type_name, key, method = (_text(run, given[at], given[at + 1]) for at in (0, 2, 4))
+    if run.session.inline and given[7] & 0xFFFFFFFF > INLINE_BYTES:
+        raise TooLong
     arguments = _taken(run, given[6], given[7], run.session.limits.value_bytes, "value_bytes")
+    run.session.check_elements(arguments)
     try:
         listed = msgspec.msgpack.decode(arguments, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -144,19 +145,22 @@ def _send(run: CoreRun, given: Sequence[Any]) -> None:
     if not 0 < delay < 1e9:
         raise InvalidArgument(f"a delay is a number of seconds, 0 or more, not {delay!r}")
     due_ms = int((session.now() + delay) * 1000) + 1
-    session.ask(("send", dispatch, due_ms), lambda: session.schedule(dispatch, due_ms, b""))
+    session.ask(("send", dispatch, due_ms), lambda: session.schedule(dispatch, due_ms, b""), len(dispatch.arguments))
     return None
 
 
 def _call(run: CoreRun, given: Sequence[Any]) -> int:
-    session, dispatch = run.session, _dispatch(run, given)
+    session = run.session
     if session.inline:
         raise TooLong
+    dispatch = _dispatch(run, given)
     outcomes = session.next_outcomes()
     if outcomes is None:
         session.point = Point([dispatch])
         raise Suspended
     run.kept = _result(outcomes[0])
+    if session.live:
+        session.count_kept(len(run.kept))
     failed = outcomes[0].error is not None
     return _ABSENT - len(run.kept) if failed else len(run.kept)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from automata.errors import InvalidArgument
 
+_RATES = ("fuel_per_second", "messages_per_second")  # 0 is no bound at all
+
 
 @dataclass(frozen=True)
 class SandboxLimits:
@@ -16,12 +18,14 @@ class SandboxLimits:
     Of each run of a method (a method that awaits others runs again after each, with all of it anew):
     fuel: about the WebAssembly instructions; seconds: of wall-clock time in WebAssembly; memory_bytes: linear memory;
     table_elements: of all tables; host_calls: of any kind; writes: of rows; write_bytes: of these and of messages;
-    key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; log_bytes: of text for the log.
+    key_bytes, value_bytes: of one row; sends: messages, or calls awaited at once; elements: values in the arguments of
+    all that a part sends and awaits; log_bytes: of text for the log.
     Of a whole invocation: reads, read_bytes: rows, and the bytes of rows and of chance, which its host keeps to give
     them again; awaits: how often it may await others.
     Of all invocations of the module that await others at once: awaiting_bytes: 64 KiB for each, and what it has read.
     Of the module: module_bytes: of the file; types, and methods of each.
-    Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second: in the long run, 0 for any.
+    Of its uploader, over all modules: runs_at_once: beside the event loop; fuel_per_second, messages_per_second: in the
+    long run, 0 for any.
     """
 
     fuel: int = 10_000_000_000
@@ -36,6 +40,7 @@ class SandboxLimits:
     key_bytes: int = 4096
     value_bytes: int = 4 << 20
     sends: int = 2000
+    elements: int = 20_000
     log_bytes: int = 64 << 10
     awaits: int = 1000
     awaiting_bytes: int = 256 << 20
@@ -44,16 +49,15 @@ class SandboxLimits:
     methods: int = 1000
     runs_at_once: int = 4
     fuel_per_second: int = 0
+    messages_per_second: int = 2000
 
     def within(self, ceiling: SandboxLimits) -> SandboxLimits:
         """These limits, none above its ceiling."""
         given = dataclasses.asdict(self)
         highest = dataclasses.asdict(ceiling)
         lowered = {name: min(value, highest[name]) for name, value in given.items()}
-        if ceiling.fuel_per_second and not self.fuel_per_second:  # 0 is no bound at all
-            lowered["fuel_per_second"] = ceiling.fuel_per_second
-        elif not ceiling.fuel_per_second:
-            lowered["fuel_per_second"] = self.fuel_per_second
+        for rate in _RATES:
+            lowered[rate] = min(given[rate], highest[rate]) or given[rate] or highest[rate]
         return SandboxLimits(**lowered)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from automata.errors import GuestTrapped, InvalidArgument, RemoteError
+from automata.calls import Call
+from automata.errors import AutomataError, GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import encode as encode_error
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
@@ -18,10 +18,11 @@ from automata.sandbox.component_guest import pages
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.loading import Loaded
 from automata.sandbox.machine import Machine
 from automata.sandbox.plain import check_plain
 from automata.sandbox.rows import RowChecks
-from automata.sandbox.session import Session, Suspended
+from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.sandbox.targets import Targets
 from automata.work import Outcome
 
@@ -31,18 +32,25 @@ INLINE_FUEL = 500_000
 ROWS_AT_ONCE = 32
 """So many of an object's rows go with a component's task: a further call for some costs as much as reading these."""
 
+RANGES_MAX = 100
+"""So many ranges of rows a part may drop: the step of its object looks through all of them for each row."""
+
 _INT64 = 1 << 63
 _NIL = b"\xc0"
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one run has come to: a result, or a point to go on from. changes: of rows, if they are not made yet."""
+    """What one run has come to: a result, or a point to go on from. changes: of rows, if they are not made yet.
+
+    calls: those of its point, or why they cannot be made.
+    """
 
     value: object = None
     point: Point | None = None
     changes: Changes | None = None
-    sends: list[Dispatch] = field(default_factory=list)
+    sends: list[Call] = field(default_factory=list)
+    calls: list[Call] | AutomataError = field(default_factory=list)
 
 
 class GuestModule(Protocol):
@@ -63,17 +71,13 @@ class ComponentModule:
     ) -> None:
         self._machine = machine
         self._checks = checks
-        self._compiled = compiled
+        self._component = Loaded(lambda: machine.load_component(compiled()))
         self._targets = targets
-
-    @functools.cached_property
-    def _component(self) -> Any:
-        return self._machine.load_component(self._compiled())
 
     def describe(self, session: Session) -> bytes:
         """What it says of itself."""
         session.begin_run()
-        return self._machine.describe_component(self._component, session)
+        return self._machine.describe_component(self._component.get(), session)
 
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
@@ -85,8 +89,9 @@ class ComponentModule:
         def run() -> Part:
             session.begin_run(told=True)
             past = [self._past(point, outcomes) for point, outcomes in zip(session.points, session.past, strict=True)]
+            session.count_kept(sum(len(data) for _, data in past[-1]) if past else 0)
             answer = self._machine.run_component(
-                self._component, session, encode_task(address, arguments, rows, whole, past)
+                self._component.get(), session, encode_task(address, arguments, rows, whole, past)
             )
             return self._part(session, method, answer)
 
@@ -104,6 +109,9 @@ class ComponentModule:
 
     def _check(self, session: Session, changes: Changes) -> None:
         """Count and check what a part has changed, in its own thread: there may be much of it."""
+        changes.ranges = sorted(set(changes.ranges))  # all of them are dropped before anything is written
+        if len(changes.ranges) > RANGES_MAX:
+            raise session.over("writes", f"drops more than {RANGES_MAX} ranges of rows")
         for begin, end in changes.ranges:
             session.count_write(begin, end)
         checks = self._checks[session.turn.entity.made.name]
@@ -121,7 +129,8 @@ class ComponentModule:
         self._check(session, answer.changes)
         sends = session.sends
         if isinstance(answer, Awaits):
-            return Part(None, answer.awaited(), answer.changes, sends)
+            point = answer.awaited()
+            return Part(None, point, answer.changes, sends, session.calls_of(point))
         return Part(_result(method, answer.result), None, answer.changes, sends)
 
 
@@ -130,13 +139,7 @@ class CoreModule:
 
     def __init__(self, machine: Machine, compiled: Callable[[], Path]) -> None:
         self._machine = machine
-        self._compiled = compiled
-        self._loaded = False
-
-    @functools.cached_property
-    def _prepared(self) -> Any:
-        self._loaded = True
-        return self._machine.load_core(self._compiled())
+        self._prepared = Loaded(lambda: machine.load_core(compiled()))
 
     def describe(self, session: Session) -> bytes:
         """What its export `describe` says: address << 32 | length of the manifest."""
@@ -146,11 +149,11 @@ class CoreModule:
             place = int(run.call(b"describe", (), I64) or 0)
             return run.memory.read(place >> 32, place)
 
-        return cast("bytes", self._machine.run_core(self._prepared, session, session.limits.fuel, work))
+        return cast("bytes", self._machine.run_core(self._prepared.get(), session, session.limits.fuel, work))
 
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """Its rows are those of the object's one map."""
-        if session.inline and not self._loaded:
+        if session.inline and not self._prepared.ready:
             raise TooLong  # it may have to be compiled
         name = f"{method.type_name}.{method.name}".encode()
 
@@ -164,9 +167,10 @@ class CoreModule:
             session.begin_run()
             fuel = min(INLINE_FUEL, session.limits.fuel) if session.inline else session.limits.fuel
             try:
-                return cast("Part", self._machine.run_core(self._prepared, session, fuel, work))
+                return cast("Part", self._machine.run_core(self._prepared.get(), session, fuel, work))
             except Suspended:
-                return Part(None, session.point, None, session.sends)
+                assert session.point is not None, "it says what it awaits"
+                return Part(None, session.point, None, session.sends, session.calls_of(session.point))
 
         return run
 
@@ -199,6 +203,8 @@ def _lift(run: CoreRun, method: Method, kind: str | None, found: int | float | N
         return run.reply
     if run.reply is not None and exact is str:
         return _decoded(method, run.reply)
+    if run.reply is not None and run.session.inline and len(run.reply) > INLINE_BYTES:
+        raise TooLong
     return _result(method, _NIL if run.reply is None else run.reply)
 
 

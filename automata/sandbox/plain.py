@@ -11,11 +11,11 @@ from collections.abc import Callable
 import msgspec
 
 from automata.errors import InvalidArgument
+from automata.sandbox.elements import ELEMENTS_MAX, NESTED, elements
 from automata.values.dynamic import decode_dynamic
 from automata.values.wire import Code
 
 _LEAVES = frozenset({Code.INTEGER, Code.DECIMAL, Code.UUID, Code.DATETIME, Code.DATE, Code.TIME})
-_NESTED = frozenset({Code.TUPLE, Code.SET, Code.FROZENSET, Code.PAIRS, Code.TIMEDELTA, Code.REF, Code.COMPLEX})
 _HASHED = frozenset({Code.SET, Code.FROZENSET, Code.PAIRS})
 _DEPTH_MAX = 50
 _COMPOSED = frozenset({*range(0x80, 0xA0), 0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
@@ -28,7 +28,9 @@ the same, and then each more takes longer than the one before, with Python's loc
 
 
 def check_plain(data: bytes) -> None:
-    """Raise InvalidArgument unless the bytes are one value that names no class."""
+    """Raise InvalidArgument unless the bytes are one value, of not too many elements, that names no class."""
+    if len(data) > ELEMENTS_MAX and elements(data, ELEMENTS_MAX) > ELEMENTS_MAX:
+        raise InvalidArgument(f"sandboxed code gave a value of more than {ELEMENTS_MAX} elements")
     try:
         _decoder(0).decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
@@ -54,7 +56,7 @@ def _hook(depth: int) -> Callable[[int, memoryview], object]:
     def check(code: int, data: memoryview) -> object:
         if code in _LEAVES:
             return _UNHASHABLE
-        if code not in _NESTED:
+        if code not in NESTED:
             raise ValueError(f"extension {code} names a class, or is unknown")
         if depth == _DEPTH_MAX:
             raise ValueError("it is nested too deep")

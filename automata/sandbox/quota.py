@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
-from automata.errors import Overloaded
+from automata.errors import LimitExceeded, Overloaded
 from automata.sandbox.limits import SandboxLimits
 
 WAITING_MAX = 10_000
@@ -26,18 +26,13 @@ class Quota:
         self._clock = clock
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._saved = limits.fuel_per_second * _BURST_SECONDS
-        self._counted = clock()
+        self._fuel = _Saved(clock(), limits.fuel_per_second)
+        self._messages = _Saved(clock(), limits.messages_per_second)
 
     def admit(self) -> None:
         """Raise Overloaded while his runs have used more fuel than they may."""
         rate = self.limits.fuel_per_second
-        if not rate:
-            return
-        now = self._clock()
-        self._saved = min(rate * _BURST_SECONDS, self._saved + rate * max(0.0, now - self._counted))
-        self._counted = now
-        if self._saved <= 0:
+        if rate and self._fuel.at(self._clock(), rate) <= 0:
             raise Overloaded(
                 f"the modules of {self._name} have used {rate} units of fuel a second (limit: fuel_per_second): call "
                 "again a little later"
@@ -73,4 +68,32 @@ class Quota:
     def charge(self, fuel: int) -> None:
         """A run has used fuel."""
         if self.limits.fuel_per_second:
-            self._saved -= fuel
+            self._fuel.amount -= fuel
+
+    def send(self, count: int) -> None:
+        """A part of a method sends so many messages. Raises LimitExceeded while his have sent more than they may.
+
+        So those that send more of their own, and these still more, come to an end before they starve everybody else.
+        """
+        rate = self.limits.messages_per_second
+        if not rate or not count:
+            return
+        if self._messages.at(self._clock(), rate) <= 0:
+            raise LimitExceeded(
+                "messages_per_second", f"the modules of {self._name} have sent more than {rate} messages a second"
+            )
+        self._messages.amount -= count
+
+
+class _Saved:
+    """What is left of a rate: what has come in since it was last looked at, and not more than some seconds' worth."""
+
+    def __init__(self, now: float, rate: int) -> None:
+        self.amount = rate * _BURST_SECONDS
+        self._counted = now
+
+    def at(self, now: float, rate: int) -> float:
+        """What is left now."""
+        self.amount = min(rate * _BURST_SECONDS, self.amount + rate * max(0.0, now - self._counted))
+        self._counted = now
+        return self.amount

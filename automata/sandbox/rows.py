@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from automata.errors import GuestTrapped, InvalidArgument
 from automata.sandbox.manifest import FieldManifest
 from automata.sandbox.plain import check_plain
+from automata.sandbox.terms import annotation_of
 from automata.state import ENTRY, SIZE, VALUE
 from automata.values import ordered
+from automata.values.value_type import value_type
 
 _SORTS = {"list": b"L", "set": b"S", "map": b"M"}
 _SIZE_BYTES = {b"L": struct.calcsize(">cQQ"), b"S": struct.calcsize(">cQ"), b"M": struct.calcsize(">cQ")}
 _INDEX_BYTES = 8
+_ENTRIES_MAX = 1 << 40
+"""What a size may say: whoever looks at an object would believe it."""
+
+_HASHING = frozenset({"set", "frozenset", "dict"})
 
 
 class RowChecks:
@@ -21,6 +27,8 @@ class RowChecks:
 
     def __init__(self, fields: Sequence[FieldManifest]) -> None:
         self._kinds = {field.name.encode(): field.kind for field in fields}
+        self._fields: Mapping[bytes, FieldManifest] = {field.name.encode(): field for field in fields}
+        self._decoders: dict[bytes, Callable[[bytes], object] | None] = {}
 
     def check(self, subkey: bytes, data: bytes | None) -> None:
         """Raise GuestTrapped for a row that the type cannot have."""
@@ -32,7 +40,9 @@ class RowChecks:
             raise GuestTrapped(f"sandboxed code writes the row {subkey[:100]!r}, which no field of its type has")
         try:
             self._check_row(kind, tag, rest[1:], data)
-        except (ValueError, InvalidArgument, struct.error, IndexError) as error:
+            if data is not None and tag != SIZE and kind != "set":
+                self._check_value(name, data)
+        except (ValueError, TypeError, InvalidArgument, struct.error, ArithmeticError, IndexError) as error:
             raise GuestTrapped(f"sandboxed code writes a damaged row {subkey[:100]!r}: {error}") from None
 
     def _check_row(self, kind: str, tag: bytes, key: bytes, data: bytes | None) -> None:
@@ -48,5 +58,33 @@ class RowChecks:
             sort = _SORTS[kind]
             if data[:1] != sort or len(data) != _SIZE_BYTES[sort]:
                 raise ValueError("it is no size")
-        elif kind != "set":
-            check_plain(data)
+            begin, end = _ends(data)
+            if not begin <= end <= begin + _ENTRIES_MAX or end >= 1 << 63:
+                raise ValueError("it is a size that no collection has")
+
+    def _check_value(self, name: bytes, data: bytes) -> None:
+        """A value must be of its field's type."""
+        check_plain(data)
+        if name not in self._decoders:
+            self._decoders[name] = _decoder(self._fields[name])
+        decode = self._decoders[name]
+        if decode is not None:
+            decode(data)
+
+
+def _ends(data: bytes) -> tuple[int, int]:
+    """Where the entries of a collection begin and end, by its size."""
+    numbers = struct.unpack(f">{len(data) // 8}Q", data[1:])
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, numbers[0])
+
+
+def _decoder(field: FieldManifest) -> Callable[[bytes], object] | None:
+    """What reads a value of a field; None if it has members that would be hashed, which may be crafted to take long."""
+    term = field.type if field.kind == "value" else field.value
+    return None if _hashes(term) else value_type(annotation_of(term)).decode
+
+
+def _hashes(term: object) -> bool:
+    if not isinstance(term, list):
+        return False
+    return any(_hashes(part) if isinstance(part, list) else part in _HASHING for part in term)

@@ -13,20 +13,25 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from automata.errors import GuestTrapped, LimitExceeded, ReadOnlyError
+from automata.errors import AutomataError, GuestTrapped, InvalidArgument, LimitExceeded, ReadOnlyError
 from automata.inline import TooLong
 from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.elements import elements
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.targets import split_arguments
 from automata.sandbox.usage import Usage
 from automata.when import When, check_due, check_rule
 
 if TYPE_CHECKING:
+    from automata.calls import Call
     from automata.map import Map
     from automata.sandbox.targets import Targets
     from automata.turn import Turn
     from automata.work import Outcome
 
 T = TypeVar("T")
+Rows = list[tuple[bytes, bytes]]
+Page = Callable[[int], Rows]
 
 ENTROPY_BYTES_MAX = 64 << 10
 """Random bytes that are given at once."""
@@ -34,6 +39,20 @@ ENTROPY_BYTES_MAX = 64 << 10
 INLINE_CALLS = 1000
 """So many functions of its host a method may call on the event loop: they cost no fuel."""
 
+INLINE_BYTES = 4096
+"""Of what it sends or gives back as values, which are checked and built with Python's lock held."""
+
+INLINE_ROWS = 256
+"""So many rows it may read there: finding one costs no fuel."""
+
+INLINE_READ_BYTES = 64 << 10
+"""Of rows that it may read there."""
+
+ERRAND_ROWS = 256
+"""So many rows a thread reads before others on the event loop have their turn."""
+
+_ASKED_BYTES = 64  # what an answer takes that is kept, besides its text and its rows
+_CALL_COPIES = 2  # of the arguments of a call while it is awaited, besides what is kept to tell it again
 _PAGE_ROWS = 16  # read before it is counted how large they are
 _INVOCATION_BYTES = 64 << 10
 _LINE_BYTES = 64  # what a line of the log counts besides its text
@@ -81,12 +100,12 @@ class Session:
         self._targets = targets
         self.points: list[Point] = []
         self.past: list[list[Outcome]] = []
-        self.sends: list[Dispatch] = []
+        self.sends: list[Call] = []
         self.failure: Exception | None = None
         self.point: Point | None = None
         self._seen: list[tuple[object, object]] = []
-        self._part = self._at = self._reads = self._read_bytes = 0
-        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
+        self._part = self._at = self._reads = self._read_bytes = self._kept_bytes = self._passing_bytes = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = self._elements = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: asyncio.Future[Errand | None] | None = None
         self._errand: Errand | None = None
@@ -98,7 +117,7 @@ class Session:
         """A new instance begins the method from its start. told: it knows all outcomes so far, and asks for none."""
         self.usage.runs += 1
         self._part, self._at = len(self.past) if told else 0, 0
-        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = 0
+        self._calls = self._writes = self._written_bytes = self._logged_bytes = self._messages = self._elements = 0
         self.sends, self.failure, self.point = [], None, None
 
     def end_part(self, point: Point, outcomes: list[Outcome]) -> None:
@@ -116,7 +135,13 @@ class Session:
     @property
     def kept_bytes(self) -> int:
         """About what its host keeps of it while it awaits others."""
-        return _INVOCATION_BYTES + self._read_bytes
+        passing = _CALL_COPIES * self._passing_bytes
+        return _INVOCATION_BYTES + self._read_bytes + self._kept_bytes + passing
+
+    @property
+    def messages(self) -> int:
+        """What the part sends, now and for later."""
+        return self._messages
 
     def next_outcomes(self) -> list[Outcome] | None:
         """The code has come to an await: its outcomes, or None if they are yet to come."""
@@ -135,14 +160,39 @@ class Session:
         if self._calls > self.limits.host_calls:
             raise self.over("host_calls", f"calls its host more than {self.limits.host_calls} times")
 
-    def ask(self, question: object, answer: Callable[[], T]) -> T:
-        """What the code gets to see: the same again when it runs again."""
+    def ask(self, question: object, answer: Callable[[], T], size: int = 0) -> T:
+        """What the code gets to see: the same again when it runs again. size: the bytes of the question."""
+        return self._ask(question, lambda: self.here(answer), size)
+
+    def scan(self, question: object, page: Page, limit: int, size: int) -> Rows:
+        """Up to `limit` rows, as `ask`. page: as of `collect`."""
+
+        def read() -> Rows:
+            rows: Rows = []
+            while len(rows) < limit or not limit:
+                most = min(ERRAND_ROWS, limit - len(rows))
+                found = self.here(lambda most=most: self.collect(page, most))  # type: ignore[misc]
+                rows += found
+                if len(found) < most or not most:
+                    break
+            return rows
+
+        return self._ask(question, read, size)
+
+    def _ask(self, question: object, answer: Callable[[], T], size: int) -> T:
         if self._at < len(self._seen) or not self.live:
             return cast("T", self._again(question))
-        found = self.here(answer)
+        self.count_kept(_ASKED_BYTES + size)
+        found = answer()
         self._seen.append((question, found))
         self._at += 1
         return found
+
+    def count_kept(self, size: int) -> None:
+        """Its host keeps so many bytes of what it has asked and awaited, besides rows."""
+        self._kept_bytes += size
+        if self._read_bytes + self._kept_bytes > self.limits.read_bytes:
+            raise self.over("read_bytes", f"asks its host to keep more than {self.limits.read_bytes} bytes")
 
     def here(self, work: Callable[[], T]) -> T:
         """Do something on the event loop, as a part of the method's own task."""
@@ -160,17 +210,19 @@ class Session:
         self._reads += rows
         self._read_bytes += size
         self.usage.read_bytes += size
+        if self.inline and (self._reads > INLINE_ROWS or self._read_bytes > INLINE_READ_BYTES):
+            raise TooLong
         if self._reads > self.limits.reads:
             raise self.over("reads", f"reads more than {self.limits.reads} rows")
-        if self._read_bytes > self.limits.read_bytes:
+        if self._read_bytes + self._kept_bytes > self.limits.read_bytes:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
-    def collect(self, page: Callable[[int], list[tuple[bytes, bytes]]], limit: int) -> list[tuple[bytes, bytes]]:
+    def collect(self, page: Page, limit: int) -> Rows:
         """Up to `limit` rows, page by page. page: gives up to so many rows, behind those that it gave before.
 
-        They are counted as they come, so that no more are held than the code may read.
+        They are counted as they come, so that no more are held than the code may read. Finding none counts as one.
         """
-        rows: list[tuple[bytes, bytes]] = []
+        rows: Rows = []
         while len(rows) < limit:
             most = min(_PAGE_ROWS, limit - len(rows))
             found = page(most)
@@ -178,6 +230,8 @@ class Session:
             rows += found
             if len(found) < most:
                 break
+        if not rows:
+            self.count_read(1, 0)
         return rows
 
     def count_write(self, key: bytes, value: bytes | None) -> None:
@@ -200,10 +254,49 @@ class Session:
         if not self.live:
             return
         self._count_message(dispatch)
-        self.sends.append(dispatch)
+        self.sends.append(self._targets.call_of(dispatch))
         self.usage.sends += 1
 
+    def calls_of(self, point: Point) -> list[Call] | AutomataError:
+        """The calls that it awaits, or why they cannot be made. Raises LimitExceeded if they are too many."""
+        if len(point.calls) > self.limits.sends:
+            raise self.over("sends", f"awaits more than {self.limits.sends} calls at once")
+        self._passing_bytes = sum(len(dispatch.arguments) for dispatch in point.calls)
+        self.count_kept(self._passing_bytes)
+        try:
+            for dispatch in point.calls:
+                self._count_elements(dispatch)
+            return [self._targets.call_of(dispatch) for dispatch in point.calls]
+        except LimitExceeded:
+            raise
+        except AutomataError as error:
+            return error
+
+    def check_elements(self, arguments: bytes) -> int:
+        """How many values are in arguments, before anything is built of them. Raises LimitExceeded."""
+        most = self.limits.elements
+        found = elements(arguments, most)
+        if found > most:
+            raise self.over("elements", f"gives more than {most} values as arguments")
+        return found
+
+    def _count_elements(self, dispatch: Dispatch) -> None:
+        """What a part sends and awaits is built on the event loop in the end: no more than so much of all together."""
+        self._elements += self._elements_of(dispatch)
+        if self._elements > self.limits.elements:
+            raise self.over("elements", f"gives more than {self.limits.elements} values as arguments in one part")
+
+    def _elements_of(self, dispatch: Dispatch) -> int:
+        if not dispatch.own:
+            return self.check_elements(dispatch.arguments)
+        found = self.check_elements(dispatch.arguments)
+        try:
+            return found + sum(map(self.check_elements, split_arguments(dispatch.arguments)))
+        except InvalidArgument:
+            return found  # making the call says what is wrong with it
+
     def _count_message(self, dispatch: Dispatch) -> None:
+        self._count_elements(dispatch)
         self._messages += 1
         self._written_bytes += len(dispatch.arguments)
         if self._messages > self.limits.sends:
@@ -247,7 +340,7 @@ class Session:
         self._logged_bytes += _LINE_BYTES + len(text)
         if self._logged_bytes <= self.limits.log_bytes:
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown))
+            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown), len(text))
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""

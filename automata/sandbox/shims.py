@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from automata.calls import Awaited, Call
 from automata.context import CURRENT
-from automata.errors import AutomataError, GuestTrapped, LimitExceeded, Overloaded
+from automata.errors import AutomataError, GuestTrapped, Overloaded
 from automata.inline import TooLong
 from automata.methods import Method
 from automata.pausing import sleep
@@ -51,6 +51,9 @@ class Uploader(Protocol):
     def charge(self, fuel: int) -> None:
         """A run has used fuel."""
 
+    def send(self, count: int) -> None:
+        """A part of a method sends so many messages. Raises LimitExceeded."""
+
 
 class Guest:
     """One uploaded module and what its methods need. threads: whether it may run beside the event loop.
@@ -82,7 +85,7 @@ class Guest:
             session = guest.session(turn, True)
             session.rows = instance.rows
             part = guest.run(session, guest.module.begin(session, method, args, described.awaits))
-            guest.settle(turn, part)
+            guest.settle(session, part)
             return part.value
 
         return shim
@@ -103,11 +106,11 @@ class Guest:
                 part = await guest.run_aside(session, run)
                 if part.changes is not None:
                     apply(turn, part.changes)
-                guest.settle(turn, part)
+                guest.settle(session, part)
                 if part.point is None:
                     return part.value
                 with guest.keeping(session):
-                    outcomes = await guest.await_point(turn, part.point)
+                    outcomes = await guest.await_point(turn, part.point, part.calls)
                 session.end_part(part.point, outcomes)
 
         return shim
@@ -171,10 +174,16 @@ class Guest:
         self.usage.add(used)
         self.uploader.charge(used.fuel + used.runs * RUN_FUEL)
 
-    def settle(self, turn: Turn, part: Part) -> None:
-        """Send what a part sends."""
-        for dispatch in part.sends:
-            turn.send(self.targets.call_of(dispatch))
+    def settle(self, session: Session, part: Part) -> None:
+        """Send what a part sends. Raises LimitExceeded if its uploader's methods send too much.
+
+        Of calls that are awaited, one does not count: whoever makes it waits for it.
+        """
+        turn, calls = session.turn, part.point.calls if part.point is not None else []
+        if not turn.replaying:
+            self.uploader.send(session.messages + max(0, len(calls) - 1))
+        for call in part.sends:
+            turn.send(call)
 
     @contextlib.contextmanager
     def keeping(self, session: Session) -> Iterator[None]:
@@ -191,17 +200,13 @@ class Guest:
         finally:
             self._awaiting_bytes -= kept
 
-    async def await_point(self, turn: Turn, point: Point) -> list[Outcome]:
-        """What a part awaits: its outcomes."""
-        if len(point.calls) > self.limits.sends:
-            raise LimitExceeded("sends", f"{turn.name} awaits more than {self.limits.sends} calls at once")
+    async def await_point(self, turn: Turn, point: Point, calls: list[Call] | AutomataError) -> list[Outcome]:
+        """What a part awaits: its outcomes. calls: those of the point, or why they cannot be made."""
         if not point.calls:
             await sleep(point.seconds or 0)
             return []
-        try:
-            calls = [self.targets.call_of(dispatch) for dispatch in point.calls]
-        except AutomataError as error:
-            return [Outcome(None, error, 0)] * len(point.calls)
+        if isinstance(calls, AutomataError):
+            return [Outcome(None, calls, 0)] * len(point.calls)
         outcomes: list[Outcome] = await Awaited(self._outcomes(turn, calls))
         return outcomes
 

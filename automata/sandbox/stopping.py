@@ -13,6 +13,11 @@ _LIMITS = (
     ("wasm trap: interrupt", "seconds", "has run for too long"),
     ("call stack exhausted", "stack", "calls itself too deep"),
     ("memory minimum size", "memory_bytes", "needs more memory than it may have"),
+    (
+        "fuel allocated for hostcalls",
+        "write_bytes",
+        "gives its host more than 2.5 MB at once: give less of it at a time",
+    ),
     ("resource limit", "memory_bytes", "needs more than it may have"),
 )
 

@@ -21,6 +21,14 @@ _SECONDS_MAX = 1e9
 _split = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
+def split_arguments(arguments: bytes) -> list[bytes]:
+    """Arguments in the encoding of a method of their own module, one by one. Raises InvalidArgument."""
+    try:
+        return _split(arguments)
+    except msgspec.MsgspecError as error:
+        raise InvalidArgument(f"sandboxed code gave damaged arguments: {error}") from None
+
+
 class Targets:
     """The types that the code of one module can call. application: what its own types belong to."""
 
@@ -66,9 +74,9 @@ class Targets:
 
     def _arguments(self, dispatch: Dispatch, method: Method) -> tuple[tuple[object, ...], dict[str, object]]:
         if dispatch.own:
+            for encoded in split_arguments(dispatch.arguments):
+                check_plain(encoded)
             try:
-                for encoded in _split(dispatch.arguments):
-                    check_plain(encoded)
                 return method.unpack(method.decode_arguments(dispatch.arguments)), {}
             except (ValueError, msgspec.MsgspecError) as error:
                 raise InvalidArgument(f"sandboxed code gave damaged arguments: {error}") from None

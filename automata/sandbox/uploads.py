@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from automata.context import logger
 from automata.sandbox.binary import assembled, kind_of
+from automata.sandbox.examining import examining
 from automata.sandbox.installed import Installed
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
@@ -169,4 +170,4 @@ class Uploads:
         """Do what takes seconds in a thread, where there are any."""
         if not self._options.sandbox_threads:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await asyncio.get_running_loop().run_in_executor(examining(), work)

@@ -32,8 +32,14 @@ _TEXTS = {
 }
 _MARK = "(call $put (i32.const 0) (i32.const 3) (i32.const 96) (i32.const 4))"
 _GROWN = "(drop (memory.grow (i32.const 900)))"
+_MAPS = "(i64.store (i32.const 65536) (i64.const 0x80808000093d00dd)) " + (
+    "(memory.fill (i32.const 65541) (i32.const 0x80) (i32.const 4000000))"
+)
+"""An array of four million empty maps, a byte each."""
+
 _WHOM = "(i32.const 16) (i32.const 9) (i32.const 32) (i32.const 6)"
 _POKE = f"{_WHOM} (i32.const 40) (i32.const 4) (i32.const 56) (i32.const 2)"
+_WITH_MAPS = f"(call ${{}} {_WHOM} (i32.const 40) (i32.const 4) (i32.const 65536) (i32.const 4000005) {{}})"
 _SECRET = _POKE.replace("(i32.const 40) (i32.const 4)", "(i32.const 48) (i32.const 7)")
 _ITSELF = (
     "(i32.const 8) (i32.const 5) (i32.const 64) (i32.const 3) (i32.const 72) (i32.const 2) (i32.const 80) (i32.const 1)"
@@ -164,6 +170,15 @@ def _writing() -> dict[str, Attack]:
             ),
             "value_bytes",
         ),
+        "a message of four million empty maps": limited(
+            guest(_GROWN + _MAPS + _WITH_MAPS.format("send", "(f64.const 0)")), "elements"
+        ),
+        "four million empty maps for later": limited(
+            guest(_GROWN + _MAPS + _WITH_MAPS.format("send", "(f64.const 9)")), "elements"
+        ),
+        "a call of four million empty maps": limited(
+            guest(_GROWN + _MAPS + "(drop " + _WITH_MAPS.format("call", "") + ")"), "elements"
+        ),
         "deleting for ever": limited(forever(every + "(call $delete (i32.const 300) (i32.const 4))"), "writes"),
         "a write in a readonly method": Attack(guest("", readonly=True), "ReadOnlyError", "readonly"),
         "a deletion in a readonly method": Attack(
@@ -214,6 +229,9 @@ def _answering() -> dict[str, Attack]:
             ),
             "is not what it declares",
         ),
+        "an answer of four million empty maps": trapped(
+            guest(_GROWN + _MAPS + "(call $reply (i32.const 65536) (i32.const 4000005))", result="any"), "elements"
+        ),
         "an error text of all its memory": limited(
             guest(_GROWN + "(call $fail (i32.const 0) (i32.const 59000000))"), "value_bytes"
         ),
@@ -227,6 +245,19 @@ def _answering() -> dict[str, Attack]:
 
 
 ATTACKS = {**_spinning(), **_writing(), **_answering()}
+
+_COUNT = (
+    "(drop (call $get (i32.const 0) (i32.const 3) (i32.const 400) (i32.const 1)))"
+    "(i32.store8 (i32.const 400) (i32.add (i32.load8_u (i32.const 400)) (i32.const 1)))"
+    "(call $put (i32.const 0) (i32.const 3) (i32.const 400) (i32.const 1))"
+)
+
+
+def bomb(delay: str) -> bytes:
+    """A method that sends itself twenty times, and counts in its row how often it has come to an end."""
+    sends = f"(call $send {_ITSELF} (f64.const {delay}))" * 20
+    return guest(_COUNT + sends, mark=False)
+
 
 ITSELF = guest(f"(drop (call $call {_ITSELF}))")
 """A method that calls itself, through its host, without end."""

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from automata import errors, ref
+from automata.options import Options
+from tests.clock import Clock
 from tests.core_modules import modules_app, take
-from tests.hostile.attacks import ATTACKS, CEILING, ITSELF
+from tests.hostile.attacks import ATTACKS, CEILING, ITSELF, bomb
 from tests.hostile.conftest import MEMORY_BYTES_MAX
 from tests.hostile.survivor import survives
+from tests.memory_app import memory_app
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -51,6 +54,28 @@ def test_a_method_that_calls_itself_without_end_comes_to_one(tmp_path: Path) -> 
             [upload] = [one async for one in app.uploads()]
             assert 50 <= upload.usage.runs <= 200
             assert await ref("Guest", "one").begin() is None
+
+    asyncio.run(scenario())
+
+
+async def goes_on() -> None:
+    for _ in range(50):
+        await ref("Guest", "one").go()
+
+
+@pytest.mark.parametrize("delay", ["0", "0.001"])
+def test_messages_that_send_more_of_themselves_come_to_an_end(delay: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        standing = Options(modules=tmp_path / "modules", clock=Clock())  # so no more of its rate ever comes in
+        async with memory_app(options=standing) as app:
+            await take(app, tmp_path, bomb(delay), limits={"messages_per_second": 40})
+            with pytest.raises(errors.LimitExceeded) as raised:
+                await goes_on()
+            assert raised.value.limit == "messages_per_second"
+            for _ in range(100):
+                await asyncio.sleep(0)
+            ended = (await app.inspect(ref("Guest", "one")))["rows"][b"row"][0]
+            assert 5 <= ended <= 40 * 5 // 20 + 1
 
     asyncio.run(scenario())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from automata.sandbox.checking import examine
 from automata.sandbox.component_messages import decode_answer, decode_dispatch
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
-from tests.core_modules import modules_app, shelve, take, upload
+from tests.core_modules import described, method, modules_app, shelve, take, upload
 from tests.hostile.components import BYTES, answering, exporting
 from tests.hostile.survivor import Bystander, nothing_unpickled
 
@@ -98,6 +99,28 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
     "a key that is none": (done(writes=[(b"words\0\3\xff", b"\x01")]), "GuestTrapped", ""),
     "a key in keys in keys": (done(writes=[(b"words\0\3" + b"\x05" * 4000, b"\x01")]), "GuestTrapped", ""),
     "an index of three bytes": (done(writes=[(b"items\0\3abc", b"\x01")]), "GuestTrapped", ""),
+    "a list of more than there can be": (
+        done(writes=[(b"items\0\2", struct.pack(">cQQ", b"L", 0, 1 << 60))]),
+        "GuestTrapped",
+        "no collection has",
+    ),
+    "a list that ends before it begins": (
+        done(writes=[(b"items\0\2", struct.pack(">cQQ", b"L", 5, 4))]),
+        "GuestTrapped",
+        "no collection has",
+    ),
+    "a list at the end of all numbers": (
+        done(writes=[(b"items\0\2", struct.pack(">cQQ", b"L", (1 << 64) - 1, (1 << 64) - 1))]),
+        "GuestTrapped",
+        "no collection has",
+    ),
+    "a set of more than there can be": (
+        done(writes=[(b"names\0\2", struct.pack(">cQ", b"S", 1 << 60))]),
+        "GuestTrapped",
+        "no collection has",
+    ),
+    "a value of another type": (done(writes=[(b"total\0\1", b"\xa1x")]), "GuestTrapped", "damaged row"),
+    "an item of another type": (done(writes=[(b"items\0\3" + bytes(8), b"\xa1x")]), "GuestTrapped", "damaged row"),
     "a size that is none": (done(writes=[(b"items\0\2", b"\x01")]), "GuestTrapped", ""),
     "a key that is too long": (
         done(writes=[(b"words\0\3\x02" + b"a" * 5000 + b"\0", b"\x01")]),
@@ -168,6 +191,51 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
 }
 
 
+def test_a_list_that_says_it_has_more_than_it_has_is_shown_as_it_is(tmp_path: Path) -> None:
+    forged = (b"items\0\2", struct.pack(">cQQ", b"L", 0, 1 << 40))
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, answering(done(writes=[forged, (b"items\0\3" + bytes(8), b"\x07")])))
+            await ref("Guest", "one").go()
+            assert (await app.inspect(ref("Guest", "one")))["items"] == [7]
+
+    asyncio.run(scenario())
+
+
+def test_a_field_that_cannot_be_read_is_named_to_who_looks_at_it(tmp_path: Path) -> None:
+    fields = [{"name": "counts", "kind": "value", "type": ["dict", "str", "int"], "default": "gA=="}]
+    data = answering(
+        done(writes=[(b"counts\0\1", b"\x81\xa1a\xa1b")]),
+        describes=described([method("go", result="any", awaits=True)], fields=fields),
+    )
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, data)
+            await ref("Guest", "one").go()
+            with pytest.raises(errors.StateError, match="counts"):
+                await app.inspect(ref("Guest", "one"))
+
+    asyncio.run(scenario())
+
+
+def test_a_component_that_gives_too_much_at_once_is_told_so(tmp_path: Path) -> None:
+    body = (
+        "(i32.store (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 3000000))"
+        "(drop (memory.grow (i32.const 60))) (return (i32.const 0))"
+    )
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, answering(done(), body))
+            with pytest.raises(errors.LimitExceeded, match="at once") as raised:
+                await ref("Guest", "one").go()
+            assert raised.value.limit == "write_bytes"
+
+    asyncio.run(scenario())
+
+
 async def answers(folder: Path, data: bytes, error: str, says: str) -> None:
     async with modules_app(folder) as app:
         limits = {"writes": 100, "sends": 20, "awaits": 5, "value_bytes": 4000, "seconds": 0.5, "fuel": 1 << 50}
@@ -226,7 +294,7 @@ BODIES = {
         "(drop (memory.grow (i32.const 900)))"
         " (call $rows (i32.const 0) (i32.const 59000000) (i32.const 0) (i32.const 59000000)"
         " (i32.const 1) (i32.const 0) (i32.const 16))",
-        "GuestTrapped",
+        "LimitExceeded",
         "",
     ),
     "text that is no UTF-8": (

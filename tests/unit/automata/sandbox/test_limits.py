@@ -49,6 +49,10 @@ _SEND = (
     "(call $send (i32.const 16) (i32.const 8) (i32.const 24) (i32.const 1) (i32.const 32) (i32.const 4)"
     " (i32.const 28) (i32.const 2) (f64.const {delay}))"
 )
+_SCAN = (
+    "(drop (call $scan (i32.const 0) (i32.const {begin}) (i32.const 0) (i32.const 0) (i32.const {limit}) (i32.const 0)"
+    " (i32.const 0) (i32.const 0)))"
+)
 _NAMES = (
     '(data (i32.const 16) "Listener") (data (i32.const 24) "k")'
     ' (data (i32.const 28) "\\91\\01") (data (i32.const 32) "hear")'
@@ -63,6 +67,8 @@ EXCEEDING = {
     "reads": (repeated(_GET, 100), {"reads": 50}),
     "read_bytes": (repeated(_GET, 100), {"read_bytes": 50}),
     "read_bytes of chance": (repeated("(call $random (i32.const 0) (i32.const 1000))", 20), {"read_bytes": 15_000}),
+    "reads of nothing": (repeated(_SCAN.format(begin=0, limit=0), 100), {"reads": 50}),
+    "read_bytes of questions": (repeated(_SCAN.format(begin=1000, limit=0), 100), {"read_bytes": 50_000}),
     "writes": (repeated(_PUT.format(key=1, value=1), 100), {"writes": 50}),
     "write_bytes": (repeated(_PUT.format(key=1, value=1000), 100), {"write_bytes": 50_000}),
     "key_bytes": (repeated(_PUT.format(key=101, value=1), 1), {"key_bytes": 100}),
@@ -70,6 +76,8 @@ EXCEEDING = {
     "value_bytes of a result": (repeated("(call $reply (i32.const 0) (i32.const 101))", 1), {"value_bytes": 100}),
     "sends": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"sends": 20}),
     "sends for later": (repeated(_SEND.format(delay=5), 50, rest=_NAMES), {"sends": 20}),
+    "elements": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"elements": 100}),
+    "elements of messages for later": (repeated(_SEND.format(delay=5), 50, rest=_NAMES), {"elements": 100}),
     "write_bytes of messages": (repeated(_SEND.format(delay=0), 50, rest=_NAMES), {"write_bytes": 50}),
     "stack": (one_method("(call $go)"), {}),
 }
@@ -97,6 +105,7 @@ WITHIN = {
     "host_calls": (repeated(_GET, 49), {"host_calls": 50}),
     "reads": (repeated(_GET, 50), {"reads": 50}),
     "writes": (repeated(_PUT.format(key=1, value=1), 49), {"writes": 50}),
+    "elements": (repeated(_SEND.format(delay=1000), 20, rest=_NAMES), {"elements": 80}),
     "key_bytes": (repeated(_PUT.format(key=100, value=1), 1), {"key_bytes": 100}),
     "value_bytes": (repeated(_PUT.format(key=1, value=100), 1), {"value_bytes": 100}),
     "sends": (repeated(_SEND.format(delay=1000), 20, rest=_NAMES), {"sends": 20}),
@@ -229,6 +238,7 @@ def test_limits_within_others_are_the_lower_ones() -> None:
     assert SandboxLimits(fuel_per_second=70).within(ceiling).fuel_per_second == 50
     assert SandboxLimits(fuel_per_second=70).within(SandboxLimits()).fuel_per_second == 70
     assert SandboxLimits(fuel_per_second=20).within(ceiling).fuel_per_second == 20
+    assert SandboxLimits(messages_per_second=0).within(ceiling).messages_per_second == ceiling.messages_per_second
 
 
 def test_every_limit_has_a_test_here() -> None:
@@ -243,5 +253,5 @@ def test_every_limit_has_a_test_here() -> None:
         "methods",
         "module_bytes",
     }
-    quotas = {"runs_at_once", "fuel_per_second"}  # in test_quota.py
+    quotas = {"runs_at_once", "fuel_per_second", "messages_per_second"}  # in test_quota.py
     assert named | others | quotas == {field.name for field in dataclasses.fields(SandboxLimits)}

@@ -123,9 +123,9 @@ def test_members_whose_hashes_can_be_chosen_are_few(of: Callable[[int], Any]) ->
     assert decode_plain(encode_dynamic(list(many))) == list(many)
 
 
-def test_sets_of_numbers_and_text_are_of_any_size() -> None:
+def test_sets_of_numbers_and_text_may_be_large() -> None:
     value = [
-        set(range(100_000)),
+        set(range(30_000)),
         {str(n) for n in range(5000)},
         {n / 7 for n in range(5000)},
         {-n for n in range(5000)},

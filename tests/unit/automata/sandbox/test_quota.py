@@ -57,6 +57,26 @@ def test_what_was_used_without_a_rate_is_not_held_against_a_later_one() -> None:
     quota.admit()
 
 
+def test_messages_beyond_the_rate_are_refused_until_it_has_come_in_again() -> None:
+    clock = Clock()
+    quota = Quota("me", SandboxLimits(messages_per_second=10), clock)
+    quota.send(49)
+    quota.send(2000)  # one part may overdraw it, or it could never send them
+    for _ in range(2):
+        with pytest.raises(errors.LimitExceeded) as raised:
+            quota.send(1)
+        assert raised.value.limit == "messages_per_second"
+    quota.send(0)
+    clock.now += 201
+    quota.send(1)
+
+
+def test_messages_without_a_rate_are_not_counted() -> None:
+    quota = Quota("me", SandboxLimits(messages_per_second=0), Clock())
+    quota.send(1 << 40)
+    quota.send(1)
+
+
 @in_loop
 async def test_places_go_to_who_waits_longest_and_to_nobody_who_has_gone() -> None:
     loop = asyncio.get_running_loop()
