@@ -24,8 +24,8 @@ class Options:
     closing waits for methods that run; those that merely wait at a commit point it cuts off at once.
     closing_effect_seconds_max: how long it waits for effects that have begun, which would otherwise happen twice.
     workers: makes what runs the methods of types with `compute="worker"`; if nothing is given, this process does.
-    modules: the folder of uploaded modules; a passing one if none is given. sandbox: the most that any of them may use;
-    sandbox_threads: whether they may run beside the event loop, in threads.
+    modules: the folder of uploaded modules of this store and no other; a passing one if none is given. sandbox: the
+    most that any of them may use; sandbox_threads: whether they may run beside the event loop, in threads.
     """
 
     entities_max: int = 20_000

@@ -59,7 +59,8 @@ class Uploads:
                 self._leave_out(record, str(error))
         used = {version.digest for record in self._records.values() for version in record.versions}
         self._shelf.begin()
-        self._shelf.keep_only(used)
+        if self._options.modules is not None:  # else the folder is that of all stores in memory
+            self._shelf.keep_only(used)
 
     async def upload(self, data: bytes, name: str, uploader: str, limits: Mapping[str, int | float]) -> Upload:
         """Take a module in under a name, as its next version. Raises ModuleRefused, InvalidArgument."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.behaviour.kinds import SOURCE, Native, Sandboxed
+from tests.core_modules import shelve
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Sandboxed:
-    """Built once: it takes ten seconds, and as many more to compile."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built and compiled once, which takes ten seconds each."""
     folder = tmp_path_factory.mktemp("behaviour")
     target = folder / "objects.wasm"
     subprocess.run([sys.executable, "-m", "ssms", "build", str(SOURCE), "-o", str(target)], check=True)
-    return Sandboxed(target, folder / "modules")
+    shelve(folder / "modules", target.read_bytes())
+    return target
 
 
 @pytest.fixture(params=["native", "sandboxed"])
-def kind(request: pytest.FixtureRequest) -> Native | Sandboxed:
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Native | Sandboxed:
     """Both ways to run the types."""
-    return Native() if request.param == "native" else request.getfixturevalue("built")
+    if request.param == "native":
+        return Native()
+    module: Path = request.getfixturevalue("built")
+    return Sandboxed(module, module.parent / "modules", tmp_path / "modules")

@@ -54,9 +54,12 @@ class Native:
 class Sandboxed:
     """The types as a module that was built of the same source."""
 
-    def __init__(self, module: Path, compiled: Path) -> None:
-        self.options = Options(modules=compiled)
+    def __init__(self, module: Path, compiled: Path, own: Path) -> None:
+        """compiled: where the module is in its compiled form; own: a folder for the store of one test."""
+        self.options = Options(modules=own)
         self._module = module
+        self._compiled = compiled
+        self._own = own
 
     @asynccontextmanager
     async def types(self) -> AsyncIterator[None]:
@@ -64,7 +67,10 @@ class Sandboxed:
         yield
 
     async def take_in(self, app: App) -> None:
-        """Upload them."""
+        """Upload them. A store that opens drops files that no upload of its needs: so they come only now."""
+        self._own.mkdir(exist_ok=True)
+        for file in self._compiled.iterdir():
+            (self._own / file.name).hardlink_to(file)
         await app.upload(self._module)
 
     def raises(self, kind: type[Exception], text: str) -> Any:
