@@ -6,6 +6,7 @@ A test that sets `max_examples` itself takes no part in campaigns: scale `settin
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,16 +30,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default" if SIM_EXAM
 
 
 @pytest.fixture(autouse=True)
-def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An application is the types of one process; here, those of one test's own module. What the test itself
-    defines is forgotten after it."""
+    defines is forgotten after it, also where that has replaced something: a class loaded from its pickled form does.
+    """
     own = {
         name: {origin: made for origin, made in named.items() if not _of_another_test(origin[0], request)}
         for name, named in REGISTRY._types.items()
     }
     kept = {name: named for name, named in own.items() if named}
+    before = [(made, made.replaced_by, made.current) for named in kept.values() for made in named.values()]
     monkeypatch.setattr(REGISTRY, "_types", kept)
     monkeypatch.setattr(REGISTRY, "newest", {name: list(named.values())[-1] for name, named in kept.items()})
+    yield
+    for made, replaced_by, current in before:
+        resolved = made._fields is not None and replaced_by is None
+        made.replaced_by, made.current = replaced_by, current or resolved
 
 
 def _of_another_test(module: str, request: pytest.FixtureRequest) -> bool:

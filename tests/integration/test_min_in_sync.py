@@ -36,10 +36,11 @@ async def alone(app: ClusterApp) -> None:
 
 
 def test_calls_wait_for_a_second_copy_where_it_is_demanded() -> None:
-    with ssms.local_cluster(nodes=2, replicas=2, min_in_sync=2) as cluster, cluster.connect() as app:
+    with ssms.local_cluster(nodes=2, replicas=2, min_in_sync=2) as cluster, cluster.connect(deploy=False) as app:
 
         async def scenario() -> None:
             async with asyncio.timeout(PATIENCE_SECONDS):
+                await app.deploy(Counter)  # and nothing else that tests of this process have declared
                 assert await ref(Counter, "a").add() == 1
                 await asyncio.to_thread(cluster.remove_node, cluster.nodes[1])
                 adding = asyncio.ensure_future(ref(Counter, "a").add())
