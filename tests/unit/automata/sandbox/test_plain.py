@@ -18,7 +18,7 @@ from msgspec.msgpack import Ext
 from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
-from automata.reference import make_ref
+from automata.reference import ObjectRef, make_ref
 from automata.sandbox.plain import MEMBERS_MAX, check_plain, decode_plain
 from automata.values.dynamic import encode_dynamic
 
@@ -68,7 +68,7 @@ class Model(BaseModel):
 def test_a_plain_value_comes_back(value: Any) -> None:
     found = decode_plain(encode_dynamic(value))
     assert found == value
-    assert type(found) is type(value)
+    assert type(found) is type(value) or isinstance(value, ObjectRef)  # whose class depends on the types that are known
 
 
 @pytest.mark.parametrize("make", [lambda: Colour.RED, Point, Pair, Model], ids=["enum", "dataclass", "tuple", "model"])
