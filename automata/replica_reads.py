@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from automata import asking
@@ -24,6 +23,7 @@ from automata.methods import Packed
 from automata.options import Options
 from automata.outcomes import encode_outcome
 from automata.partitions import address_of
+from automata.place import Place
 from automata.residence import Phase, decode_slot
 from automata.standby import Standby
 from automata.state import READ, ObjectState
@@ -39,19 +39,6 @@ if TYPE_CHECKING:
     from automata.calls import Call
     from automata.entity import Entity
     from automata.timing import Timing
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What a turn asks of its entity."""
-
-    made: AutomatonType
-    key: str
-    group: int = 0
-
-    @property
-    def address(self) -> str:
-        return f"{self.made.name}/{self.key}"
 
 
 class _Steps:
@@ -118,7 +105,7 @@ class ReplicaReads:
         loaded = self._load(made, key, ask.partition)
         if loaded is None:
             return None
-        outcome = self._run(Turn(self._steps, cast("Entity", _Place(made, key)), method, loaded[0]), loaded[1], packed)
+        outcome = self._run(Turn(self._steps, cast("Entity", Place(made, key)), method, loaded[0]), loaded[1], packed)
         return encode_outcome(outcome, method.result, Limits.message_bytes_max, "a call")
 
     def _load(self, made: AutomatonType, key: str, partition: bytes) -> tuple[ObjectState, Any] | None:

@@ -18,6 +18,7 @@ from automata.entity import load
 from automata.envelope import Envelope
 from automata.errors import DeclarationError, StateError
 from automata.methods import Method
+from automata.place import Place
 from automata.state import READ, WRITE, ObjectState
 from automata.turn import Turn, run_to_end
 from automata.types import AutomatonType, Registry
@@ -56,19 +57,6 @@ class Surroundings:
             )
         found.resolve()
         return found
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What a turn asks of its entity, where there is no log."""
-
-    made: AutomatonType
-    key: str
-    group: int = 0
-
-    @property
-    def address(self) -> str:
-        return f"{self.made.name}/{self.key}"
 
 
 class _Steps:
@@ -135,7 +123,7 @@ async def _run(task: Task, source: Source, surroundings: Surroundings, name: str
     method = made.method(task.method)
     state, instance = load(made, task.key, WorkerRows(task, source), task.prefix)
     steps = _Steps(surroundings, name)
-    turn = WorkerTurn(steps, cast("Entity", _Place(made, task.key)), method, state)
+    turn = WorkerTurn(steps, cast("Entity", Place(made, task.key)), method, state)
     turn.task = asyncio.current_task()
     token = CURRENT.set(turn)
     try:

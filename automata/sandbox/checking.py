@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wasmtime import FuncType, MemoryType, Module, WasmtimeError
+from wasmtime import FuncType, MemoryType, WasmtimeError
 
 from automata.errors import GuestTrapped, LimitExceeded, ModuleRefused
 from automata.sandbox.component_guest import check_component
@@ -69,7 +69,7 @@ def _examine_component(
 
 
 def _examine_core(machine: Machine, compiled: Path, session: Session, limits: SandboxLimits) -> Manifest:
-    module = Module.deserialize_file(machine.core_engine, str(compiled))
+    module = machine.read_core(compiled)
     for imported in module.imports:
         if imported.module != MODULE or imported.name not in FUNCTIONS:
             raise ModuleRefused(f"the module imports {imported.module}.{imported.name}, which a sandbox does not give")

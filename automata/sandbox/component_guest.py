@@ -6,7 +6,6 @@ What they say is MessagePack in lists of bytes. Everything here may run in a thr
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import msgspec
 from wasmtime import Engine, Store, WasmtimeError
@@ -31,6 +30,7 @@ from automata.sandbox.component_values import (
 )
 from automata.sandbox.dispatch import Dispatch
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.paging import Page, paged
 from automata.sandbox.session import Session
 from automata.sandbox.stopping import stopped
 from automata.state import Bounds
@@ -117,18 +117,10 @@ FUNCTIONS = {
 """What components import: automata/sandbox/guest/world.wit."""
 
 
-def pages(session: Session, bounds: Bounds, backwards: bool) -> Callable[[int], Rows]:
+def pages(session: Session, bounds: Bounds, backwards: bool) -> Page:
     """Gives the rows of an object page by page."""
-    begin, end = bounds
-
-    def page(most: int) -> Rows:
-        nonlocal begin, end
-        rows = session.turn.state.scan((begin, end), most, backwards)
-        if rows:
-            begin, end = (begin, rows[-1][0]) if backwards else (rows[-1][0] + b"\0", end)
-        return rows
-
-    return page
+    state = session.turn.state
+    return paged(lambda begin, end, most: state.scan((begin, end), most, backwards), *bounds, backwards)
 
 
 def _read_dispatch(session: Session, data: bytes) -> Dispatch:

@@ -18,7 +18,7 @@ Arguments and results of calls are MessagePack: a list of arguments, one value.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from automata.failure import text_of
 from automata.inline import TooLong
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
+from automata.sandbox.paging import paged
 from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
@@ -104,23 +105,15 @@ def _scan(run: CoreRun, given: Sequence[Any]) -> int:
     begin, end = _row_key(run, first, first_length), _row_key(run, last, last_length)
     most = min(limit & 0xFFFFFFFF, session.limits.reads + 1)
     question = ("scan", begin, end, most, bool(backwards))
-    page = _pages(session, begin, end or None, bool(backwards))
+    page = paged(
+        lambda lo, hi, most: list(session.rows.range(lo, hi, reverse=bool(backwards), limit=most)),
+        begin,
+        end or None,
+        bool(backwards),
+    )
     rows = session.scan(question, page, most, len(begin) + len(end))
     parts = [_count.pack(len(key)) + key + _count.pack(len(value)) + value for key, value in rows]
     return run.memory.fill(at, room, b"".join(parts))
-
-
-def _pages(
-    session: Session, begin: bytes, end: bytes | None, backwards: bool
-) -> Callable[[int], list[tuple[bytes, bytes]]]:
-    def page(most: int) -> list[tuple[bytes, bytes]]:
-        nonlocal begin, end
-        rows = list(session.rows.range(begin, end, reverse=backwards, limit=most))
-        if rows:
-            begin, end = (begin, rows[-1][0]) if backwards else (rows[-1][0] + b"\0", end)
-        return rows
-
-    return page
 
 
 def _dispatch(run: CoreRun, given: Sequence[Any]) -> Dispatch:

@@ -68,9 +68,9 @@ class Machine:
         """Whether a compiled form is for this processor, and for engines that are set up as these."""
         try:
             if kind == CORE:
-                Module.deserialize_file(self.core_engine, str(compiled))
+                self.read_core(compiled)
             else:
-                Component.deserialize_file(self.component_engine, str(compiled))
+                self.load_component(compiled)
         except WasmtimeError:
             return False
         return True
@@ -79,9 +79,13 @@ class Machine:
         """A component from its compiled form, which this process or another one of this release has written."""
         return Component.deserialize_file(self.component_engine, str(compiled))
 
-    def load_core(self, compiled: Path) -> Any:
+    def read_core(self, compiled: Path) -> Module:
         """A core module, likewise."""
-        return self._cores.prepare(Module.deserialize_file(self.core_engine, str(compiled)))
+        return Module.deserialize_file(self.core_engine, str(compiled))
+
+    def load_core(self, compiled: Path) -> Any:
+        """The same with its imports, ready to be instantiated."""
+        return self._cores.prepare(self.read_core(compiled))
 
     def describe_component(self, component: Component, session: Session) -> bytes:
         """What a component says of itself."""

@@ -99,7 +99,7 @@ class ComponentModule:
 
     def _past(self, point: Point, outcomes: list[Outcome]) -> list[OutcomeMessage]:
         if not point.calls:
-            return [(1, b"\xc0")]
+            return [(1, _NIL)]
         return [self._outcome(dispatch, outcome) for dispatch, outcome in zip(point.calls, outcomes, strict=True)]
 
     def _outcome(self, dispatch: Dispatch, outcome: Outcome) -> OutcomeMessage:

@@ -26,14 +26,14 @@ class RowChecks:
     """The rows of one type of a component; those of a core module its host writes."""
 
     def __init__(self, fields: Sequence[FieldManifest]) -> None:
-        self._kinds = {field.name.encode(): field.kind for field in fields}
         self._fields: Mapping[bytes, FieldManifest] = {field.name.encode(): field for field in fields}
         self._decoders: dict[bytes, Callable[[bytes], object] | None] = {}
 
     def check(self, subkey: bytes, data: bytes | None) -> None:
         """Raise GuestTrapped for a row that the type cannot have."""
         name, mark, rest = subkey.partition(b"\x00")
-        kind = self._kinds.get(name)
+        field = self._fields.get(name)
+        kind = field.kind if field is not None else None
         tag = mark + rest[:1]
         fits = tag == VALUE if kind == "value" else tag in {SIZE, ENTRY}
         if kind is None or not fits:

@@ -18,6 +18,7 @@ from automata.inline import TooLong
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.elements import elements
 from automata.sandbox.limits import SandboxLimits
+from automata.sandbox.paging import Page, Rows
 from automata.sandbox.targets import split_arguments
 from automata.sandbox.usage import Usage
 from automata.when import When, check_due, check_rule
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from automata.work import Outcome
 
 T = TypeVar("T")
-Rows = list[tuple[bytes, bytes]]
-Page = Callable[[int], Rows]
 
 ENTROPY_BYTES_MAX = 64 << 10
 """Random bytes that are given at once."""
@@ -218,7 +217,7 @@ class Session:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
     def collect(self, page: Page, limit: int) -> Rows:
-        """Up to `limit` rows, page by page. page: gives up to so many rows, behind those that it gave before.
+        """Up to `limit` rows, page by page.
 
         They are counted as they come, so that no more are held than the code may read. Finding none counts as one.
         """

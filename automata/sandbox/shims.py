@@ -15,7 +15,6 @@ from automata.calls import Awaited, Call
 from automata.context import CURRENT
 from automata.errors import AutomataError, GuestTrapped, Overloaded
 from automata.inline import TooLong
-from automata.methods import Method
 from automata.pausing import sleep
 from automata.sandbox.component_messages import Changes
 from automata.sandbox.described_type import Shim
@@ -79,12 +78,12 @@ class Guest:
         guest = self
 
         async def shim(instance: Any, *args: object) -> object:
-            turn, method = _running()
+            turn = cast("Turn", CURRENT.get())
             if guest.arriving is not None:
                 raise TooLong
             session = guest.session(turn, True)
             session.rows = instance.rows
-            part = guest.run(session, guest.module.begin(session, method, args, described.awaits))
+            part = guest.run(session, guest.module.begin(session, turn.method, args, described.awaits))
             guest.settle(session, part)
             return part.value
 
@@ -95,14 +94,14 @@ class Guest:
         guest = self
 
         async def shim(instance: Any, *args: object) -> object:
-            turn, method = _running()
+            turn = cast("Turn", CURRENT.get())
             if guest.arriving is not None:
                 await guest.arrived(turn, guest.arriving)
             session = guest.session(turn, False)
             if core:
                 session.rows = instance.rows
             while True:
-                run = guest.module.begin(session, method, args, described.awaits)
+                run = guest.module.begin(session, turn.method, args, described.awaits)
                 part = await guest.run_aside(session, run)
                 if part.changes is not None:
                     apply(turn, part.changes)
@@ -233,8 +232,3 @@ def apply(turn: Turn, changes: Changes) -> None:
             state.delete(subkey)
         else:
             state.put(subkey, data)
-
-
-def _running() -> tuple[Turn, Method]:
-    turn = cast("Turn", CURRENT.get())
-    return turn, turn.method

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 from automata.context import CURRENT
 from automata.deterministic import Deterministic
+from automata.place import Place
 from automata.sandbox.guest.asynchronous import refusal
 from automata.sandbox.guest.messages import AWAITS, DONE, NOTHING, RAISED, Host, Task, decode, encode
 from automata.sandbox.guest.raised import told
 from automata.sandbox.guest.rows import GuestRows
-from automata.sandbox.guest.turn import Awaited, GuestTurn, Place
+from automata.sandbox.guest.turn import Awaited, GuestTurn
 from automata.state import READ, STATE, WRITE, ObjectState
 from automata.types import REGISTRY, AutomatonType
 
@@ -44,7 +45,7 @@ class Runner:
         made = self._find(task.type_name)
         method = made.method(task.method)
         state, instance = load(made, task, self._host)
-        place = Place(task.type_name, task.key)
+        place = Place(made, task.key)
         turn = GuestTurn(self._host, place, method, state, task.past)
         running = Deterministic(cast("Any", place), method) if method.cached else turn
         token = CURRENT.set(running)

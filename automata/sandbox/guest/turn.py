@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, cast
 
 from automata.detached import Detached
 from automata.errors import ReadOnlyError, StateError
+from automata.place import Place
 from automata.sandbox.guest.messages import (
     ERROR,
     OWN_RESULT,
@@ -48,15 +49,6 @@ class Awaited:
         self.changes = changes
 
 
-class Place:
-    """What a turn asks of its entity, where there is no log."""
-
-    group = 0
-
-    def __init__(self, type_name: str, key: str) -> None:
-        self.address = f"{type_name}/{key}"
-
-
 class GuestSteps:
     """What a turn asks of its host, through what a guest imports."""
 
@@ -82,11 +74,6 @@ class GuestTurn(Turn):
         self._part = 0
         self._detached = Detached()
         self.replaying = len(past) > 0
-
-    @property
-    def application(self) -> str:
-        """All types that a guest defines are of one application."""
-        return ""
 
     def random_bits(self, count: int) -> int:
         """An integer of `count` random bits."""
