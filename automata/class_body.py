@@ -144,7 +144,8 @@ def local_names(cls: type, frame: FrameType | None) -> dict[str, object]:
 
 def type_hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> dict[str, object]:
     """The annotations of `of`, a part of the class, made real. what: its name, for the error UnresolvedName."""
-    namespace = dict(vars(sys.modules.get(cls.__module__, typing)))
+    module = sys.modules.get(cls.__module__)  # none yet for a class that is being loaded with its code
+    namespace = {} if module is None else dict(vars(module))
     try:
         return typing.get_type_hints(of, namespace, dict(names), include_extras=True)
     except NameError as error:

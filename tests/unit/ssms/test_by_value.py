@@ -71,9 +71,30 @@ class Tally:
     async def sum(self) -> int:
         return self.total
 
-for cls in (Page, Tally):
+for cls in (Page, Tally, neighbour.Shelf):
     with open(f"{cls.__name__}.type", "wb") as file:
         file.write(pack(cls).encode())
+"""
+
+NEIGHBOUR = """
+from __future__ import annotations
+from typing import Optional
+from automata import List, Set, object_type
+
+def double(n):
+    return 2 * n
+
+@object_type
+class Shelf:
+    names: List[str]
+    kinds: Set[str]
+    last: Optional[str] = None
+
+    async def put(self, name: str) -> list[str]:
+        self.names.append(name)
+        self.kinds.add(name)
+        self.last = name
+        return [*self.names, *self.kinds, self.last]
 """
 
 READER = """
@@ -85,7 +106,7 @@ import ssms
 from ssms.deployed import DeployedType
 
 for turn in range(2):  # again, as when it is deployed anew
-    for name in ("Page", "Tally"):
+    for name in ("Shelf", "Page", "Tally"):
         DeployedType.decode(Path(f"{name}.type").read_bytes()).load()
 assert REGISTRY.get("Page").options.strict_order
 
@@ -93,6 +114,7 @@ async def main():
     async with ssms.open("data"):
         assert await ref("Page", "a").write("hello") == 6
         assert [post.text for post in await ref("Page", "a").read()] == ["hello"]
+        assert await ref("Shelf", "s").put("b") == ["b", "b", "b"]
         await ref("Tally", "t").count(2)
         assert await ref("Tally", "t").sum() == 2
         try:
@@ -143,7 +165,7 @@ def run(code: str, folder: Path, name: str) -> str:
 
 
 def test_a_script_with_a_module_of_its_own_runs_where_neither_is_known(tmp_path: Path) -> None:
-    (tmp_path / "neighbour.py").write_text("def double(n):\n    return 2 * n\n")
+    (tmp_path / "neighbour.py").write_text(NEIGHBOUR)
     run(SCRIPT, tmp_path, "script.py")
     (tmp_path / "neighbour.py").unlink()
     assert run(READER, tmp_path, "reader.py") == "ok\n"
