@@ -14,6 +14,7 @@ from automata.applies import Applies, check_apply, classes_of, is_apply
 from automata.class_body import (
     COLLECTIONS,
     MISSING,
+    Names,
     UnresolvedName,
     check_class,
     declared_default,
@@ -94,7 +95,7 @@ def definition(
     applying = _apply_methods(cls)
 
     def resolve() -> dict[str, VolatileField]:
-        names = local_names(cls, frame)
+        names = Names(local_names(cls, frame), REGISTRY.classes() if made.defined else {})
         hints = type_hints(cls, cls, name, names)
         fields = {field: _field(cls, field, hints[field], default) for field, default in defaults.items()}
         resolve_methods(cls, name, methods, names)
@@ -109,6 +110,7 @@ def definition(
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):
         made.resolve()  # now if possible, so that the fault is found where it is
+    made.defined = True
     return made
 
 
@@ -156,7 +158,7 @@ def _saving(cls: type) -> dict[str, Callable[..., object]]:
 
 
 def _applies(
-    cls: type, name: str, methods: Mapping[str, tuple[Callable[[Any, Any], object], str]], names: Mapping[str, object]
+    cls: type, name: str, methods: Mapping[str, tuple[Callable[[Any, Any], object], str]], names: Names
 ) -> Applies:
     declared = []
     for method, (fn, parameter) in methods.items():

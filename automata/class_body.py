@@ -6,6 +6,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, get_origin
 
@@ -26,6 +27,18 @@ MISSING = object()
 """In place of a default: the class declares none."""
 
 _TYPING_TWINS = {"List": "List", "Dict": "Map", "Set": "Set"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What annotations of a class may name besides what the module has that wrote them.
+
+    local: looked up first. types: looked up last, for what is imported for type checkers alone, as modules do that name
+    each other's types.
+    """
+
+    local: Mapping[str, object]
+    types: Mapping[str, type] = field(default_factory=dict)
 
 
 class UnresolvedName(DeclarationError):
@@ -114,7 +127,7 @@ def invocable_methods(cls: type, name: str) -> dict[str, Method]:
     return methods
 
 
-def resolve_methods(cls: type, name: str, methods: Mapping[str, Method], names: Mapping[str, object]) -> None:
+def resolve_methods(cls: type, name: str, methods: Mapping[str, Method], names: Names) -> None:
     """Compile the annotations of all methods. Raises UnresolvedName for one that may be defined later."""
     for method in methods.values():
         try:
@@ -142,15 +155,40 @@ def local_names(cls: type, frame: FrameType | None) -> dict[str, object]:
     return {**(frame.f_locals if frame is not None else {}), cls.__name__: cls}
 
 
-def type_hints(cls: type, of: Any, what: str, names: Mapping[str, object]) -> dict[str, object]:
-    """The annotations of `of`, a part of the class, made real. what: its name, for the error UnresolvedName."""
-    module = sys.modules.get(cls.__module__)  # none yet for a class that is being loaded with its code
-    namespace = {} if module is None else dict(vars(module))
+def type_hints(cls: type, of: Any, what: str, names: Names) -> dict[str, object]:
+    """The annotations of `of`, the class or a function in it, made real. what: its name, for the error UnresolvedName.
+
+    Each part is read with the names of the module that wrote it: a mixin may come from another one.
+    """
     try:
-        return typing.get_type_hints(of, namespace, dict(names), include_extras=True)
+        if not isinstance(of, type):
+            return _evaluated(of, _names_around(of), names)
+        hints: dict[str, object] = {}
+        for base in reversed(of.__mro__[:-1]):
+            written = type(base.__name__, (), {"__annotations__": inspect.get_annotations(base)})
+            hints |= _evaluated(written, _names_around(base), Names({**names.local, base.__name__: base}, names.types))
     except NameError as error:
         error_here = fault(cls, None, f"an annotation of {what} cannot be resolved: {error}")
         raise UnresolvedName(*error_here.args) from None
+    return hints
+
+
+def _names_around(part: Any) -> dict[str, Any]:
+    """The names of the module of a class or function. There is none yet for a class that is loaded with its code."""
+    module = sys.modules.get(part.__module__)
+    return {} if module is None else dict(vars(module))
+
+
+def _evaluated(part: Any, around: dict[str, Any], names: Names) -> dict[str, object]:
+    """The annotations of one part made real. Raises NameError."""
+    local = dict(names.local)
+    while True:
+        try:
+            return typing.get_type_hints(part, around, local, include_extras=True)
+        except NameError as error:
+            if error.name is None or error.name in local or error.name not in names.types:
+                raise
+            local[error.name] = names.types[error.name]
 
 
 def install(cls: type, made: AutomatonType, set_attribute: Callable[[Any, str, object], None]) -> None:

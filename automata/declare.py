@@ -14,6 +14,7 @@ from automata.applies import is_apply
 from automata.class_body import (
     COLLECTIONS,
     MISSING,
+    Names,
     UnresolvedName,
     check_class,
     declared_default,
@@ -109,6 +110,7 @@ def definition(
     _install(cls, made)
     with contextlib.suppress(UnresolvedName):
         made.resolve()  # now if possible, so that the fault is found where it is
+    made.defined = True
     return made
 
 
@@ -151,7 +153,7 @@ def _resolve(
 ) -> dict[str, Field]:
     """Compile all annotations and put the field descriptors on the class."""
     cls = made.cls
-    names = local_names(cls, frame)
+    names = Names(local_names(cls, frame), REGISTRY.classes() if made.defined else {})
     hints = type_hints(cls, cls, made.name, names)
     fields: dict[str, Field] = {}
     for name in annotations:

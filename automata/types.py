@@ -20,7 +20,8 @@ class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
     header: what the directory rows of its objects say, if they keep no time.
-    current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
+    defined: its class statement is over, so that what it cannot find in its module may be a type that it imports for
+    type checkers alone. current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
     is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1). application: what its private
     methods belong to: nothing for what this process defines, else the upload that it came with. elsewhere: it is known
     by its signatures alone, as some cluster has uploaded it, and may have others by now. home: the one store that it
@@ -48,6 +49,7 @@ class AutomatonType:
         self.ref_class: type[ObjectRef]
         self.replaced_by: AutomatonType | None = None
         self.current = False
+        self.defined = False
         self._resolve = resolve
         self._fields: dict[str, Field] | None = None
 
@@ -109,6 +111,29 @@ class Registry:
         for listener in listeners:
             listener(definition)
 
+    def add_companion(self, definition: AutomatonType) -> None:
+        """Register a definition that has come along with another's code, unless its name is known here: then whoever
+        names this one means what is known.
+        """
+        with self._lock:
+            known = self.newest.get(definition.name)
+        if known is None:
+            self.add(definition)
+        else:
+            definition.replaced_by = known
+            definition.current = False
+
+    def install(self, definition: AutomatonType) -> None:
+        """Register a definition as the only one of its name, wherever the others were defined."""
+        with self._lock:
+            others = [made for made in self._types.get(definition.name, {}).values() if made is not definition]
+            for replaced in others:
+                replaced.replaced_by = definition
+                replaced.current = False
+            self._types[definition.name] = {}
+        definition.replaced_by = None
+        self.add(definition)
+
     def remove(self, definition: AutomatonType) -> None:
         """Forget a definition, if it is still the one of its place."""
         with self._lock:
@@ -141,6 +166,15 @@ class Registry:
     def names(self) -> list[str]:
         """All names."""
         return sorted(self._types)
+
+    def classes(self) -> dict[str, type]:
+        """The classes of all types by their own names, but for names that several have."""
+        found: dict[str, type] = {}
+        several = set()
+        for made in list(self.newest.values()):
+            if found.setdefault(made.cls.__name__, made.cls) is not made.cls:
+                several.add(made.cls.__name__)
+        return {name: cls for name, cls in found.items() if name not in several}
 
     def check(self) -> None:
         """Resolve every type and refuse names claimed twice. Raises DeclarationError."""

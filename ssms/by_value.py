@@ -1,24 +1,23 @@
 """Classes that travel with their code: scripts, notebooks and modules of a user's own project, which hosts do not have.
 
 cloudpickle carries functions and plain classes. A decorated class holds compiled things that cannot be carried, so it
-goes as its body and is decorated again where it arrives. What annotations and stored values name (other classes of the
-same module) goes along, and stands on arrival in a module of the same name, so that all is found as at home.
+goes as its body and is decorated again where it arrives. What the annotations of all this name goes along, and stands on
+arrival in modules of the same names, so that all is found as at home.
+
+Other decorated classes that the code names come along too, so that it can name them before they were deployed. They
+never take the place of a type that is known there: only the class that was sent is deployed.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import io
 import pickle
-import re
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cloudpickle
@@ -31,22 +30,13 @@ from automata.fields import MutableField, PickledField, ValueField
 from automata.type_options import DEFAULT_OPTIONS
 from automata.types import REGISTRY, AutomatonType
 from automata.volatile_fields import VolatileField
+from ssms.installed_modules import is_installed, is_own
+from ssms.travelling_names import Place, names_around, words_of
 
-_INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-_OURS = frozenset({"darq", "automata", "ssms"})
 _INSTALLED_BY_DECORATOR = frozenset({"__setattr__", "__delattr__", "__automaton__", "__automaton_ref__"})
 _OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__"})
 _FIELDS = ValueField | MutableField | PickledField | VolatileField
 _CANNOT = (TypeError, ValueError, AttributeError, NotImplementedError, pickle.PicklingError)  # what reducers raise
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
-
-
-def is_installed(module: str) -> bool:
-    """Whether hosts are expected to have a module: it is Python's, a package's in site-packages, or of this one."""
-    if module.partition(".")[0] in _OURS or module in sys.builtin_module_names:
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return module != "__main__" and file is not None and _within(Path(file), _INSTALLED)
 
 
 def dump(cls: type) -> bytes:
@@ -54,9 +44,8 @@ def dump(cls: type) -> bytes:
     cannot travel.
     """
     with _by_value():
-        companions = {place: value for place, (value, needed) in _companions(cls).items() if needed or _travels(value)}
         try:
-            return _pickled((cls, companions))
+            return _with_names(cls)
         except _CANNOT as error:
             raise DeclarationError(
                 f"{cls.__qualname__} cannot travel with its code: {error}. Its methods, or what its annotations name, "
@@ -67,84 +56,145 @@ def dump(cls: type) -> bytes:
 
 def load(code: bytes) -> object:
     """The class again, decorated and registered. Runs the code of whoever has made it."""
-    cls, companions = pickle.loads(code)  # noqa: S301 - code that a deployer has registered
+    cls, companions, declared = pickle.loads(code)  # noqa: S301 - code that a deployer has registered
     for (module, name), value in companions.items():
         _stand_in(module).__dict__[name] = value
+        if isinstance(value, _Travelled):
+            _stand_in(value.__name__).__dict__.update(vars(value))
     _stand_in(cls.__module__).__dict__[cls.__name__] = cls
+    for one, declaration in declared:  # only now: annotations are read with the names that have come along
+        made = declaration.define(one)
+        if one is cls:
+            REGISTRY.install(made)
+        else:
+            REGISTRY.add_companion(made)
     cls.__automaton__.resolve()
     return cls
 
 
+@dataclass(frozen=True)
+class _Declaration:
+    """What the decorator of a class was given."""
+
+    name: str
+    options: dict[str, Any]
+    volatile: bool
+
+    @staticmethod
+    def of(made: AutomatonType) -> _Declaration:
+        """As its decorator was given it."""
+        given = {
+            option.name: getattr(made.options, option.name)
+            for option in fields(made.options)
+            if getattr(made.options, option.name) != getattr(DEFAULT_OPTIONS, option.name)
+        }
+        return _Declaration(made.name, given, made.volatile)
+
+    def define(self, cls: type) -> AutomatonType:
+        """Decorate the class, but do not register it."""
+        define = automaton_definition if self.volatile else object_definition
+        return define(cls, self.name, None, self.options)
+
+
+class _Travelled(types.ModuleType):
+    """What has come along of a module: the names that the code may use."""
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle, but for decorated classes."""
+    """cloudpickle, but for decorated classes and for modules. met: classes and functions of the project, once each.
+
+    words: the names that are taken along of a module.
+    """
+
+    def __init__(self, file: io.BytesIO, words: set[str]) -> None:
+        super().__init__(file)
+        self.met: list[type | types.FunctionType] = []
+        self._words = words
 
     def reducer_override(self, obj: Any) -> Any:
-        made = obj.__dict__.get("__automaton__") if isinstance(obj, type) else None
-        if made is None or is_installed(obj.__module__):
+        if isinstance(obj, types.ModuleType):
+            return self._module(obj) if is_own(obj.__name__) else super().reducer_override(obj)
+        if isinstance(obj, type | types.FunctionType) and not is_installed(obj.__module__ or "builtins"):
+            self.met.append(obj)
+        if not isinstance(obj, type) or "__automaton__" not in vars(obj) or is_installed(obj.__module__):
             return super().reducer_override(obj)
-        return _make, (obj.__name__, obj.__bases__), _state(obj, made), None, None, _decorate
+        return _make, (obj.__name__, obj.__bases__), _body(obj), None, None, _dress
+
+    def _module(self, module: types.ModuleType) -> Any:
+        """In two parts, as modules may name each other."""
+        names = {name: value for name, value in vars(module).items() if name in self._words}
+        return _Travelled, (module.__name__,), names, None, None, _fill
 
 
-def _pickled(value: object) -> bytes:
+def _with_names(cls: type) -> bytes:
+    """The class pickled together with its companions, which have companions of their own."""
+    companions = {place: value for place, value in _neighbours(cls).items() if _travels(value)}
+    declared: list[tuple[type, _Declaration]] = []
+    words: set[str] = set()
+    while True:
+        size = len(companions), len(words), len(declared)
+        code, met = _pickled((cls, companions, declared), words)
+        for part in met:
+            words.update(words_of(part))
+            companions.update(names_around(part))
+        declared = _declared(met)
+        if (len(companions), len(words), len(declared)) == size:
+            return code
+
+
+def _declared(met: list[type | types.FunctionType]) -> list[tuple[type, _Declaration]]:
+    """The decorated classes among them, bases first."""
+    found = [part for part in met if isinstance(part, type) and "__automaton__" in vars(part)]
+    found.sort(key=lambda cls: len(cls.__mro__))
+    return [(cls, _Declaration.of(vars(cls)["__automaton__"])) for cls in found]
+
+
+def _pickled(value: object, words: set[str]) -> tuple[bytes, list[type | types.FunctionType]]:
     buffer = io.BytesIO()
-    _Pickler(buffer).dump(value)
-    return buffer.getvalue()
+    pickler = _Pickler(buffer, words)
+    pickler.dump(value)
+    return buffer.getvalue(), pickler.met
 
 
 def _travels(value: object) -> bool:
     """Whether something that is perhaps not needed can come along."""
     try:
-        _pickled(value)
+        _pickled(value, set())
     except _CANNOT:
         return False
     return True
 
 
-def _state(cls: type, made: AutomatonType) -> dict[str, Any]:
-    """The body of a decorated class, as it was before, and what its decorator was given."""
+def _neighbours(cls: type) -> dict[Place, object]:
+    """All other classes of the same module: values of these may be stored or raised."""
+    return {
+        (cls.__module__, name): value
+        for name, value in list(vars(sys.modules[cls.__module__]).items())
+        if isinstance(value, type) and value.__module__ == cls.__module__ and not name.startswith("__")
+    }
+
+
+def _body(cls: type) -> dict[str, Any]:
+    """The body of a decorated class, as it was before."""
     body: dict[str, Any] = {}
     for name, value in cls.__dict__.items():
         if name in _INSTALLED_BY_DECORATOR or name in _OF_ALL_CLASSES or isinstance(value, CollectionField):
             continue
         body[name] = value.declared if isinstance(value, _FIELDS) else value
-    given = {
-        option.name: getattr(made.options, option.name)
-        for option in fields(made.options)
-        if getattr(made.options, option.name) != getattr(DEFAULT_OPTIONS, option.name)
-    }
-    return {"body": body, "name": made.name, "options": given, "volatile": made.volatile}
+    return body
 
 
 def _make(name: str, bases: tuple[type, ...]) -> type:
     return types.new_class(name, bases)
 
 
-def _decorate(cls: type, state: dict[str, Any]) -> None:
-    for name, value in state["body"].items():
+def _dress(cls: type, body: dict[str, Any]) -> None:
+    for name, value in body.items():
         type.__setattr__(cls, name, value)
-    define = automaton_definition if state["volatile"] else object_definition
-    REGISTRY.add(define(cls, state["name"], None, state["options"]))
 
 
-def _companions(cls: type) -> dict[tuple[str, str], tuple[Any, bool]]:
-    """What the annotations of a class name, which is needed, and all other classes of its module: values of these may
-    be stored or raised.
-    """
-    module = sys.modules[cls.__module__]
-    named = {name for text in _annotations(cls) for name in _NAME.findall(text)}
-    found: dict[tuple[str, str], tuple[Any, bool]] = {}
-    for name, value in list(vars(module).items()):
-        own = isinstance(value, type) and value.__module__ == cls.__module__
-        if (own or name in named) and not name.startswith("__") and not isinstance(value, types.ModuleType):
-            found[cls.__module__, name] = value, name in named
-    return found
-
-
-def _annotations(cls: type) -> Iterator[str]:
-    for base in cls.__mro__[:-1]:
-        yield from (str(text) for text in inspect.get_annotations(base).values())
-        for value in base.__dict__.values():
-            yield from (str(text) for text in getattr(value, "__annotations__", {}).values())
+def _fill(module: _Travelled, names: dict[str, Any]) -> None:
+    vars(module).update(names)
 
 
 @contextmanager
@@ -168,9 +218,3 @@ def _stand_in(module: str) -> types.ModuleType:
         found = sys.modules[module] = importlib.util.module_from_spec(spec)
     return found
 
-
-def _within(file: Path, folders: tuple[Path, ...]) -> bool:
-    resolved = file.resolve()
-    if {"site-packages", "dist-packages"} & set(resolved.parts):  # of whatever environment
-        return True
-    return any(resolved.is_relative_to(folder) for folder in folders)

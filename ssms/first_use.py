@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 from automata.asking import Ask
 from automata.types import REGISTRY
 from darq.errors import StoreClosed
-from ssms.by_value import is_installed
+from ssms.installed_modules import is_installed
 from ssms.lane import Asked
 from ssms.lanes import Lanes
 from ssms.peers import Unreachable

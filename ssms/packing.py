@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ssms.by_value import is_installed
 from ssms.deployed import DeployedType, by_reference, by_value
+from ssms.installed_modules import is_installed
 
 
 def pack(cls: type) -> DeployedType:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from automata.class_body import type_hints
+from automata.class_body import Names, type_hints
 from automata.collection import CollectionField
 from automata.declaration_fault import fault
 from automata.errors import DeclarationError
@@ -71,7 +71,7 @@ def _field(made: AutomatonType, name: str) -> dict[str, Any]:
 
 
 def _method(made: AutomatonType, method: Method) -> dict[str, Any]:
-    hints = type_hints(made.cls, method.fn, f"{made.name}.{method.name}", {made.cls.__name__: made.cls})
+    hints = type_hints(made.cls, method.fn, f"{made.name}.{method.name}", Names({made.cls.__name__: made.cls}))
     return {
         "name": method.name,
         "parameters": [_parameter(made, method, parameter, hints) for parameter in method.parameters],
