@@ -20,12 +20,12 @@ class AutomatonType:
     """The frozen definition of one type. `fields` and the kinds of `methods` are there once it is resolved.
 
     header: what the directory rows of its objects say, if they keep no time.
-    defined: its class statement is over, so that what it cannot find in its module may be a type that it imports for
-    type checkers alone. current: it is resolved and nothing has replaced it, so that calls need not look any further. volatile: its state
-    is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1). application: what its private
-    methods belong to: nothing for what this process defines, else the upload that it came with. elsewhere: it is known
-    by its signatures alone, as some cluster has uploaded it, and may have others by now. home: the one store that it
-    was uploaded to, if that is not a cluster: no other app of this process runs it.
+    defined: its class statement is over, so that what it cannot find in its module may be a type that is imported for
+    type checkers alone. current: it is resolved and nothing has replaced it, so that calls need not look any further.
+    volatile: its state is rebuilt from its log, and lives in the one instance of each automaton (SSMS §3.1).
+    application: what its private methods belong to: nothing for what this process defines, else the upload that it came
+    with. elsewhere: it is known by its signatures alone, as some cluster has uploaded it, and may have others by now.
+    home: the one store that it was uploaded to, if that is not a cluster: no other app of this process runs it.
     """
 
     volatile = False

@@ -1,8 +1,8 @@
 """Classes that travel with their code: scripts, notebooks and modules of a user's own project, which hosts do not have.
 
 cloudpickle carries functions and plain classes. A decorated class holds compiled things that cannot be carried, so it
-goes as its body and is decorated again where it arrives. What the annotations of all this name goes along, and stands on
-arrival in modules of the same names, so that all is found as at home.
+goes as its body and is decorated again where it arrives. What the annotations of all this name goes along, and stands
+on arrival in modules of the same names, so that all is found as at home.
 
 Other decorated classes that the code names come along too, so that it can name them before they were deployed. They
 never take the place of a type that is known there: only the class that was sent is deployed.
@@ -29,6 +29,7 @@ from automata.errors import DeclarationError
 from automata.fields import MutableField, PickledField, ValueField
 from automata.type_options import DEFAULT_OPTIONS
 from automata.types import REGISTRY, AutomatonType
+from automata.values.classes import name_of_main
 from automata.volatile_fields import VolatileField
 from ssms.installed_modules import is_installed, is_own
 from ssms.travelling_names import Place, names_around, words_of
@@ -56,11 +57,13 @@ def dump(cls: type) -> bytes:
 
 def load(code: bytes) -> object:
     """The class again, decorated and registered. Runs the code of whoever has made it."""
-    cls, companions, declared = pickle.loads(code)  # noqa: S301 - code that a deployer has registered
+    cls, companions, declared, script = pickle.loads(code)  # noqa: S301 - code that a deployer has registered
     for (module, name), value in companions.items():
         _stand_in(module).__dict__[name] = value
         if isinstance(value, _Travelled):
             _stand_in(value.__name__).__dict__.update(vars(value))
+        if module == "__main__" and script and script != name_of_main():
+            _move(name, value, script)
     _stand_in(cls.__module__).__dict__[cls.__name__] = cls
     for one, declaration in declared:  # only now: annotations are read with the names that have come along
         made = declaration.define(one)
@@ -133,7 +136,7 @@ def _with_names(cls: type) -> bytes:
     words: set[str] = set()
     while True:
         size = len(companions), len(words), len(declared)
-        code, met = _pickled((cls, companions, declared), words)
+        code, met = _pickled((cls, companions, declared, name_of_main()), words)
         for part in met:
             words.update(words_of(part))
             companions.update(names_around(part))
@@ -197,6 +200,13 @@ def _fill(module: _Travelled, names: dict[str, Any]) -> None:
     vars(module).update(names)
 
 
+def _move(name: str, value: object, script: str) -> None:
+    """What a script defines is of the module that the script is for others: all programs know exceptions of it then."""
+    _stand_in(script).__dict__[name] = value
+    if isinstance(value, type) and value.__module__ == "__main__":
+        type.__setattr__(value, "__module__", script)
+
+
 @contextmanager
 def _by_value() -> Iterator[None]:
     """Let everything of modules that hosts do not have travel by value."""
@@ -217,4 +227,3 @@ def _stand_in(module: str) -> types.ModuleType:
         assert spec is not None, "a module without a loader has a spec"
         found = sys.modules[module] = importlib.util.module_from_spec(spec)
     return found
-

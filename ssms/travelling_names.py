@@ -1,4 +1,4 @@
-"""The names that travelling code needs around it: what its annotations say, and what its functions import when they run.
+"""The names that travelling code needs around it: what its annotations say, and what its functions import.
 
 Pickled code brings the names that it uses. Annotations are text, read on arrival in the module that wrote them, and an
 `import` in a function looks for a module: both must find there what they would find at home.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.unit.ssms.scripts import run
 
 SCRIPT = """
 from __future__ import annotations
@@ -146,22 +144,6 @@ except DeclarationError as error:
     assert "Page cannot travel with its code: cannot pickle '_thread.lock'" in str(error), error
     print("refused")
 """
-
-
-def run(code: str, folder: Path, name: str) -> str:
-    script = folder / name
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, script.name],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_script_with_a_module_of_its_own_runs_where_neither_is_known(tmp_path: Path) -> None:
