@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import pickle
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -31,12 +32,14 @@ from automata.type_options import DEFAULT_OPTIONS
 from automata.types import REGISTRY, AutomatonType
 from automata.values.classes import name_of_main
 from automata.volatile_fields import VolatileField
+from ssms.class_content import content
 from ssms.installed_modules import is_installed, is_own
 from ssms.travelling_names import Place, names_around, words_of
 
 _INSTALLED_BY_DECORATOR = frozenset({"__setattr__", "__delattr__", "__automaton__", "__automaton_ref__"})
 _OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__"})
 _FIELDS = ValueField | MutableField | PickledField | VolatileField
+_DRAWN_ID = re.compile("[0-9a-f]{32}")
 _CANNOT = (TypeError, ValueError, AttributeError, NotImplementedError, pickle.PicklingError)  # what reducers raise
 
 
@@ -106,22 +109,35 @@ class _Travelled(types.ModuleType):
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle, but for decorated classes and for modules. met: classes and functions of the project, once each.
 
-    words: the names that are taken along of a module.
+    words: the names that are taken along of a module. contents: of the classes that were met before.
     """
 
-    def __init__(self, file: io.BytesIO, words: set[str]) -> None:
+    def __init__(self, file: io.BytesIO, words: set[str], contents: dict[type, str]) -> None:
         super().__init__(file)
         self.met: list[type | types.FunctionType] = []
         self._words = words
+        self._contents = contents
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
             return self._module(obj) if is_own(obj.__name__) else super().reducer_override(obj)
         if isinstance(obj, type | types.FunctionType) and not is_installed(obj.__module__ or "builtins"):
             self.met.append(obj)
-        if not isinstance(obj, type) or "__automaton__" not in vars(obj) or is_installed(obj.__module__):
+        if not isinstance(obj, type) or is_installed(obj.__module__):
             return super().reducer_override(obj)
+        if "__automaton__" not in vars(obj):
+            return self._plain(obj)
         return _make, (obj.__name__, obj.__bases__), _body(obj), None, None, _dress
+
+    def _plain(self, cls: type) -> Any:
+        """As cloudpickle does it, but that it finds the same class again by what it is, in place of an id by chance."""
+        reduced = super().reducer_override(cls)
+        if not isinstance(reduced, tuple):
+            return reduced
+        if cls not in self._contents:
+            self._contents[cls] = content(cls)
+        make, given, *rest = reduced
+        return make, tuple(self._contents[cls] if _is_id(part) else part for part in given), *rest
 
     def _module(self, module: types.ModuleType) -> Any:
         """In two parts, as modules may name each other."""
@@ -134,9 +150,10 @@ def _with_names(cls: type) -> bytes:
     companions = {place: value for place, value in _neighbours(cls).items() if _travels(value)}
     declared: list[tuple[type, _Declaration]] = []
     words: set[str] = set()
+    contents: dict[type, str] = {}
     while True:
         size = len(companions), len(words), len(declared)
-        code, met = _pickled((cls, companions, declared, name_of_main()), words)
+        code, met = _pickled((cls, companions, declared, name_of_main()), words, contents)
         for part in met:
             words.update(words_of(part))
             companions.update(names_around(part))
@@ -152,9 +169,15 @@ def _declared(met: list[type | types.FunctionType]) -> list[tuple[type, _Declara
     return [(cls, _Declaration.of(vars(cls)["__automaton__"])) for cls in found]
 
 
-def _pickled(value: object, words: set[str]) -> tuple[bytes, list[type | types.FunctionType]]:
+def _is_id(part: object) -> bool:
+    return isinstance(part, str) and _DRAWN_ID.fullmatch(part) is not None
+
+
+def _pickled(
+    value: object, words: set[str], contents: dict[type, str]
+) -> tuple[bytes, list[type | types.FunctionType]]:
     buffer = io.BytesIO()
-    pickler = _Pickler(buffer, words)
+    pickler = _Pickler(buffer, words, contents)
     pickler.dump(value)
     return buffer.getvalue(), pickler.met
 
@@ -162,7 +185,7 @@ def _pickled(value: object, words: set[str]) -> tuple[bytes, list[type | types.F
 def _travels(value: object) -> bool:
     """Whether something that is perhaps not needed can come along."""
     try:
-        _pickled(value, set())
+        _pickled(value, set(), {})
     except _CANNOT:
         return False
     return True

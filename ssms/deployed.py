@@ -54,7 +54,7 @@ class DeployedType(msgspec.Struct, frozen=True, array_like=True):
             loaded = _find(self.reference) if self.reference else load(self.code)
         except Exception as error:
             where = self.reference or "the pickled class"
-            raise Unloadable(f"type {self.name} cannot be loaded from {where}: {error!r}") from error
+            raise Unloadable(f"type {self.name} cannot be loaded from {where}: {error!r}. Deploy it again") from error
         made = getattr(loaded, "__automaton__", None)
         if made is None or made.name != self.name:
             raise Unloadable(f"what was deployed as type {self.name} is {loaded!r}: decorate it with @object_type")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from automata.types import REGISTRY
 from ssms.deployed import DeployedType, Unloadable
 
 
@@ -17,7 +18,12 @@ class DeployedTypes:
     def load(self, data: bytes) -> None:
         """Load a type that comes from the catalog. Raises Unloadable."""
         deployed = DeployedType.decode(data)
-        deployed.load()
+        try:
+            deployed.load()
+        except Unloadable as error:
+            REGISTRY.missing[deployed.name] = str(error)  # what whoever calls it is told
+            raise
+        REGISTRY.missing.pop(deployed.name, None)
         self._by_name[deployed.name] = data
         self._encoded = tuple(self._by_name.values())
 
