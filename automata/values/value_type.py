@@ -10,7 +10,7 @@ Classes evolve: a field that is not in the bytes takes its default, one that the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from automata.errors import InvalidArgument
 from automata.values.annotations import Compiler
 from automata.values.pickled import Pickled, is_pickled
+from automata.values.redefined import Places, places, taken_over
 from automata.values.shape import Shape, read_custom, same
 from automata.values.wire import WIRE_DECODER, WIRE_ENCODER, from_bytes, read_ext, to_bytes
 
@@ -62,13 +63,13 @@ class ValueType:
     copy: Callable[[Any], Any]
     shallow: Callable[[Any], Any] | None
 
-    def __init__(self, annotation: Any, shape: Shape, pickled: bool) -> None:
+    def __init__(self, annotation: Any, shape: Shape, classes: Iterable[type], pickled: bool) -> None:
         self.annotation = annotation
         self.name = shape.name
         self.exact = shape.exact
         self.immutable = shape.immutable
         self.pickled = pickled
-        self.validate = _validator(shape)
+        self.validate = _validator(shape, places(classes))
         self.encode = _encoder(shape)
         self.decode = _decoder(shape)
         self.shallow = shape.shallow
@@ -95,7 +96,9 @@ def value_type(annotation: Any) -> ValueType:
 def _build(annotation: Any) -> ValueType:
     compiler = Compiler()
     try:
-        return ValueType(annotation, compiler.compile(annotation), pickled=is_pickled(annotation))
+        return ValueType(
+            annotation, compiler.compile(annotation), pickled=is_pickled(annotation), classes=compiler.classes
+        )
     finally:
         for cls in compiler.classes:
             _forget_msgspec(cls)
@@ -110,7 +113,7 @@ def _forget_msgspec(cls: type) -> None:
         type.__delattr__(cls, "__msgspec_cache__")
 
 
-def _validator(shape: Shape) -> Callable[[Any], Any]:
+def _validator(shape: Shape, classes: Places) -> Callable[[Any], Any]:
     check, exact = shape.validate, shape.exact
 
     def validate(value: Any) -> Any:
@@ -120,8 +123,24 @@ def _validator(shape: Shape) -> Callable[[Any], Any]:
             return check(value)
         except RecursionError:
             raise InvalidArgument("the value is nested too deep, or contains itself") from None
+        except InvalidArgument as error:
+            if not classes:
+                raise
+            refused = error
+        return _of_redefined(value, check, classes, refused)
 
     return validate
+
+
+def _of_redefined(value: Any, check: Callable[[Any], Any], classes: Places, refused: InvalidArgument) -> Any:
+    """The value, if classes that were defined again are all that is wrong with it. Raises why it was refused."""
+    try:
+        renewed = taken_over(value, classes)
+        if renewed is not value:
+            return check(renewed)
+    except (InvalidArgument, LookupError, ValueError, RecursionError):
+        pass
+    raise refused
 
 
 def _encoder(shape: Shape) -> Callable[[Any], bytes]:
