@@ -43,7 +43,8 @@ Define = Callable[..., Any]
 def define() -> Iterator[Define]:
     def defined(state: str = "", cart: str = "") -> types.ModuleType:
         sys.modules["redefined_models"] = made = types.ModuleType("redefined_models")
-        exec(MODELS.format(state=state, cart=cart), vars(made))  # as a cell of a notebook does
+        cell = compile(MODELS.format(state=state, cart=cart), "cell", "exec", dont_inherit=True)
+        exec(cell, vars(made))  # as a notebook does
         return made
 
     yield defined
