@@ -31,6 +31,7 @@ from automata.fields import MutableField, PickledField, ValueField
 from automata.type_options import DEFAULT_OPTIONS
 from automata.types import REGISTRY, AutomatonType
 from automata.values.classes import name_of_main
+from automata.values.redefined import arrived
 from automata.volatile_fields import VolatileField
 from ssms.class_content import content
 from ssms.installed_modules import is_installed, is_own
@@ -62,6 +63,8 @@ def load(code: bytes) -> object:
     """The class again, decorated and registered. Runs the code of whoever has made it."""
     cls, companions, declared, script = pickle.loads(code)  # noqa: S301 - code that a deployer has registered
     for (module, name), value in companions.items():
+        if isinstance(value, type):
+            arrived(value)
         _stand_in(module).__dict__[name] = value
         if isinstance(value, _Travelled):
             _stand_in(value.__name__).__dict__.update(vars(value))

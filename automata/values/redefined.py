@@ -1,12 +1,16 @@
-"""Values of a class that has been defined again: a notebook's cell ran twice, or a host has old and new code of it.
+"""Values of classes of which a host has old and new code: programs deploy their types one by one.
 
 They are taken for what they are: instances of the same class, as it was or as it is. A field that the new class lacks
 is left out, one that it has besides takes its default, as when stored values are read.
+
+That is for classes that have come with their code, whose methods see each the classes of their own code. Where a
+program defines a class again, as a notebook does, its methods see the new one, and have to be defined again too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -24,10 +28,17 @@ from automata.values.records import (
 Places = Mapping[tuple[str, str], type]
 """Classes by module and qualified name."""
 
+_ARRIVED: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def arrived(cls: type) -> None:
+    """The class has come with its code, and may be there in other versions, too."""
+    _ARRIVED.add(cls)
+
 
 def places(classes: Iterable[type]) -> Places:
-    """Those of the classes whose values can be taken over from another definition."""
-    return {_place(cls): cls for cls in classes if _is_record(cls) or issubclass(cls, Enum)}
+    """Those of the classes whose values can be taken over from another version."""
+    return {_place(cls): cls for cls in classes if cls in _ARRIVED and (_is_record(cls) or issubclass(cls, Enum))}
 
 
 def taken_over(value: Any, classes: Places) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
+from automata.values.classes import class_name
 from automata.values.records import UNSET, build_dataclass, build_tuple, model_form
 from automata.values.shape import Shape, StandIn, inside, refusal, same, type_name
 from automata.values.wire import Wire, to_wire
@@ -239,4 +240,6 @@ def _not_exactly(cls: type, value: object) -> InvalidArgument:
     error = refusal(type_name(cls), value)
     if isinstance(value, cls):
         return InvalidArgument(f"{error}: what this subclass adds would be lost; declare it, or a tagged union")
+    if class_name(type(value)) == class_name(cls):
+        return InvalidArgument(f"{error}, which was defined again since: define again what uses it, too")
     return error

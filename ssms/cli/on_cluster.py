@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NoReturn
 
-from automata.errors import AutomataError, StateError
+from automata.errors import AutomataError, InvalidArgument, StateError
 from automata.letter_box import Letter
 from automata.refs import ref
 from ssms.cli.address import Address
@@ -36,9 +36,14 @@ def census(app: ClusterApp) -> dict[str, Counts]:
 
 
 def fields_of(app: ClusterApp, address: Address) -> dict[str, object] | None:
-    """What an object holds; None if it does not exist."""
+    """What an object holds; None if it does not exist. Raises InvalidArgument if that is of classes not known here."""
     named = ref(address.type_name, address.key)
-    return app.run(app.inspect(named)) if app.run(app.exists(named)) else None
+    if not app.run(app.exists(named)):
+        return None
+    try:
+        return app.run(app.inspect(named))
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{error}. Say --app FILE, with the file that defines {address.type_name}") from error
 
 
 def entries(app: ClusterApp) -> list[Entry]:

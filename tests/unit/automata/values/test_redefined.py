@@ -1,4 +1,4 @@
-"""Values of classes that were defined again, given where the newer, or the older, class is declared."""
+"""Values of classes that are there in two versions, given where the newer, or the older, one is declared."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from automata.errors import InvalidArgument
+from automata.values.redefined import arrived
 from automata.values.value_type import value_type
 
 MODELS = """
@@ -41,10 +42,12 @@ Define = Callable[..., Any]
 
 @pytest.fixture
 def define() -> Iterator[Define]:
-    def defined(state: str = "", cart: str = "") -> types.ModuleType:
+    def defined(state: str = "", cart: str = "", came: bool = True) -> types.ModuleType:
         sys.modules["redefined_models"] = made = types.ModuleType("redefined_models")
         cell = compile(MODELS.format(state=state, cart=cart), "cell", "exec", dont_inherit=True)
-        exec(cell, vars(made))  # as a notebook does
+        exec(cell, vars(made))
+        for name in ("State", "Money", "Line", "Cart") if came else ():
+            arrived(vars(made)[name])
         return made
 
     yield defined
@@ -90,3 +93,11 @@ def test_a_class_of_another_place_is_refused(define: Define) -> None:
     other.Money.__module__ = "elsewhere"
     with pytest.raises(InvalidArgument, match="expected Money"):
         value_type(models.Money).validate(other.Money(5))
+
+
+def test_what_a_program_defines_again_is_refused_with_what_to_do(define: Define) -> None:
+    older, newer = define(came=False), define(came=False)
+    with pytest.raises(
+        InvalidArgument, match=r"got redefined_models\.Money, .*: define again what uses it"
+    ):
+        value_type(older.Money).validate(newer.Money(5))
