@@ -12,6 +12,10 @@ class Unreachable(ConnectionError):
     """A peer gave no answer: whether it has done what it was asked is unknown. Ask again, under the same request id."""
 
 
+class NotStanding(Unreachable):
+    """The peer's process cannot start what it is for, and says why. It ends and is started anew, to try again."""
+
+
 class Peer(Protocol):
     """One process of the cluster."""
 

@@ -17,10 +17,12 @@ from ssms.on_ray.machines import end
 from ssms.on_ray.names import COORDINATOR
 from ssms.on_ray.peers import RayPeer, RayPeers
 from ssms.on_ray.serving import Served
-from ssms.peers import Unreachable
+from ssms.peers import NotStanding, Unreachable
 from ssms.placement import Placement
 
 ANSWER_SECONDS_MAX = 60.0
+STARTS_SECONDS_MAX = 5.0
+"""A coordinator that cannot start is started again for so long: what is in its way may be the one before it."""
 _AGAIN_SECONDS = 0.1
 
 
@@ -89,11 +91,16 @@ async def _ended(names: list[str]) -> None:
 
 async def _begun(plan: Plan) -> None:
     coordinator = RayPeers().coordinator
-    last = time.monotonic() + ANSWER_SECONDS_MAX
+    begun = time.monotonic()
+    last = begun + ANSWER_SECONDS_MAX
     while True:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 await coordinator.call("start", plan.replicas, plan.hosts_per_node)
+        except NotStanding as error:
+            if time.monotonic() > begun + STARTS_SECONDS_MAX:
+                raise NotInstalled(f"the coordinator cannot start: {error}") from error
+            await asyncio.sleep(_AGAIN_SECONDS)
         except (Unreachable, TimeoutError) as error:
             if time.monotonic() > last:
                 raise NotInstalled(f"the coordinator does not answer: {error}") from error

@@ -97,7 +97,5 @@ def test_a_class_of_another_place_is_refused(define: Define) -> None:
 
 def test_what_a_program_defines_again_is_refused_with_what_to_do(define: Define) -> None:
     older, newer = define(came=False), define(came=False)
-    with pytest.raises(
-        InvalidArgument, match=r"got redefined_models\.Money, .*: define again what uses it"
-    ):
+    with pytest.raises(InvalidArgument, match=r"got redefined_models\.Money, .*: define again what uses it"):
         value_type(older.Money).validate(newer.Money(5))

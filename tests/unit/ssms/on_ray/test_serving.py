@@ -7,6 +7,7 @@ from automata.errors import RemoteError, StorageFull
 from ssms.on_ray import serving
 from ssms.on_ray.raised import Raised
 from ssms.on_ray.serving import Serving
+from ssms.peers import NotStanding
 
 
 class Server:
@@ -71,13 +72,22 @@ def test_an_error_that_cannot_travel_becomes_a_remote_error() -> None:
         Raised.of(Unpicklable(needed="a key")).throw()
 
 
-def test_a_process_whose_server_does_not_start_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_whose_server_does_not_start_says_why_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "RESTART_SECONDS", 0.0)
 
     async def scenario() -> list[int]:
         left: list[int] = []
-        answer = await Serving(Broken, left.append).serve("add", (1,))
+        ended = asyncio.Event()
+
+        def leave(code: int) -> None:
+            left.append(code)
+            ended.set()
+
+        answer = await Serving(Broken, leave).serve("add", (1,))
         assert isinstance(answer, Raised)
+        with pytest.raises(NotStanding, match="its process cannot start: no room"):
+            answer.throw()
+        await ended.wait()
         return left
 
     assert asyncio.run(scenario()) == [1]
