@@ -4,7 +4,9 @@ from typing import cast
 
 import pytest
 
+from automata.errors import UnknownType
 from automata.testing.loop import run_virtually
+from automata.types import REGISTRY
 from darq.memory import MemoryStore
 from ssms.deployed import DeployedType, Unloadable, by_reference
 from ssms.peers import Peers
@@ -21,5 +23,10 @@ def test_a_type_that_cannot_be_loaded_keeps_no_other_from_being_loaded() -> None
         with pytest.raises(Unloadable, match="type Bad"):
             await Server("s0.n0", around).load([bad, good])
         assert around.deployed.encoded() == (good,)
+        with pytest.raises(UnknownType, match=r"type Bad cannot be loaded from no\.such\.module:Bad.*Deploy it again"):
+            REGISTRY.get("Bad")
 
-    run_virtually(scenario())
+    try:
+        run_virtually(scenario())
+    finally:
+        REGISTRY.missing.pop("Bad", None)

@@ -100,6 +100,10 @@ from shop.stock import Stock
 @object_type
 class Basket:
     lines: List[Line]
+    paid: int = 0
+
+    async def bought(self) -> list[Line]:
+        return list(self.lines)
 
     async def take(self, line: Line) -> str:
         try:
@@ -107,6 +111,7 @@ class Basket:
         except Missing as missing:
             return f"no {missing.sku}"
         self.lines.append(line)
+        self.paid += state is State.PAID
         return "paid" if state is State.PAID else "open"
 """
 
@@ -149,7 +154,6 @@ asyncio.run(main())
 """
 
 BUY = """
-        line = {"sku": "tea"}
         Line = __import__("sys").modules["shop.models"].Line
         print(await ref("Basket", "b").take(Line(sku="tea")))
         print(await ref("Basket", "b").take(Line(sku="tea")))
@@ -196,12 +200,57 @@ def test_a_class_that_changed_in_another_module_is_deployed_with_what_it_holds_n
         load('Basket', 'Stock', 'Basket2', 'Stock2')
         Line = __import__("sys").modules["shop.models"].Line
         print(await ref("Basket", "b").take(Line(sku="tea", gift=True)))
-        async with ssms.connect() as app: pass
-""".replace("        async with ssms.connect() as app: pass\n", "")
-    assert host(tmp_path, body) == "paid\n"
+        print((await ref("Basket", "b").bought())[0].gift)
+"""
+    assert host(tmp_path, body) == "paid\nTrue\n"
+
+
+def test_a_type_of_older_code_passes_what_newer_code_gives_it(tmp_path: Path) -> None:
+    drive(tmp_path, SHOP, "Basket, Stock")
+    longer = MODELS.replace("    sku: str\n    state", "    sku: str\n    gift: bool = False\n    state")
+    drive(tmp_path, {**SHOP, "shop/models.py": longer}, "Stock", "2")
+    assert host(tmp_path, "        load('Basket', 'Stock', 'Stock2', 'Basket')" + BUY) == BOUGHT
 
 
 def test_two_programs_of_one_project_deploy_types_that_call_each_other(tmp_path: Path) -> None:
     drive(tmp_path, SHOP, "Basket", "1")
     drive(tmp_path, SHOP, "Stock", "2")
     assert host(tmp_path, "        load('Basket1', 'Stock2')" + BUY) == BOUGHT
+
+
+DOOR = """
+from pathlib import Path
+from automata import object_type
+from automata.values.exceptions import decode_exception
+from ssms.packing import pack
+
+class Nobody(Exception):
+    pass
+
+@object_type
+class Door:
+    async def knock(self) -> None:
+        raise Nobody("home")
+
+if Path("answer").exists():
+    print(repr(decode_exception(Path("answer").read_bytes())), Nobody.__module__)
+else:
+    Path("Door.type").write_bytes(pack(Door).encode())
+"""
+
+KNOCK = """
+        from automata.values.exceptions import encode_exception
+        load("Door")
+        try:
+            await ref("Door", "d").knock()
+        except Exception as error:
+            Path("answer").write_bytes(encode_exception(error, ""))
+            print(type(error).__module__)
+"""
+
+
+def test_what_a_script_raises_is_of_the_module_that_the_script_is_for_others(tmp_path: Path) -> None:
+    run(DOOR, tmp_path, "door.py")
+    assert host(tmp_path, KNOCK) == "door\n"
+    assert run(DOOR, tmp_path, "door.py") == "Nobody('home') __main__\n"
+    assert run("import door", tmp_path, "other.py") == "Nobody('home') door\n"
