@@ -25,6 +25,7 @@ from typing import Any
 
 from automata.reference import ObjectRef
 from ssms.installed_modules import is_own
+from ssms.travelling_names import annotated_by
 
 _SHOWN = (  # whose text says all of them
     *(bool, int, float, complex, str, bytes, type(None), type(...), range),
@@ -103,6 +104,7 @@ class _Hasher:
         if not is_own(cls.__module__) or "__automaton__" in vars(cls):
             return  # a decorated class is known by its name
         self._all("bases", cls.__bases__)
+        self._all("annotations", [part for pair in annotated_by(cls) for part in pair])
         members = {name: member.value for name, member in cls.__members__.items()} if issubclass(cls, Enum) else {}
         self._all("members", [members])
         for name, value in sorted(vars(cls).items()):

@@ -20,6 +20,7 @@ from ssms.installed_modules import is_own
 Place = tuple[str, str]
 """A module, and a name in it."""
 
+_NOWHERE = ModuleType("nowhere")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
@@ -34,16 +35,23 @@ def words_of(part: type | FunctionType) -> Iterator[str]:
 
 def names_around(part: type | FunctionType) -> Iterator[tuple[Place, object]]:
     """What stands in modules of the project, and is needed there: of annotations, of imports, and the class itself."""
-    around = vars(sys.modules.get(part.__module__) or ModuleType(""))
-    known = {**REGISTRY.classes(), **around}
-    for word in _annotated(part):
-        if word in known and not word.startswith("__"):
-            yield (part.__module__, word), known[word]
+    for word, value in annotated_by(part):
+        yield (part.__module__, word), value
     if isinstance(part, FunctionType):
         for code in _codes(part.__code__):
             yield from _imported(code, part)
-    elif around.get(part.__name__) is part:  # values of it may be raised, or stored with its name
+    elif (
+        vars(sys.modules.get(part.__module__, _NOWHERE)).get(part.__name__) is part
+    ):  # values of it may be raised, or stored with its name
         yield (part.__module__, part.__name__), part
+
+
+def annotated_by(part: type | FunctionType) -> Iterator[tuple[str, object]]:
+    """What its annotations name in its module, or as types that are imported for type checkers alone."""
+    known = {**REGISTRY.classes(), **vars(sys.modules.get(part.__module__, _NOWHERE))}
+    for word in _annotated(part):
+        if word in known and not word.startswith("__"):
+            yield word, known[word]
 
 
 def _annotated(part: type | FunctionType) -> Iterator[str]:
