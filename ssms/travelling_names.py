@@ -40,9 +40,9 @@ def names_around(part: type | FunctionType) -> Iterator[tuple[Place, object]]:
     if isinstance(part, FunctionType):
         for code in _codes(part.__code__):
             yield from _imported(code, part)
-    elif (
-        vars(sys.modules.get(part.__module__, _NOWHERE)).get(part.__name__) is part
-    ):  # values of it may be raised, or stored with its name
+        return
+    home = sys.modules.get(part.__module__, _NOWHERE)
+    if vars(home).get(part.__name__) is part:  # values of it may be raised, or stored with its name
         yield (part.__module__, part.__name__), part
 
 
