@@ -14,6 +14,7 @@ from automata.delivery import Delivery
 from automata.directory import decode_header
 from automata.envelope import decode_open
 from automata.journal import Journal
+from automata.leaders import Leaders
 from automata.parking import row_key
 from automata.partitions import address_of
 from automata.resuming import Resuming
@@ -39,14 +40,16 @@ class Arrived:
 class Arrival:
     """Puts objects into one store."""
 
-    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming) -> None:
+    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming, leaders: Leaders) -> None:
         self._host = host
+        self._leaders = leaders
         self._log = host.log
         self._delivery = delivery
         self._resuming = resuming
 
     def put(self, step: Step, bundle: Bundle) -> Arrived:
         """Let `step` hold what the bundle does."""
+        self._leaders.learn(step, bundle.leaders)
         self._put_state(step, bundle)
         for payload in bundle.records:
             step.record(payload)

@@ -88,7 +88,7 @@ class MovingSlots:
         for partition in residence.in_slots(left, residence.stubs):
             residence.write_stub(step, partition, None)
         for slot in left:
-            step.send_to_store(target, message_of(Given(slot)))
+            step.send_to_store(target, message_of(Given(slot, self._moving.leaders.known())))
         await self._write(dict.fromkeys(left, gone), step)
         for partition in residence.in_slots(left, list(residence.stubs)):
             residence.note_stub(partition, None)
@@ -162,6 +162,7 @@ class MovingSlots:
         move = residence.slots.get(notice.slot)
         step = Step(b"", b"")
         step.consume(message)
+        self._moving.leaders.learn(step, notice.leaders)
         if move is None or move.phase is not Phase.COMING:
             self._moving.commit(step)
             return

@@ -18,7 +18,7 @@ def test_this_release_writes_the_rows_of_the_fixture() -> None:
 
 def test_the_fixture_has_rows_of_each_kind_that_the_log_writes() -> None:
     of_objects = {keys.DIRECTORY, keys.LIFETIME, keys.INVOCATION, keys.JOURNAL}
-    of_clusters = {keys.ANSWERS, keys.PREPARED, keys.DECIDED} | {
+    of_clusters = {keys.ANSWERS, keys.PREPARED, keys.DECIDED, keys.LEADER} | {
         kind for kind in vars(keys).values() if isinstance(kind, bytes) and b"\x60" <= kind < b"\x80"
     }
     kinds = {
