@@ -159,7 +159,11 @@ class Reception:
             return 0
         try:
             if ask.kind == CANCEL:
-                reply: Reply = self._cancel(ask)
+                cancelled = self._cancel(ask)
+                if cancelled.value is None and self._placement.expects():
+                    client.tell(tag, AGAIN)
+                    return 0
+                reply: Reply = cancelled
             elif ask.kind >= PREPARE:
                 reply = self.participant.answer(ask)
             elif (store := self._placement.store_of(ask.partition)) is not None:

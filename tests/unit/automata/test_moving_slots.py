@@ -8,13 +8,12 @@ import pytest
 
 from automata import List, object_type, readonly, ref, send, sleep
 from automata.asking import client_of
-from automata.errors import AutomataError
 from automata.notices import NOTICES, Given, message_of
 from automata.partitions import partition_of
 from automata.residence import Phase
 from darq import keys
 from darq.step import Message, Step
-from tests.unit.automata.stores import SLOTS, Stores, everywhere, in_stores, slot_of
+from tests.unit.automata.stores import SLOTS, Stores, everywhere, give_slots, in_stores, slot_of
 
 KEYS = [f"k{number}" for number in range(24)]
 
@@ -49,23 +48,6 @@ class Counter:
     @readonly
     async def look(self) -> int:
         return self.value
-
-
-async def give_slots(stores: Stores, slots: list[int], source: int, target: int) -> None:
-    """Move slots as a coordinator would: the new placement is told last."""
-    giver, taker = stores.nodes[source], stores.nodes[target]
-    for node, step in ((taker, "take"), (giver, "give")):
-        other = (giver if node is taker else taker).identity
-        while True:
-            try:
-                doors = node.engine.doors
-                assert doors is not None
-                assert doors.slots is not None
-                await node.outlive(getattr(doors.slots, step)(slots, other))
-                break
-            except (OSError, AutomataError):
-                await asyncio.sleep(0.01)
-    stores.owners.update(dict.fromkeys(slots, target))
 
 
 def settled(stores: Stores, slot: int) -> bool:
