@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automata.absent_types import BROUGHT
 from automata.bundle import Bundle
 from automata.checkpoint import COVERED
 from automata.delivery import Delivery
@@ -90,7 +91,7 @@ class Arrival:
         """As if their type was not known until now: then they are delivered before all that comes later."""
         numbers = []
         for payload in bundle.messages:
-            parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, b"", step.partition, payload)
+            parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, BROUGHT, step.partition, payload)
             numbers.append(self._log.take_lsn())
             step.set_row(row_key(Cause.UNKNOWN_TYPE, numbers[-1]), parked.encode())
         return numbers
