@@ -10,13 +10,14 @@ never take the place of a type that is known there: only the class that was sent
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import pickle
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -38,8 +39,9 @@ from ssms.installed_modules import is_installed, is_own
 from ssms.travelling_names import Place, names_around, words_of
 
 _INSTALLED_BY_DECORATOR = frozenset({"__setattr__", "__delattr__", "__automaton__", "__automaton_ref__"})
-_OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__"})
+_OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__", "_abc_impl"})
 _FIELDS = ValueField | MutableField | PickledField | VolatileField
+_CACHED = type(functools.cache(is_own))
 _DRAWN_ID = re.compile("[0-9a-f]{32}")
 _CANNOT = (TypeError, ValueError, AttributeError, NotImplementedError, pickle.PicklingError)  # what reducers raise
 
@@ -124,6 +126,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
             return self._module(obj) if is_own(obj.__name__) else super().reducer_override(obj)
+        if isinstance(obj, _CACHED) and not is_installed(obj.__module__):
+            return _caching, (obj.__wrapped__, obj.cache_parameters())
         if isinstance(obj, type | types.FunctionType) and not is_installed(obj.__module__ or "builtins"):
             self.met.append(obj)
         if not isinstance(obj, type) or is_installed(obj.__module__):
@@ -211,6 +215,11 @@ def _body(cls: type) -> dict[str, Any]:
             continue
         body[name] = value.declared if isinstance(value, _FIELDS) else value
     return body
+
+
+def _caching(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """A function under `functools.cache`, whose results stay behind."""
+    return functools.lru_cache(**parameters)(function)
 
 
 def _make(name: str, bases: tuple[type, ...]) -> type:

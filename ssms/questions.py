@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import cast
 
 from automata import looking
@@ -11,6 +11,7 @@ from automata.engine import Engine
 from automata.errors import InvalidArgument
 from automata.letter_box import Letter
 from automata.reference import ObjectRef
+from automata.values.dynamic import encode_dynamic
 
 
 async def show(engine: Engine, what: str, ref: ObjectRef) -> object:
@@ -20,8 +21,30 @@ async def show(engine: Engine, what: str, ref: ObjectRef) -> object:
     if what == EXISTS:
         return await looking.exists(engine, ref)
     if what == INSPECT:
-        return await looking.inspect(engine, ref)
+        return carried(await looking.inspect(engine, ref))
     raise InvalidArgument(f"nothing shows {what!r} of an object")
+
+
+def carried(fields: Mapping[str, object]) -> dict[str, object]:
+    """The fields of an object, those as their `repr` that cannot be told to other processes as they are: what
+    `Pickled[...]` holds, say, or several flags in one.
+    """
+    shown = {}
+    for name, value in fields.items():
+        try:
+            encode_dynamic(value)
+        except InvalidArgument:
+            shown[name] = _text(value)
+        else:
+            shown[name] = value
+    return shown
+
+
+def _text(value: object) -> object:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - code of a user's class
+        return object.__repr__(value)
 
 
 async def answer(engine: Engine, what: str, arguments: Sequence[object]) -> object:

@@ -38,12 +38,17 @@ class Missing(Exception):
 
 MIXINS = """
 from __future__ import annotations
+import abc
 import datetime as dt
 from automata import Map, readonly
 from shop import models
 from shop.models import Audit
 
-class Audited:
+class Dated(abc.ABC):
+    @abc.abstractmethod
+    def note(self, day: int) -> None: ...
+
+class Audited(Dated):
     last: dt.date | None = None
     audits: Map[str, Audit]
 
@@ -82,13 +87,18 @@ class Stock(Audited):
 """
 
 PRICES = """
+import functools
 from shop import models, stock
+
+@functools.cache
+def rate(times):
+    from shop import rates
+    return rates.RATE * times
 
 def price(line):
     from shop.models import State
-    from shop import rates
     assert stock.Stock.__name__ == "Stock"
-    return rates.RATE if line.state is State.OPEN else 2
+    return rate(1) if line.state is State.OPEN else 2
 """
 
 BASKET = """
