@@ -82,7 +82,9 @@ class Uploads:
 
     async def roll_back(self, name: str, version: int | None) -> Upload:
         """Run another version again: the one before, if none is named. Objects keep their state."""
-        return await self._keep(rolled_back(self._record(name), version))
+        chosen = rolled_back(self._record(name), version)
+        await self._check_waiting(chosen)
+        return await self._keep(rolled_back(self._record(name), chosen.current))
 
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
@@ -108,6 +110,7 @@ class Uploads:
     # inside
 
     async def _take(self, name: str, uploader: str, version: Version) -> Upload:
+        await self._check_waiting(with_version(self._records.get(name), name, uploader, version))
         before = self._records.get(name)
         after = with_version(before, name, uploader, version)
         if before is None:
@@ -118,6 +121,16 @@ class Uploads:
         for old in before.versions:
             self._drop_unused(old.digest)
         return taken
+
+    async def _check_waiting(self, record: UploadRecord) -> None:
+        """Raise ModuleRefused for a type for which something waits that is somebody else's."""
+        running = self._installed.types(record.name)
+        types = [name for name in record.types() if name not in running]
+        if self._owners.foreign(record.uploader, types):
+            group = self._log.touch()  # so that all that waits is in the store
+            self._host.committer.touch()
+            await durable(self._log.gate, group)
+            await self._owners.check_waiting(record.uploader, types)
 
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
