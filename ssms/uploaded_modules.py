@@ -37,6 +37,8 @@ FETCH_SECONDS_MAX = 60.0
 PAUSE_SECONDS = 0.5
 """Between two tries to get a module from the catalog."""
 
+ON_ITS_WAY = "its module is on its way"
+
 _DISK_PAUSE_SECONDS = 5.0
 _EXAMINED_MAX = 8  # modules that may be about to become uploads
 
@@ -58,6 +60,7 @@ class UploadedModules:
         self._spawn = spawn
         self._revision = 0
         self._records: dict[str, UploadRecord] = {}
+        self._trouble: dict[str, str] = {}
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._examined: deque[str] = deque(maxlen=_EXAMINED_MAX)
         self._one_at_a_time = asyncio.Lock()
@@ -68,22 +71,19 @@ class UploadedModules:
             "usage": self.usage,
         }
 
-    async def load(self, revision: int, records: Sequence[bytes], ready: bool) -> None:
-        """Run these uploads and no others, unless a later revision is known. ready: wait until all of them can be run.
+    async def load(self, revision: int, records: Sequence[bytes], ready: bool) -> dict[str, str]:
+        """Run these uploads and no others, unless a later revision is known. ready: wait until all modules are here.
 
-        Those that can be run are, then the first error of the others is raised.
+        Returns why those cannot be run that cannot, by their names. The others are run.
         """
-        errors: list[AutomataError] = []
         if revision > self._revision:
-            errors = self._take({record.name: record for record in map(UploadRecord.decode, records)})
+            self._take({record.name: record for record in map(UploadRecord.decode, records)})
             self._revision = revision
         if ready:
             for arriving in list(self._arriving.values()):
                 await asyncio.wait({arriving})
-            failed = [arriving.exception() for arriving in self._arriving.values() if arriving.done()]
-            errors += [error for error in failed if isinstance(error, AutomataError)]
-        if errors:
-            raise errors[0]
+        coming = {name: ON_ITS_WAY for name, arriving in self._arriving.items() if not arriving.done()}
+        return coming | self._trouble
 
     async def examine(
         self, name: str, uploader: str, digest: str, limits: Mapping[str, int | float]
@@ -127,27 +127,30 @@ class UploadedModules:
         if leading is not None:
             leading.engine.host.entities.forget(made)
 
-    def _take(self, given: dict[str, UploadRecord]) -> list[AutomataError]:
-        """Run what is given; the errors of those that cannot be."""
+    def _take(self, given: dict[str, UploadRecord]) -> None:
+        """Run what is given, as far as it can be."""
         for name in [name for name in self._records if name not in given]:
             self._installed().uninstall(name)
             del self._records[name]
             self._arriving.pop(name, None)
+        same = {name for name, record in self._records.items() if given[name] == record}
+        self._trouble = {name: why for name, why in self._trouble.items() if name in same}
         changed = [record for name, record in given.items() if self._records.get(name) != record]
-        errors = self._install_all(changed)
-        if errors:  # the name of a type may have gone from one upload to another
-            errors = self._install_all([record for record in changed if self._records.get(record.name) != record])
+        if not self._install_all(changed):  # the name of a type may have gone from one upload to another
+            self._install_all([record for record in changed if self._records.get(record.name) != record])
         self._tidy()
-        return errors
 
-    def _install_all(self, records: Sequence[UploadRecord]) -> list[AutomataError]:
-        errors: list[AutomataError] = []
+    def _install_all(self, records: Sequence[UploadRecord]) -> bool:
+        """Whether all of them could be."""
         for record in records:
             try:
                 self._install(record)
             except AutomataError as error:
-                errors.append(error)
-        return errors
+                logger.error("the upload %s cannot be run here: %s", record.name, error)
+                self._trouble[record.name] = str(error)
+            else:
+                self._trouble.pop(record.name, None)
+        return not self._trouble.keys() & {record.name for record in records}
 
     def _install(self, record: UploadRecord) -> None:
         installed = self._installed()
@@ -168,16 +171,26 @@ class UploadedModules:
                 logger.error(
                     "the module of the upload %s cannot be kept here; it is tried again", record.name, exc_info=error
                 )
+                self._note(record, arriving, f"its module cannot be kept: {error}")
                 await asyncio.sleep(_DISK_PAUSE_SECONDS)
             except AutomataError as error:
                 logger.error("the module of the upload %s cannot be run here", record.name, exc_info=error)
+                self._note(record, arriving, str(error))
                 arriving.set_exception(ModuleRefused(f"the module cannot be run on this host: {error}"))
                 arriving.exception()  # whoever calls gets it; perhaps nobody does
                 return
             else:
                 made.guest.arriving = None
+                self._note(record, arriving, "")
                 arriving.set_result(None)
                 return
+
+    def _note(self, record: UploadRecord, arriving: asyncio.Future[None], why: str) -> None:
+        """Why the module that arrives cannot be run, "" if it can; unless another is awaited by now."""
+        if self._arriving.get(record.name) is arriving:
+            self._trouble.pop(record.name, None)
+            if why:
+                self._trouble[record.name] = why
 
     async def _put(self, installed: Installed, version: Version) -> None:
         """Have a module in the folder, compiled."""

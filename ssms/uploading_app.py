@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -124,7 +125,8 @@ class UploadingApp(Application):
     async def _changed(self, what: str, *given: object) -> Upload:
         record = UploadRecord.decode(await self._coordinator(what, *given, self._token))
         await self._learn()
-        return shown(record, record.types(), Usage())
+        trouble: dict[str, str] = await self._coordinator("upload_trouble")
+        return replace(shown(record, record.types(), Usage()), trouble=trouble.get(record.name, ""))
 
     async def _record(self, name: str) -> UploadRecord:
         known = {record.name: record for record in await self._learn()}
@@ -134,8 +136,10 @@ class UploadingApp(Application):
 
     async def _all(self) -> AsyncIterator[Upload]:
         records, used = await self._learn(), await self._used()
+        trouble: dict[str, str] = await self._coordinator("upload_trouble")
         for record in records:
-            yield shown(record, record.types(), used.get(record.name, Usage()))
+            upload = shown(record, record.types(), used.get(record.name, Usage()))
+            yield replace(upload, trouble=trouble.get(record.name, ""))
 
     async def _used(self) -> dict[str, Usage]:
         """What each upload has used on the hosts that can be asked."""

@@ -41,7 +41,7 @@ class Owners:
         self._log = log
 
     def foreign(self, uploader: str, types: Iterable[str]) -> dict[str, Owner | None]:
-        """Those of these types that are not this uploader's, and whose they are: None for native code's, or nobody's."""
+        """Those of these types that are not this uploader's, and whose they are: None for native code's or nobody's."""
         found = {name: self._find(name) for name in types}
         return {name: owner for name, owner in found.items() if owner is None or owner.uploader != uploader}
 

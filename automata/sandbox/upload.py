@@ -13,7 +13,8 @@ from automata.sandbox.usage import Usage
 class Upload:
     """What was uploaded under a name. version: the one that runs; versions: all that can be rolled back to; types:
     names; digest: SHA-256 of the module; usage: since the app was opened, or since the hosts of a cluster began.
-    trouble: why it cannot be run, if that is so: its types are not known then. On a cluster the hosts' logs say it.
+    trouble: why it cannot be run, if that is so: its types are not known then. On a cluster: on which hosts it cannot,
+    and why.
     """
 
     name: str

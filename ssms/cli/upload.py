@@ -112,12 +112,22 @@ def _list(common: Common, found: list[Upload]) -> None:
 def _row(upload: Upload) -> list[str]:
     used, versions = upload.usage, " ".join(map(str, upload.versions))
     counters = [f"{used.runs:,}", f"{used.fuel:,}", f"{used.seconds:.1f}", f"{used.stopped:,}"]
-    types = f"cannot be run: {upload.trouble}" if upload.trouble else ", ".join(upload.types)
-    return [upload.name, types, str(upload.version), versions, upload.uploader, f"{upload.size_bytes:,}", *counters]
+    types = [", ".join(upload.types)] if upload.types else []
+    types += [f"cannot be run: {upload.trouble}"] if upload.trouble else []
+    return [
+        upload.name,
+        "; ".join(types),
+        str(upload.version),
+        versions,
+        upload.uploader,
+        f"{upload.size_bytes:,}",
+        *counters,
+    ]
 
 
 def _show(common: Common, upload: Upload) -> None:
-    _say(common, asdict(upload), f"{upload.name}, version {upload.version}, runs: {', '.join(upload.types)}")
+    what = f"; cannot be run: {upload.trouble}" if upload.trouble else ""
+    _say(common, asdict(upload), f"{upload.name}, version {upload.version}, runs: {', '.join(upload.types)}{what}")
 
 
 def _say(common: Common, value: object, text: str) -> None:

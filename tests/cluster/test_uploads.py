@@ -314,3 +314,61 @@ def test_a_client_that_deploys_what_it_uses_deploys_no_type_of_an_upload(tmp_pat
         assert "Tally" not in types
 
     play(tmp_path, scenario, "x", replicas=1)
+
+
+def test_what_a_host_cannot_load_is_told_to_clients_and_operators_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing: list[str] = []
+
+    def compile_elsewhere(kind: str, source: Path, target: Path) -> None:
+        if any(copy in source.parts for copy in failing):
+            raise ModuleRefused("it takes too long to compile")
+        compile_here(kind, source, target)
+
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def trouble() -> set[str]:
+            [shown] = [upload async for upload in app.uploads()]
+            status = await running.call("status")
+            return {shown.trouble, status["uploads"][0]["trouble"]}
+
+        host = running.leader(0)  # one that leads nothing examines the module
+        failing.append(host)
+        taken = await app.upload(tally(tmp_path), name="t")
+        assert taken.types == ["Tally"], "other hosts run it"
+        assert taken.trouble == f"on {host}: it takes too long to compile"
+        assert await trouble() == {taken.trouble}
+        await running.kill_coordinator()
+        await settled(trouble, {taken.trouble})
+        failing.clear()
+        await running.kill(host)
+        await settled(trouble, {""})
+
+    monkeypatch.setattr(shelf, "compile_module", compile_elsewhere)
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_a_host_whose_disk_was_full_is_no_longer_told_of_once_it_has_the_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full: list[str] = []
+
+    def compile_if_there_is_room(kind: str, source: Path, target: Path) -> None:
+        if any(copy in source.parts for copy in full):
+            raise OSError("no space left")
+        compile_here(kind, source, target)
+
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def trouble() -> list[str]:
+            return [upload.trouble async for upload in app.uploads()]
+
+        host = running.leader(0)
+        full.append(host)
+        await app.upload(tally(tmp_path), name="t")
+        await settled(trouble, [f"on {host}: its module cannot be kept: no space left"])
+        full.clear()
+        await asyncio.sleep(10)
+        await settled(trouble, [""])
+
+    monkeypatch.setattr(shelf, "compile_module", compile_if_there_is_room)
+    play(tmp_path, scenario, "x", "y")
