@@ -20,9 +20,12 @@ from automata.sandbox.examining import examining
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
 from automata.sandbox.record import UploadRecord, Version
+from automata.sandbox.usage import Usage
+from automata.sandbox.usage_book import UsageBook
 from automata.types import AutomatonType
 from automata.uploads_room import sandbox_room
 from darq.errors import AutomataError
+from darq.log import Log
 from ssms.leading import Leading
 from ssms.patience import answered_in
 from ssms.peers import Unreachable
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from automata.sandbox.installed import Installed, Made
 
 T = TypeVar("T")
+
+Counters = dict[str, int | float]
+"""A usage by its names, as it travels."""
 
 FETCH_SECONDS_MAX = 60.0
 PAUSE_SECONDS = 0.5
@@ -60,11 +66,13 @@ class UploadedModules:
         self._spawn = spawn
         self._revision = 0
         self._records: dict[str, UploadRecord] = {}
+        self._names: set[str] = set()  # of all uploads that there are
         self._trouble: dict[str, str] = {}
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._examined: deque[str] = deque(maxlen=_EXAMINED_MAX)
         self._one_at_a_time = asyncio.Lock()
         self._room: Installed | None = None
+        self._book: UsageBook | None = None
         self.calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "load_uploads": self.load,
             "examine": self.examine,
@@ -107,11 +115,28 @@ class UploadedModules:
             raise
         return kind, len(data), manifest
 
-    async def usage(self) -> dict[str, dict[str, int | float]]:
-        """What each upload has used here."""
-        return {name: asdict(self._installed().usage(name)) for name in self._records}
+    def lead(self, log: Log) -> None:
+        """This process leads a store from now on, which keeps what uploads use here."""
+        self._book = UsageBook(log, self._used)
+        if self._revision:
+            self._book.keep_only(self._names)
+
+    async def usage(self) -> tuple[dict[str, Counters], dict[str, Counters]]:
+        """What each upload has used, and each uploader: of the store that is led here, or since the process began."""
+        book = self._book
+        if self._leading() is not None and book is not None:
+            uploads = {name: asdict(book.of_upload(name)) for name in self._records}
+            return uploads, {name: asdict(book.of_uploader(name)) for name in book.uploaders()}
+        here = [] if self._room is None else self._room.usage()
+        uploaders: dict[str, Usage] = {}
+        for _, uploader, used in here:
+            uploaders.setdefault(uploader, Usage()).add(used)
+        return {name: asdict(used) for name, _, used in here}, {one: asdict(used) for one, used in uploaders.items()}
 
     # inside
+
+    def _used(self) -> list[tuple[str, str, Usage]]:
+        return [] if self._room is None else self._room.take_usage()
 
     def _installed(self) -> Installed:
         """The sandbox. Raises InvalidArgument if it is not installed here."""
@@ -129,6 +154,9 @@ class UploadedModules:
 
     def _take(self, given: dict[str, UploadRecord]) -> None:
         """Run what is given, as far as it can be."""
+        self._names = set(given)
+        if self._book is not None:
+            self._book.keep_only(given)
         for name in [name for name in self._records if name not in given]:
             self._installed().uninstall(name)
             del self._records[name]

@@ -18,6 +18,7 @@ from automata.sandbox.manifest import write_manifest
 from automata.sandbox.owners import Owners
 from automata.sandbox.record import UploadRecord, Version, check_name, no_upload, rolled_back, with_version
 from automata.sandbox.upload import Upload, shown
+from automata.sandbox.usage_book import UsageBook, upload_key
 from darq import keys
 from darq.errors import AutomataError, StoreDamaged
 from darq.lane import durable
@@ -39,6 +40,7 @@ class Uploads:
         self._installed = Installed(host.options, host.entities.forget, host.log.store.identity())
         self._shelf = self._installed.shelf
         self._owners = Owners(host.log)
+        self._book = UsageBook(host.log, self._installed.take_usage)
         self._records: dict[str, UploadRecord] = {}
         self._trouble: dict[str, str] = {}
         self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
@@ -91,6 +93,7 @@ class Uploads:
         record = self._record(name)
         group = self._write(name, None, [])
         del self._records[name]
+        self._book.keep_only(self._records)
         self._forget_trouble(record)
         self._installed.uninstall(name)
         await durable(self._log.gate, group)
@@ -103,6 +106,7 @@ class Uploads:
 
     def close(self) -> None:
         """The app closes: its types are no longer known here."""
+        self._book.collect()
         for record in self._records.values():
             self._forget_trouble(record)
         self._installed.clear()
@@ -147,7 +151,9 @@ class Uploads:
     def _write(self, name: str, record: UploadRecord | None, types: list[str]) -> int:
         step = Step(b"", b"")
         step.set_row(keys.UPLOAD + name.encode(), None if record is None else record.encode())
-        if record is not None:
+        if record is None:
+            step.set_row(upload_key(name), None)
+        else:
             self._owners.take(step, name, record.uploader, types)
         group = self._log.commit(step)
         self._host.committer.touch()
@@ -160,7 +166,8 @@ class Uploads:
         return record
 
     def _shown(self, record: UploadRecord) -> Upload:
-        upload = shown(record, self._installed.types(record.name), self._installed.usage(record.name))
+        used, of_uploader = self._book.of_upload(record.name), self._book.of_uploader(record.uploader)
+        upload = shown(record, self._installed.types(record.name), used, of_uploader)
         return dataclasses.replace(upload, trouble=self._trouble.get(record.name, ""))
 
     def _leave_out(self, record: UploadRecord, why: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from automata import call, gather, ref, send
 from automata.errors import InvalidArgument, ModuleRefused, NotPublic, UnknownMethod, UnknownType
 from automata.sandbox import shelf
+from automata.sandbox.usage_book import SECONDS_BETWEEN
 from automata.testing.loop import run_virtually
 from automata.types import REGISTRY
 from ssms.cluster_app import ClusterApp
@@ -371,4 +372,31 @@ def test_a_host_whose_disk_was_full_is_no_longer_told_of_once_it_has_the_module(
         await settled(trouble, [""])
 
     monkeypatch.setattr(shelf, "compile_module", compile_if_there_is_room)
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_usage_is_kept_by_the_stores_when_their_leaders_die_and_everybody_begins_anew(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def used() -> list[tuple[str, int, int]]:
+            return [(one.name, one.usage.runs, one.of_uploader.runs) async for one in app.uploads()]
+
+        await app.upload(tally(tmp_path), name="t", uploader="ann")
+        await app.upload(tally(tmp_path, type_name="Other"), name="o", uploader="ann")
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        await ref("Other", "one").add(1)
+        await asyncio.sleep(SECONDS_BETWEEN)
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        assert await used() == [("o", 1, 2 * len(KEYS) + 1), ("t", 2 * len(KEYS), 2 * len(KEYS) + 1)]
+        for copy in list(running.network.servers):
+            await running.kill(copy)
+        await running.until(lambda: running.settled(2))
+        [(_, others, all_then), (_, tallies, _)] = await used()
+        assert (others, all_then) == (1, tallies + 1)
+        assert len(KEYS) < tallies <= 2 * len(KEYS), "a crash loses the last seconds"
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        assert await used() == [("o", 1, all_then + len(KEYS)), ("t", tallies + len(KEYS), all_then + len(KEYS))]
+        await app.remove_upload("t")
+        await app.upload(tally(tmp_path), name="t", uploader="ann")
+        assert await used() == [("o", 1, all_then + len(KEYS)), ("t", 0, all_then + len(KEYS))]
+
     play(tmp_path, scenario, "x", "y")

@@ -47,7 +47,9 @@ def _type(made: AutomatonType) -> dict[str, Any]:
 
 def _options(made: AutomatonType) -> dict[str, Any]:
     """Those that are not as they would be anyway."""
-    return {name: value for name in _OPTIONS if (value := getattr(made.options, name)) != getattr(DEFAULT_OPTIONS, name)}
+    return {
+        name: value for name in _OPTIONS if (value := getattr(made.options, name)) != getattr(DEFAULT_OPTIONS, name)
+    }
 
 
 def _field(made: AutomatonType, name: str) -> dict[str, Any]:
