@@ -20,6 +20,8 @@ from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.loading import Loaded
 from automata.sandbox.machine import Machine
+from automata.sandbox.paging import size_of
+from automata.sandbox.passing import PART_BYTES
 from automata.sandbox.plain import check_plain
 from automata.sandbox.rows import RowChecks
 from automata.sandbox.session import INLINE_BYTES, Session, Suspended
@@ -82,8 +84,8 @@ class ComponentModule:
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
         arguments = _encode([p.kind.encode(value) for p, value in zip(method.parameters, args, strict=True)])
-        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE)
-        whole = not awaits and len(rows) < ROWS_AT_ONCE
+        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE, PART_BYTES)
+        whole = not awaits and len(rows) < ROWS_AT_ONCE and size_of(rows) < PART_BYTES
         address = (method.type_name, session.key, method.name)
 
         def run() -> Part:

@@ -8,6 +8,9 @@ from automata.sandbox.session import Abandoned, Session, Suspended
 
 _TEXT_MAX = 2000
 _FUEL = "all fuel consumed"
+LESS = "that is its result with all that it writes and sends up to an await: make it less, or await something between"
+"""What to do about an answer that is too large."""
+
 _LIMITS = (
     (_FUEL, "fuel", "has used up its fuel"),
     ("wasm trap: interrupt", "seconds", "has run for too long"),
@@ -16,7 +19,7 @@ _LIMITS = (
     (
         "fuel allocated for hostcalls",
         "write_bytes",
-        "gives its host more than 2.5 MB at once: give less of it at a time",
+        f"gives its host more than 2.5 MB in one part: {LESS}",
     ),
     ("resource limit", "memory_bytes", "needs more than it may have"),
 )
