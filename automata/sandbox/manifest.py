@@ -12,7 +12,7 @@ import msgspec
 from automata.errors import InvalidArgument, ModuleRefused
 from automata.reference import ObjectRef
 from automata.sandbox.limits import SandboxLimits
-from automata.sandbox.plain import check_plain
+from automata.sandbox.plain import check_typed
 
 INTERFACE = 1
 """The version of the interface between modules and hosts."""
@@ -105,11 +105,11 @@ def write_manifest(manifest: Manifest) -> bytes:
     return _encode(manifest)
 
 
-def default_bytes(text: str) -> bytes:
-    """An encoded default. Raises ModuleRefused if it is none."""
+def default_bytes(text: str, annotation: Any) -> bytes:
+    """An encoded default of this annotation. Raises ModuleRefused if it is none."""
     try:
         data = base64.b64decode(text, validate=True)
-        check_plain(data)
+        check_typed(annotation, data)
     except (binascii.Error, ValueError, InvalidArgument) as error:
         raise ModuleRefused(f"a default is no base64 of a plain value: {error}") from None
     return data

@@ -22,7 +22,7 @@ from automata.sandbox.loading import Loaded
 from automata.sandbox.machine import Machine
 from automata.sandbox.paging import size_of
 from automata.sandbox.passing import PART_BYTES
-from automata.sandbox.plain import check_plain
+from automata.sandbox.plain import check_typed
 from automata.sandbox.rows import RowChecks
 from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.sandbox.targets import Targets
@@ -220,7 +220,7 @@ def _decoded(method: Method, data: bytes) -> str:
 def _result(method: Method, data: bytes) -> object:
     """A result from bytes. Raises GuestTrapped for what does not fit the type that was declared."""
     try:
-        check_plain(data)
+        check_typed(method.result.annotation, data)
         return method.result.decode(data)
     except (InvalidArgument, ValueError, TypeError, RecursionError) as error:
         raise GuestTrapped(f"the result of {method.type_name}.{method.name} is not what it declares: {error}") from None
