@@ -13,6 +13,7 @@ from wasmtime.component import U8, Component, FuncType, Linker, ListType
 from wasmtime.component._types import ComponentExtern
 
 from automata.errors import GuestTrapped
+from automata.printable import printable
 from automata.sandbox.component_calls import Callbacks, HostFunction, call
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
 from automata.sandbox.component_values import (
@@ -160,7 +161,7 @@ def check_component(component: Component, engine: Engine, limits: SandboxLimits)
     imports = component.type.imports(engine)
     foreign = sorted(name for name in imports if name != HOST)
     if foreign:
-        return f"it imports {foreign[0]}, which a sandbox does not give: build it with `ssms build`"
+        return f"it imports {printable(foreign[0][:200])}, which a sandbox does not give: build it with `ssms build`"
     exports = component.type.exports(engine)
     for name, given in ((DESCRIBE, 0), (RUN, 1)):
         if name not in exports or not _takes_bytes(exports[name], given):

@@ -14,6 +14,7 @@ from automata.errors import AutomataError, GuestTrapped, InvalidArgument, Remote
 from automata.failure import encode as encode_error
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
+from automata.printable import printable
 from automata.sandbox.component_guest import pages
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
@@ -38,6 +39,7 @@ RANGES_MAX = 100
 """So many ranges of rows a part may drop: the step of its object looks through all of them for each row."""
 
 _INT64 = 1 << 63
+_TEXT_MAX = 1 << 16
 _NIL = b"\xc0"
 
 
@@ -127,7 +129,8 @@ class ComponentModule:
         if isinstance(answer, Raised):
             if answer.kind == "MemoryError":
                 raise session.over("memory_bytes", "needs more memory than it may have")
-            raise RemoteError(answer.kind[:200], answer.message[: 1 << 16], answer.trace[: 1 << 16])
+            kind, message, trace = answer.kind[:200], answer.message[:_TEXT_MAX], answer.trace[:_TEXT_MAX]
+            raise RemoteError(printable(kind), printable(message, "\n\t"), printable(trace, "\n\t"))
         self._check(session, answer.changes)
         sends = session.sends
         if isinstance(answer, Awaits):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from automata.errors import AutomataError, GuestTrapped, InvalidArgument, LimitExceeded, ReadOnlyError
 from automata.inline import TooLong
+from automata.printable import printable
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.elements import elements
 from automata.sandbox.limits import SandboxLimits
@@ -344,8 +345,8 @@ class Session:
         """The code logs a text; once, and up to its limit. One line of the log stays one line."""
         self._logged_bytes += _LINE_BYTES + len(text)
         if self._logged_bytes <= self.limits.log_bytes:
-            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown), len(text))
+            shown, line = max(0, min(level, _LEVELS_MAX)), printable(text)
+            self.ask(("log", text), lambda: self._log(shown, line), len(text))
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""
@@ -374,7 +375,7 @@ class Session:
 
     def _log(self, level: int, text: str) -> None:
         if not self.turn.replaying:
-            _logger.log(level, "%s: %s", self.turn.address, text)
+            _logger.log(level, "%s: %s", printable(self.turn.address), text)
 
     def _hand(self, errand: Errand | None) -> None:
         if self._next is not None and not self._next.done():

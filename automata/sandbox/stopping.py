@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from automata.errors import GuestTrapped, LimitExceeded
 from automata.inline import TooLong
+from automata.printable import printable
 from automata.sandbox.session import Abandoned, Session, Suspended
 
 _TEXT_MAX = 2000
@@ -42,4 +43,4 @@ def stopped(session: Session, text: str) -> Exception:
                 session.usage.fuel += session.limits.fuel
             return LimitExceeded(limit, f"{name} {what}")
     reason = text.rpartition("Caused by:")[2].strip() or text
-    return GuestTrapped(f"{name} trapped: {reason[:_TEXT_MAX]}")
+    return GuestTrapped(f"{name} trapped: {printable(reason[:_TEXT_MAX])}")

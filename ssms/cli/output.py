@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +11,12 @@ from typing import NoReturn
 
 import typer
 from pydantic_core import to_json
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 
 from automata.errors import AutomataError, RemoteError, UnknownType
+from automata.printable import printable
 from automata.reference import ObjectRef
 
 FAILED = 1
@@ -23,14 +25,22 @@ FAILED = 1
 _WIDE = 200
 
 
+class _Screen(Console):
+    """A console on which the text of others, such as keys and errors, does nothing but be read."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, "\n"), style, control)
+
+
 def out() -> Console:
     """Standard output, as it is now; what is not read on a terminal gets lines as long as its columns need."""
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    return _Screen() if sys.stdout.isatty() else _Screen(width=_WIDE)
 
 
 def err() -> Console:
     """Standard error, as it is now; its lines are never broken, so that one message is one line."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return _Screen(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def jsonable(value: object) -> object:
@@ -41,7 +51,10 @@ def jsonable(value: object) -> object:
 
 def print_json(value: object) -> None:
     """One JSON document on standard output."""
-    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    typer.echo(text)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
