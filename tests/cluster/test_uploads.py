@@ -400,3 +400,42 @@ def test_usage_is_kept_by_the_stores_when_their_leaders_die_and_everybody_begins
         assert await used() == [("o", 1, all_then + len(KEYS)), ("t", 0, all_then + len(KEYS))]
 
     play(tmp_path, scenario, "x", "y")
+
+
+MOMENTS = range(0, 100, 4)
+"""Milliseconds from when an upload is asked for; it is done after some 80."""
+
+
+@pytest.mark.parametrize("who", ["the coordinator", "a host", "both"])
+def test_an_upload_is_there_as_a_whole_whoever_is_killed_at_whichever_moment_of_it(tmp_path: Path, who: str) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        for moment in MOMENTS:
+            name = f"T{moment}"
+            uploading = asyncio.create_task(app.upload(tally(tmp_path, type_name=name), name=name, uploader="ann"))
+            await asyncio.sleep(moment / 1000)
+            if who != "the coordinator":
+                await running.kill(sorted(running.network.servers)[moment % len(running.network.servers)])
+            if who != "a host":
+                await running.kill_coordinator()
+            taken = await uploading
+            assert (taken.versions, taken.types) == ([1], [name])
+            assert await gather(*(app.ref(name, key).add(2) for key in KEYS)) == [2] * len(KEYS)
+            await running.until(lambda: running.settled(2))
+        assert len([upload async for upload in app.uploads()]) == len(MOMENTS)
+
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_of_two_uploaders_who_bring_a_type_at_once_one_has_it_on_all_hosts(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async with running.connect() as other:
+            mine = app.upload(tally(tmp_path), name="mine", uploader="ann")
+            theirs = other.upload(tally(tmp_path, step=10), name="theirs", uploader="bob")
+            again = other.upload(tally(tmp_path, step=100), name="mine", uploader="bob")
+            taken = await asyncio.gather(mine, theirs, again, return_exceptions=True)
+        assert [type(one).__name__ for one in taken].count("ModuleRefused") == 2, taken
+        [shown] = [upload async for upload in app.uploads()]
+        step = {("mine", "ann"): 1, ("theirs", "bob"): 10, ("mine", "bob"): 100}[shown.name, shown.uploader]
+        assert await gather(*(app.ref("Tally", key).add(1) for key in KEYS)) == [step] * len(KEYS)
+
+    play(tmp_path, scenario, "x", "y")

@@ -462,3 +462,17 @@ async def test_usage_is_written_every_few_seconds_with_a_group_that_is_written_a
         assert kept() == first, "no row for each call"
     async with memory_app(store, options=options) as app:
         assert await used(app) == [("c", 3, 3)]
+
+
+@in_loop
+async def test_of_two_uploaders_who_bring_a_type_at_once_one_has_it(tmp_path: Path) -> None:
+    async with modules_app(tmp_path) as app:
+        mine = take(app, tmp_path, counting(1), "mine", uploader="ann")
+        theirs = take(app, tmp_path, counting(10), "theirs", uploader="bob")
+        again = take(app, tmp_path, counting(100), "mine", uploader="bob")
+        taken = await asyncio.gather(mine, theirs, again, return_exceptions=True)
+        assert [type(one).__name__ for one in taken].count("ModuleRefused") == 2, taken
+        [shown] = [one async for one in app.uploads()]
+        step = {("mine", "ann"): 1, ("theirs", "bob"): 10, ("mine", "bob"): 100}[shown.name, shown.uploader]
+        assert await ref("Counter", "a").add() == step
+        assert [path for path in compiled(tmp_path) if path.endswith(".wasm")] == [f"{shown.digest}.wasm"]
