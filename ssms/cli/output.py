@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 from pydantic_core import to_json
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.pretty import pretty_repr
 from rich.segment import Segment
 from rich.table import Table
 
@@ -23,6 +24,7 @@ FAILED = 1
 """The exit code of a command that was understood and could not be done. Wrong usage exits with 2."""
 
 _WIDE = 200
+_DECIMAL_BITS_MAX = 14_000  # of integers: Python itself makes no more than 4,300 digits
 
 
 class _Screen(Console):
@@ -68,6 +70,14 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     out().print(table, markup=False)
 
 
+def readable(value: object) -> str:
+    """A value as Python writes it, if that comes to an end."""
+    try:
+        return pretty_repr(value, max_width=1000)
+    except ValueError as error:  # an integer of too many digits
+        return f"<{type(value).__name__} that cannot be shown: {error}>"
+
+
 @contextmanager
 def reported(as_json: bool, app: Path | None = None, define: str = "--app FILE") -> Iterator[None]:
     """Errors of this library end the command with one line on standard error, and exit code 1.
@@ -104,12 +114,17 @@ def _line(error: AutomataError) -> str:
 
 
 def _keyed(value: object) -> object:
-    """JSON has text alone as keys: a mapping with others becomes an array of [key, value]."""
+    """JSON has text alone as keys: a mapping with others becomes an array of [key, value].
+
+    Integers whose decimal digits would take minutes to be found are told in hexadecimal.
+    """
+    if type(value) is int and value.bit_length() > _DECIMAL_BITS_MAX:
+        return f"{value:#x}"
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value):
             return {key: _keyed(item) for key, item in value.items()}
         return [[_keyed(key), _keyed(item)] for key, item in value.items()]
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_keyed(item) for item in value]
     return value
 

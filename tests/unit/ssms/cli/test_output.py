@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from automata.errors import InvalidArgument, RemoteError, UnknownType
 from automata.reference import make_ref
-from ssms.cli.output import err, jsonable, out, print_json, print_table, reported
+from ssms.cli.output import err, jsonable, out, print_json, print_table, readable, reported
 
 
 class Colour(Enum):
@@ -31,6 +31,7 @@ class Model(BaseModel):
         ({"a": {1: 2}}, {"a": [[1, 2]]}),
         ((1, "x"), [1, "x"]),
         ({3}, [3]),
+        ([1 << 20_000], ["0x1" + "0" * 5000]),
         (b"\x00\xff", "AP8="),
         (float("nan"), "NaN"),
         (datetime(2024, 5, 6, tzinfo=UTC), "2024-05-06T00:00:00Z"),
@@ -94,3 +95,8 @@ def test_what_others_have_chosen_is_read_and_tells_the_terminal_nothing(capsys: 
         assert character.isprintable() or character == "\n", repr(character)
     assert r"key\x1b[2J" in shown.out
     assert json.loads(shown.out[shown.out.index("{") :].partition("\n}")[0] + "}") == {HARMFUL: [HARMFUL]}
+
+
+def test_a_number_of_too_many_digits_is_no_end_of_what_is_shown() -> None:
+    assert "cannot be shown" in readable([1 << 20_000])
+    assert readable({"a": 1}) == "{'a': 1}"
