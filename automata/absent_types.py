@@ -13,13 +13,17 @@ from darq.codec import Cause
 from darq.inbox import Inbox
 from darq.step import Message
 
+BROUGHT = b"brought"
+"""Why a message is parked that has come with its object, whose type is known: all that comes later is behind it."""
+
 
 class AbsentTypes:
     """Which types have messages parked, and those messages on their way back into the window, page by page.
 
     A message goes back as it is, in its row, and the step that consumes it drops the row: a crash changes no order.
 
-    waiting: how many messages were not handed over, by type; window: the type of those in the window, by number.
+    waiting: how many messages were not handed over, by type; window: the type of those in the window, by number;
+    brought: the last message that an object has brought along from another store, as far as earlier lives have left it.
     """
 
     def __init__(self, parking: Parking, inbox: Inbox) -> None:
@@ -27,12 +31,15 @@ class AbsentTypes:
         self._inbox = inbox
         self.waiting: dict[str, int] = {}
         self.window: dict[int, str] = {}
+        self.brought: dict[bytes, int] = {}
         self._next: dict[str, int] = {}  # types that are back: the number of the first row not looked at yet
 
     def load(self) -> list[str]:
         """Count what earlier lives have parked. Returns the types that have something."""
-        for _, parked in self._parking.rows(Cause.UNKNOWN_TYPE):
+        for key, parked in self._parking.rows(Cause.UNKNOWN_TYPE):
             self.parked(parked.partition)
+            if parked.reason == BROUGHT:
+                self.brought[parked.partition] = keys.number_of(key)
         return list(self.waiting)
 
     def parked(self, partition: bytes) -> None:

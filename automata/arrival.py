@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automata.absent_types import BROUGHT
 from automata.bundle import Bundle
 from automata.checkpoint import COVERED
 from automata.delivery import Delivery
 from automata.directory import decode_header
 from automata.envelope import decode_open
 from automata.journal import Journal
+from automata.leaders import Leaders
 from automata.parking import row_key
 from automata.partitions import address_of
 from automata.resuming import Resuming
@@ -39,14 +41,16 @@ class Arrived:
 class Arrival:
     """Puts objects into one store."""
 
-    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming) -> None:
+    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming, leaders: Leaders) -> None:
         self._host = host
+        self._leaders = leaders
         self._log = host.log
         self._delivery = delivery
         self._resuming = resuming
 
     def put(self, step: Step, bundle: Bundle) -> Arrived:
         """Let `step` hold what the bundle does."""
+        self._leaders.learn(step, bundle.leaders)
         self._put_state(step, bundle)
         for payload in bundle.records:
             step.record(payload)
@@ -87,7 +91,7 @@ class Arrival:
         """As if their type was not known until now: then they are delivered before all that comes later."""
         numbers = []
         for payload in bundle.messages:
-            parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, b"", step.partition, payload)
+            parked = Parked(Cause.UNKNOWN_TYPE, 0, 0, BROUGHT, step.partition, payload)
             numbers.append(self._log.take_lsn())
             step.set_row(row_key(Cause.UNKNOWN_TYPE, numbers[-1]), parked.encode())
         return numbers

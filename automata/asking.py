@@ -87,6 +87,11 @@ def store_of(client: bytes) -> bytes:
     return client[:-_EPOCH_BYTES] if len(client) > CLIENT_BYTES else b""
 
 
+def epoch_of(client: bytes) -> int:
+    """The epoch under which a host leads its store."""
+    return int.from_bytes(client[-_EPOCH_BYTES:], "big")
+
+
 encode = msgspec.msgpack.Encoder().encode
 decode_batch = msgspec.msgpack.Decoder(Batch).decode
 decode_told = msgspec.msgpack.Decoder(Told).decode

@@ -1,7 +1,8 @@
 """One object as it travels between stores: everything that a store has of it, in pieces that fit a message.
 
 bundle     = msgpack [header or nil, [[subkey, value]...], [record...], [[request key, row]...],
-             [[request id, outcome]...], [[cause, parked]...], [payload...], [suspended...]]
+             [[request id, outcome]...], [[cause, parked]...], [payload...], [suspended...],
+             [[store, epoch]...]]
 suspended  = msgpack [invocation, [part...], [[part, index, answer]...]]
 """
 
@@ -26,7 +27,8 @@ class Bundle(msgspec.Struct, array_like=True):
     """What a store has of one object.
 
     header: its DIRECTORY row; state, requests: by subkey and by key; answers: by request id; parked: messages that are
-    tried again, and dead letters, by cause; messages: what it was not given yet, in order, before all that comes later.
+    tried again, and dead letters, by cause; messages: what it was not given yet, in order, before all that comes later;
+    leaders: the hosts that were heard where it was (`automata.leaders`).
     """
 
     header: bytes | None
@@ -37,6 +39,7 @@ class Bundle(msgspec.Struct, array_like=True):
     parked: Sequence[tuple[int, bytes]]
     messages: Sequence[bytes]
     suspended: Sequence[Suspended]
+    leaders: Sequence[tuple[bytes, int]] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -78,15 +78,27 @@ class Sent:
 
 
 class Cancelled:
-    """What became of cancelling a message. Awaiting it gives the answer; in a client, once that is durable."""
+    """What became of cancelling a message. Awaiting it gives the answer; in a client, once that is durable.
 
-    __slots__ = ("durable", "never_delivered")
+    asking: of a method, asks the stores that may keep the message.
+    """
 
-    def __init__(self, never_delivered: bool, durable: Awaitable[None] | None) -> None:
+    __slots__ = ("asking", "durable", "never_delivered")
+
+    def __init__(
+        self,
+        never_delivered: bool,
+        durable: Awaitable[None] | None,
+        asking: Generator[Any, Any, Any] | None = None,
+    ) -> None:
         self.never_delivered = never_delivered
         self.durable = durable
+        self.asking = asking
 
     def __await__(self) -> Generator[object, object, bool]:
+        if self.asking is not None:
+            asking, self.asking = self.asking, None
+            self.never_delivered = yield from asking
         if self.durable is not None:
             yield from self.durable.__await__()
         return self.never_delivered

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 
-from automata.asking import store_of
-
 IDLE_SECONDS = 600.0
+NUMBERS_MAX = 65_536
+"""Of how many silent clients the last batch's number is kept: so many new ones come before a delayed one counts."""
 
 
 class Client:
     """One asking process. number: of its last batch; question: of its last one for late answers; pending: asks that
-    are not answered; told: answers to collect; over: another host leads its store by now.
+    are not answered; told: answers to collect.
     """
 
-    __slots__ = ("_collector", "number", "over", "pending", "question", "seen_at", "told")
+    __slots__ = ("_collector", "number", "pending", "question", "seen_at", "told")
 
-    def __init__(self) -> None:
-        self.over = False
-        self.number = self.question = 0
+    def __init__(self, number: int, question: int) -> None:
+        self.number = number
+        self.question = question
         self.pending = 0
         self.seen_at = 0.0
         self.told: list[tuple[int, bytes]] = []
@@ -59,43 +59,32 @@ class Client:
 
 
 class Clients:
-    """By their ids. Those that were silent for long are forgotten: what they ask again has request ids anyway.
-
-    Of the hosts that have led a store, the newest is kept, and makes the others' batches, which may have been delayed
-    for any time, be refused.
+    """By their ids. Of those that were silent for long only numbers are kept: what they ask again has request ids, but
+    a delayed batch of theirs must not be taken for a new one.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._clients: dict[bytes, Client] = {}
-        self._leaders: dict[bytes, bytes] = {}  # by store, as ids of clients
+        self._silent: dict[bytes, tuple[int, int]] = {}
 
     def get(self, name: bytes) -> Client:
         """The client of this id."""
         client = self._clients.get(name)
         if client is None:
             self._forget()
-            client = self._clients[name] = Client()
-            self._compare(name, client)
+            client = self._clients[name] = Client(*self._silent.pop(name, (0, 0)))
         client.seen_at = self._loop.time()
         return client
 
-    def _compare(self, name: bytes, client: Client) -> None:
-        """If it is a host, see whether it is the newest that has led its store."""
-        store = store_of(name)
-        if not store:
-            return
-        newest = self._leaders.get(store, b"")
-        client.over = name < newest
-        if name > newest:
-            self._leaders[store] = name
-            if newest in self._clients:
-                self._clients[newest].over = True
-
     def _forget(self) -> None:
         before = self._loop.time() - IDLE_SECONDS
-        leaders = set(self._leaders.values())
-        self._clients = {n: c for n, c in self._clients.items() if c.pending or c.seen_at > before or n in leaders}
+        for name, client in list(self._clients.items()):
+            if not client.pending and client.seen_at <= before:
+                del self._clients[name]
+                self._silent[name] = client.number, client.question
+        while len(self._silent) > NUMBERS_MAX:
+            del self._silent[next(iter(self._silent))]
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

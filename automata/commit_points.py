@@ -30,12 +30,23 @@ if TYPE_CHECKING:
     from automata.methods import Packed
 
 
+class Abroad(Protocol):
+    """The other stores."""
+
+    def cancel(self, message_id: str, caller: Caller | None) -> Reply:
+        """Have whichever store keeps a message drop it. The outcome is whether it will never be delivered."""
+
+
 class Outside(Protocol):
     """What awaiting asks of the host."""
 
     loop: asyncio.AbstractEventLoop
     clock: Callable[[], float]
     log: Log
+
+    @property
+    def abroad(self) -> Abroad | None:
+        """The other stores; None where there is one."""
 
     def invoke_inside(self, call: Call, packed: Packed, sent_lsn: int, caller: Caller | None) -> Reply:
         """Make a call from a method, behind what its object has sent up to `sent_lsn`."""
@@ -235,6 +246,32 @@ class Effect:
             return Outcome(None, ordinary(error, self.targets[0]), 0)  # the work itself has raised it
         except BaseException as error:  # noqa: BLE001 - whatever the outside work raises is its outcome
             return Outcome(None, ordinary(error, self.targets[0]), 0)
+
+
+class Cancelling:
+    """`await cancel(...)` of a message that another store may keep."""
+
+    kind = "cancel"
+    count = 1
+    due = 0.0
+    needs_durable = False
+
+    def __init__(self, message_id: str) -> None:
+        self.targets = [message_id]
+
+    def result(self, index: int) -> Kind:
+        """Whether it will never be delivered."""
+        return ANYTHING
+
+    def digests(self) -> Digests:
+        """The message is its target."""
+        return []
+
+    def start(self, turn: Awaiting, index: int, caller: Caller | None) -> Reply:
+        """Ask the stores, one of which drops the message."""
+        abroad = turn.host.abroad
+        assert abroad is not None, "there are other stores"
+        return abroad.cancel(self.targets[0], caller)
 
 
 def _checked(name: str, value: object) -> object:

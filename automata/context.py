@@ -12,7 +12,7 @@ from collections.abc import Generator, MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from automata.calls import Call, Point
+from automata.calls import Call, Cancelled, Point
 from automata.errors import StateError
 from automata.printable import printable
 from automata.when import When
@@ -47,8 +47,8 @@ class RunningMethod(Protocol):
     def send(self, call: Call, when: When | None = None) -> str:
         """Send a message with this part's step, now or later. Returns the id of one that is due later."""
 
-    def cancel(self, message_id: str) -> bool:
-        """Cancel a message with this part's step; whether that is still possible."""
+    def cancel(self, message_id: str) -> Cancelled:
+        """Cancel a message with this part's step, or when it is awaited, if another store may keep it."""
 
     def record(self, event: object) -> None:
         """Add a self-message to the step, and apply it at once."""

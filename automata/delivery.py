@@ -69,6 +69,8 @@ class Delivery:
             self._quarantine.expect(number)
         for name in self._absent.load():
             self.type_defined(name)
+        for partition, number in self._absent.brought.items():
+            self._keep_behind(partition, number)
         self.alarms.start()
 
     def stop(self) -> None:
@@ -193,10 +195,13 @@ class Delivery:
         for _ in waiting:
             self._absent.parked(partition)
         if waiting:
-            name, _ = address_of(partition)
-            self.type_defined(name)
-            if self._absent.returns(name):
-                self._log.inbox.brought[partition] = waiting[-1]
+            self.type_defined(address_of(partition)[0])
+            self._keep_behind(partition, waiting[-1])
+
+    def _keep_behind(self, partition: bytes, number: int) -> None:
+        """Calls of an object wait for this message, which it has brought along, and all before."""
+        if self._absent.returns(address_of(partition)[0]):
+            self._log.inbox.brought[partition] = number
 
     def _passed_on(self, message: Message) -> None:
         self._absent.handed_over(message)

@@ -12,6 +12,7 @@ from automata.delivery import Delivery
 from automata.entity import Entity
 from automata.envelope import encode_open
 from automata.journal import Journal, encode_part
+from automata.leaders import Leaders
 from automata.request_ids import NO_FINGERPRINT
 from automata.resuming import Resuming
 from automata.waiting import Gone, QueuedWork
@@ -30,8 +31,9 @@ Called = tuple[Work, asyncio.Future[Outcome]]
 class Departure:
     """Takes objects out of one store."""
 
-    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming) -> None:
+    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming, leaders: Leaders) -> None:
         self._host = host
+        self._leaders = leaders
         self._log = host.log
         self._delivery = delivery
         self._resuming = resuming
@@ -62,6 +64,7 @@ class Departure:
             self._parked(step, (Cause.RETRY, Cause.DEAD)),
             self._messages(step, entity),
             [self._suspended(journal) for journal in journals],
+            self._leaders.known(),
         )
         for journal in journals:  # before the step is in the log, since that may close the group
             self._opened.end(journal)

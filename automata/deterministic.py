@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automata.errors import ReadOnlyError, StateError
 
 if TYPE_CHECKING:
-    from automata.calls import Call, Point
+    from automata.calls import Call, Cancelled, Point
     from automata.entity import Entity
     from automata.methods import Method
     from automata.when import When
@@ -68,7 +68,7 @@ class Deterministic:
         """Sending is refused."""
         raise self._refusal(f"must not send to {call.ref.type_name}/{call.ref.key}")
 
-    def cancel(self, message_id: str) -> bool:
+    def cancel(self, message_id: str) -> Cancelled:
         """Cancelling is refused."""
         raise self._refusal("must not cancel messages")
 

@@ -113,14 +113,15 @@ class Durable(Suspending):
         """A number for a row of the store that no other row has."""
         return int(self._draw("number", self.host.take_lsn))
 
-    def is_pending(self, timing: Timing, message_id: str) -> bool:
-        """Whether the message of this id is not on its way yet."""
-        return bool(self._draw("pending", lambda: timing.is_pending(message_id)))
+    def is_pending(self, timing: Timing, message_id: str) -> bool | None:
+        """Whether the message of this id is not on its way yet; None if another store may know."""
+        pending = self._draw("pending", lambda: timing.is_pending(message_id))
+        return None if pending is None else bool(pending)
 
-    def _draw(self, what: str, make: Any) -> float | int | bool:
+    def _draw(self, what: str, make: Any) -> Any:
         if self.replay is not None:
             return self.replay.draw(what)
-        value: float | int | bool = make()
+        value = make()
         self._draws.append((what, value))
         return value
 

@@ -14,6 +14,7 @@ from automata.decisions import Decisions
 from automata.delivery import Delivery
 from automata.host import Host
 from automata.journal import Journal
+from automata.leaders import Leaders
 from automata.lifetimes import Lifetimes
 from automata.local import LocalRouter
 from automata.locks import Locks
@@ -139,13 +140,14 @@ def _open(host: Host, delivery: Delivery, resuming: Resuming, neighbours: Neighb
     participant = _span(host, abroad, neighbours.epoch)
     sender = Sender(log, neighbours.transport, host.committer.touch)
     sender.start()
-    reception = Reception(host, placement, neighbours.epoch, neighbours.leases)
+    leaders = Leaders(log, host.committer.touch)
+    reception = Reception(host, placement, leaders, neighbours.epoch, neighbours.leases)
     reception.participant = participant
     delivery.relay = host.abroad.forward
     receiver = Receiver(log, host.committer.touch)
     if not isinstance(placement, Residence):
         return Doors(reception, receiver, sender)
-    reception.comings = moving = Moving(host, delivery, resuming, placement)
+    reception.comings = moving = Moving(host, delivery, resuming, placement, leaders)
     outgoing.routes = routes = Routes(log, moving)
     routes.start()
     return Doors(reception, receiver, sender, moving, MovingSlots(host, moving, routes))

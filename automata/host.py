@@ -96,7 +96,7 @@ class Host:
 
     def timing(self, under: Timing | None = None) -> Timing:
         """What one step does about timers. under: of the whole that this is a part of."""
-        return Timing(self.log, under, self.abroad is None)
+        return Timing(self.log, under, self.abroad)
 
     def take_lsn(self) -> int:
         """A number for a row that a step will set."""

@@ -135,8 +135,9 @@ def cancel(message: str | Sent) -> Cancelled:
     """Cancel a message that is due later, by what `send` gave; awaiting gives whether it will never be delivered.
 
     False says that it is too late: the message was delivered, is on its way, or was cancelled before. Of a message
-    that repeats, no further delivery begins. In a method it belongs to the step, and the answer is known at once; in a
-    client it happens at once, and is durable when awaited. Raises InvalidArgument for what is no id.
+    that repeats, no further delivery begins. In a method it belongs to the step, and the answer is known at once; but
+    on a cluster a message that another store keeps is cancelled when this is awaited, as by a call of another object.
+    In a client it happens at once, and is durable when awaited. Raises InvalidArgument for what is no id.
     """
     message_id = message.id if isinstance(message, Sent) else message
     running = CURRENT.get()
@@ -146,7 +147,7 @@ def cancel(message: str | Sent) -> Cancelled:
         if parse(message_id) is None:
             return Cancelled(False, None)
         return router.OPEN.that_keeps(message_id).cancel(message_id)
-    return Cancelled(running.cancel(message_id), None)
+    return running.cancel(message_id)
 
 
 async def gather(*invocations: Awaitable[Any]) -> list[Any]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from automata.envelope import Envelope, OpenInvocation
     from darq.overlay import Overlay
 
-Draw = tuple[str, float | int | bool]
+Drawn = float | int | bool | None
+Draw = tuple[str, Drawn]
 """What was drawn ("now", "random", ...) and what it gave."""
 
 CANCELLED = b"\x02"
@@ -108,7 +109,7 @@ class Part:
 class _StoredPart(msgspec.Struct, array_like=True):
     rows: list[tuple[bytes, bytes | None]]
     ranges: list[tuple[bytes, bytes]]
-    draws: list[tuple[str, float | int | bool | bytes]]
+    draws: list[tuple[str, Drawn | bytes]]
     fingerprint: int
     kind: str
     targets: list[str]
@@ -138,7 +139,7 @@ _decode_cancellation = msgspec.msgpack.Decoder(Cancellation).decode
 
 def encode_part(part: Part) -> bytes:
     """A part as a row."""
-    draws: list[tuple[str, float | int | bool | bytes]] = [(what, _wire(value)) for what, value in part.draws]
+    draws: list[tuple[str, Drawn | bytes]] = [(what, _wire(value)) for what, value in part.draws]
     reads, awaited = part.reads, part.awaited
     rows = list(reads.rows.items())
     asked = (awaited.kind, awaited.targets, awaited.due, awaited.at, awaited.digests())
@@ -154,7 +155,7 @@ def decode_part(data: bytes) -> Part:
     return Part(reads, draws, stored.fingerprint, awaited)
 
 
-def _wire(value: float | int | bool) -> float | int | bool | bytes:
+def _wire(value: Drawn) -> Drawn | bytes:
     """A drawn value as MessagePack has it: integers beyond 64 bits as bytes."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big") if type(value) is int and value > _INT_MAX else value
 

@@ -143,7 +143,8 @@ class LocalRouter:
         """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
         if self.closed:
             raise _closed()
-        return self._stored.cancel(message_id, _request(request))
+        never_delivered, group = self._stored.cancel(message_id, _request(request))
+        return bool(never_delivered), group  # there is no other store
 
     async def _stage_here(self, work: Callable[[], tuple[T, int]]) -> tuple[T, asyncio.Task[None]]:
         return self._written(work)

@@ -22,6 +22,7 @@ from automata.departure import Departure
 from automata.entity import Entity
 from automata.errors import StorageFull
 from automata.holding import hold, release
+from automata.leaders import Leaders
 from automata.moved import Moved
 from automata.notices import NOTICES, Notice, Piece, Recall, message_of, notice_of
 from automata.partitions import address_of
@@ -40,14 +41,17 @@ ARRIVE_SECONDS_MAX = 5.0
 class Moving:
     """The objects of one store that come and go. handlers: what is done about other notices, by their class."""
 
-    def __init__(self, host: Host, delivery: Delivery, resuming: Resuming, residence: Residence) -> None:
+    def __init__(
+        self, host: Host, delivery: Delivery, resuming: Resuming, residence: Residence, leaders: Leaders
+    ) -> None:
         self.handlers: dict[type, Callable[[Any, Message], None]] = {
             Piece: self._collect,
             Recall: self._send_home,
         }
-        self.departure = Departure(host, delivery, resuming)
+        self.departure = Departure(host, delivery, resuming, leaders)
         self.residence = residence
-        self._arrival = Arrival(host, delivery, resuming)
+        self.leaders = leaders
+        self._arrival = Arrival(host, delivery, resuming, leaders)
         self._host = host
         self._log = host.log
         self._pieces: dict[bytes, list[Message]] = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automata.moved import Moved
@@ -22,7 +23,7 @@ from automata.partitions import address_of, partition_of
 from automata.residence import Phase, SlotMove
 from automata.routes import Routes
 from darq import keys
-from darq.codec import Cause, Parked, Timer
+from darq.codec import Cause, Parked, Timer, origin_of
 from darq.lane import durable
 from darq.step import Message, Step
 
@@ -88,7 +89,7 @@ class MovingSlots:
         for partition in residence.in_slots(left, residence.stubs):
             residence.write_stub(step, partition, None)
         for slot in left:
-            step.send_to_store(target, message_of(Given(slot)))
+            step.send_to_store(target, message_of(Given(slot, self._moving.leaders.known())))
         await self._write(dict.fromkeys(left, gone), step)
         for partition in residence.in_slots(left, list(residence.stubs)):
             residence.note_stub(partition, None)
@@ -162,6 +163,7 @@ class MovingSlots:
         move = residence.slots.get(notice.slot)
         step = Step(b"", b"")
         step.consume(message)
+        self._moving.leaders.learn(step, notice.leaders)
         if move is None or move.phase is not Phase.COMING:
             self._moving.commit(step)
             return
@@ -195,7 +197,7 @@ class MovingSlots:
     def _give_timer(self, step: Step, key: bytes, timer: Timer, target: bytes) -> None:
         step.set_row(key, None)
         if timer.schedule:
-            step.set_row(keys.numbered(keys.SCHEDULE, timer.schedule), None)
+            step.set_row(timer.schedule_key, None)
         lsn = timer.schedule or keys.number_of(key)
         alarm = Alarm(self._residence.own, lsn, keys.due_of(key), timer.encode())
         step.send_to_store(target, message_of(alarm))
@@ -204,6 +206,7 @@ class MovingSlots:
         timer, lsn = Timer.decode(notice.timer), self._log.take_lsn()
         step = Step(b"", b"")
         step.consume(message)
-        moved = Timer(lsn if timer.schedule else 0, timer.rule, timer.partition, timer.payload)
+        origin = timer.origin or origin_of(notice.store, notice.lsn)
+        moved = replace(timer, schedule=lsn if timer.schedule else 0, origin=origin)
         self._log.timers.add(step, notice.due_ms, lsn, moved)
         self._moving.commit(step)

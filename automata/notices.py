@@ -5,6 +5,8 @@ They go through outbox, lane and inbox as all messages do, so each arrives once,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from darq.step import Message
@@ -32,9 +34,10 @@ class Recall(msgspec.Struct, array_like=True, tag=2):
 
 
 class Given(msgspec.Struct, array_like=True, tag=4):
-    """The sender has nothing left of a slot, and is no longer its store."""
+    """The sender has nothing left of a slot, and is no longer its store. leaders: the hosts that it has heard."""
 
     slot: int
+    leaders: Sequence[tuple[bytes, int]] = ()
 
 
 class Fence(msgspec.Struct, array_like=True, tag=5):

@@ -13,3 +13,9 @@ class Placement(Protocol):
 
     def route_of(self, partition: bytes) -> bytes | None:
         """The other store that messages to it go to, which may pass them on; None if they begin in this one."""
+
+    def has_given(self) -> bool:
+        """Whether timers that were set here may be in other stores."""
+
+    def expects(self) -> bool:
+        """Whether timers may be on their way here."""

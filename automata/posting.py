@@ -59,13 +59,17 @@ class Posting:
         group = self._commit(step, size)
         return Stored(str(envelope.lsn), envelope.lsn, group)
 
-    def cancel(self, message_id: str, request: bytes | None) -> tuple[bool, int]:
-        """Stage the cancelling; whether the message is never delivered, and the group that this is durable with."""
+    def cancel(self, message_id: str, request: bytes | None) -> tuple[bool | None, int]:
+        """Stage the cancelling; whether the message is never delivered, and the group that this is durable with.
+
+        None if another store may know.
+        """
         host, timing = self._host, self._host.timing()
         if request is not None and self._posted.was_cancelled(request, message_id):
             return True, self._staged()
-        if not timing.is_pending(message_id):
-            return False, self._staged()
+        pending = timing.is_pending(message_id)
+        if not pending:
+            return pending, self._staged()
         host.admit()
         step = Step(b"", b"")
         timing.cancel(message_id, hold=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, Never
 
-from automata.calls import Call, Point
+from automata.calls import Call, Cancelled, Point
 from automata.errors import StateError
 from automata.when import When
 
@@ -48,7 +48,7 @@ class Pure:
         """Refuse."""
         raise impure(self.address)
 
-    def cancel(self, message_id: str) -> bool:
+    def cancel(self, message_id: str) -> Cancelled:
         """Refuse."""
         raise impure(self.address)
 

@@ -37,6 +37,7 @@ from automata.errors import StateError, UnknownType
 from automata.host import Host
 from automata.journal import ANYTHING
 from automata.keyed import request_of
+from automata.leaders import Leaders
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.outcomes import encode_outcome
@@ -87,7 +88,8 @@ class Held:
 
 
 class Reception:
-    """The door of one host. epoch: under which it leads its store; leases: None where nobody could take over.
+    """The door of one host. leaders: the hosts that have asked here; epoch: under which this one leads its store;
+    leases: None where nobody could take over.
 
     show: gives what is asked about an object from outside of any method; participant: what takes part in transactions.
     comings: None where no object moves. unlearned: None where all types are known.
@@ -96,10 +98,11 @@ class Reception:
     comings: Comings | None = None
     unlearned: Unlearned | None = None
 
-    def __init__(self, host: Host, placement: Placement, epoch: int, leases: Leases | None) -> None:
+    def __init__(self, host: Host, placement: Placement, leaders: Leaders, epoch: int, leases: Leases | None) -> None:
         self._host = host
         self._types = host.options.registry.newest
         self._placement = placement
+        self._leaders = leaders
         self._epoch = epoch
         self._leases = leases
         self._posting = Posting(host)
@@ -117,7 +120,8 @@ class Reception:
         """Take a batch, and answer with what of it, or of earlier ones, is done when its first outcomes are durable."""
         batch = asking.decode_batch(data)
         client = self._clients.get(batch.client)
-        if batch.epoch != self._epoch or batch.number <= client.number or client.over:
+        over = self._leaders.superseded(batch.client)
+        if batch.epoch != self._epoch or batch.number <= client.number or over:
             return asking.encode(Told(self._epoch if batch.epoch != self._epoch else -1, client.pending, ()))
         client.number = batch.number
         for request in batch.forget:
@@ -155,7 +159,11 @@ class Reception:
             return 0
         try:
             if ask.kind == CANCEL:
-                reply: Reply = self._cancel(ask)
+                cancelled = self._cancel(ask)
+                if cancelled.value is None and self._placement.expects():
+                    client.tell(tag, AGAIN)
+                    return 0
+                reply: Reply = cancelled
             elif ask.kind >= PREPARE:
                 reply = self.participant.answer(ask)
             elif (store := self._placement.store_of(ask.partition)) is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from automata.asking import CALL, READ, Ask
+from automata.asking import CALL, CANCEL, READ, Ask
 from automata.calls import Call
 from automata.journal import Journal
 from automata.methods import Packed
@@ -34,6 +34,9 @@ from darq.step import Message, Step
 
 class Elsewhere(Protocol):
     """The way to the hosts of other stores."""
+
+    async def cancel(self, ask: Ask) -> object:
+        """Ask whichever store keeps a message that is due later. Gives whether it will never be delivered."""
 
     async def ask(self, ask: Ask, store: bytes | None = None) -> bytes:
         """Ask wherever the object lives now, or a store, as often as it takes, and give the outcome.
@@ -71,6 +74,10 @@ class RemoteCalls:
         """The other store that an object lives in; None if it lives here."""
         return self._placement.store_of(partition_of(type_name, key))
 
+    def has_given(self) -> bool:
+        """Whether timers that were set here may be in other stores."""
+        return self._placement.has_given()
+
     def goes_out(self, call: Call, caller: Caller | None) -> bool:
         """Whether a call leaves this store: for another one, or only to come back behind messages on that way."""
         partition = partition_of(call.ref.type_name, call.ref.key)
@@ -88,6 +95,10 @@ class RemoteCalls:
     def invoke(self, call: Call, packed: Packed, caller: Caller | None) -> asyncio.Future[Outcome]:
         """Make a call of an object that lives elsewhere."""
         return self._host.run_beside(self._invoke(call, packed, caller))
+
+    def cancel(self, message_id: str, caller: Caller | None) -> Reply:
+        """Have whichever store keeps a message drop it. The outcome is whether it will never be delivered."""
+        return self._host.run_beside(self._cancel(message_id, caller))
 
     def watched(self, reply: Reply, ask_again: Callable[[], asyncio.Future[Outcome]]) -> Reply:
         """A reply of an object that lives here; if it moves away before it has run the call, that goes after it."""
@@ -177,6 +188,13 @@ class RemoteCalls:
             self._outgoing.answered(sender, partition, mark)
             self._keep(caller, call, ask, outcome)
         return outcome
+
+    async def _cancel(self, message_id: str, caller: Caller | None) -> Outcome:
+        await durable(self._host.log.gate, self._save_journals())
+        if caller is None or self._journal(caller) is None:
+            return _gone()
+        request = self._host.open_invocations.request_of(caller.address)
+        return Outcome(await self._elsewhere.cancel(Ask(CANCEL, b"", message_id, b"", request)), None, 0)
 
     def _ask(self, call: Call, packed: Packed, partition: bytes, request: bytes, behind: bool) -> Ask:
         method = call.method

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automata.journal import Await, Draw, Journal, JournalMismatch, Part
+from automata.journal import Await, Draw, Drawn, Journal, JournalMismatch, Part
 from automata.reads import Replayed
 
 
@@ -30,7 +30,7 @@ class Replay:
         """The object as this part has read it."""
         return Replayed(self.part.reads, lambda subkey: self.mismatch(f"reads {_field(subkey)}, which it had not read"))
 
-    def draw(self, what: str) -> float | int | bool:
+    def draw(self, what: str) -> Drawn:
         """What was drawn here. what: the function that the code asks."""
         draws = self.part.draws
         expected: Draw | None = draws[self._drawn] if self._drawn < len(draws) else None

@@ -102,6 +102,14 @@ class Residence:
         owner = self._owner_of(partition)
         return None if owner == self.own else owner
 
+    def has_given(self) -> bool:
+        """Whether timers that were set here may be in other stores, or on their way back."""
+        return any(move.phase is not Phase.HERE for move in self.slots.values())
+
+    def expects(self) -> bool:
+        """Whether timers may be on their way here."""
+        return any(move.phase is Phase.COMING for move in self.slots.values())
+
     def onward(self, partition: bytes) -> bytes | None:
         """The other store that has the slot of an object, or is on the way to it; None if it is this one."""
         move = self.slots.get(self.slot_of(partition))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from automata.calls import Call, Point
-from automata.commit_points import Calls, CommitPoint, Outside
+from automata.commit_points import Calls, Cancelling, CommitPoint, Outside
 from automata.errors import ReadOnlyError, StateError, UnjournaledAwait
 from automata.turn import Steps, Turn
 from automata.work import Outcome, Reply
@@ -112,6 +112,9 @@ class Suspending(Turn):
             return (yield from future)
         finally:
             self.computing = None
+
+    def _cancel_elsewhere(self, message_id: str) -> Generator[Any, Any, Any]:
+        return self.suspend(Cancelling(message_id))
 
     def _await(self, point: CommitPoint) -> Generator[Any, Any, list[Outcome]]:
         """What a kind of method does about a commit point."""

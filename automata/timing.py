@@ -1,18 +1,18 @@
 """What one step does about timers: messages that it sends for later, and those of earlier steps that it cancels.
 
 id = store "-" lsn [ "-" due ], all in hexadecimal: the first 4 bytes of the store's identity, and what the key of the
-timer's row is made of. What repeats has no due time in its id, since that changes while the id stays.
+timer's row is made of. What repeats has no due time in its id, since that changes while the id stays. A timer goes with
+the slot of its receiver to another store, where it is found by what its id says (`Timer.origin`).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from automata.errors import InvalidArgument
-from darq import keys
-from darq.codec import Timer
+from darq.codec import Timer, origin_of
 
 if TYPE_CHECKING:  # whoever runs methods away from any log reads ids too
     from automata.envelope import Envelope
@@ -33,22 +33,29 @@ class _Added:
 
 @dataclass(frozen=True, slots=True)
 class _Cancelled:
-    """key: the timer's row; schedule: the number of what repeats, or None."""
+    """key: the timer's row; schedule: the row that leads there, of what repeats."""
 
     key: bytes
-    schedule: int | None
+    schedule: bytes | None
+
+
+class Others(Protocol):
+    """The stores that timers may be in besides this one."""
+
+    def has_given(self) -> bool:
+        """Whether timers that were set here may be there."""
 
 
 class Timing:
     """The timers that one step sets and drops.
 
-    under: of the whole that this is a part of, which takes it over (`absorb`) or never hears of it. alone: there are no
-    other stores that could keep timers.
+    under: of the whole that this is a part of, which takes it over (`absorb`) or never hears of it. others: the other
+    stores that could keep timers, if there are any.
     """
 
-    def __init__(self, log: Log, under: Timing | None = None, alone: bool = True) -> None:
+    def __init__(self, log: Log, under: Timing | None = None, others: Others | None = None) -> None:
         self._log = log
-        self._alone = alone
+        self._others = others
         self._under = under
         self._store = log.store.identity()[:_STORE_BYTES].hex()
         self._added: dict[str, _Added] = {}
@@ -61,8 +68,11 @@ class Timing:
         self._added[message_id] = _Added(due_ms, number, timer)
         return message_id
 
-    def is_pending(self, message_id: str) -> bool:
-        """Whether a message is not on its way yet, and not cancelled. Raises InvalidArgument for what is no id."""
+    def is_pending(self, message_id: str) -> bool | None:
+        """Whether a message is not on its way yet, and not cancelled; None if another store may know.
+
+        Raises InvalidArgument for what is no id.
+        """
         if message_id in self._added:
             return True
         if message_id in self._cancelled:
@@ -70,7 +80,12 @@ class Timing:
         if self._under is not None:
             return self._under.is_pending(message_id)
         found = self._find(message_id)
-        return found is not None and self._log.timers.is_pending(found.key, self._log.group)
+        if found is not None and self._log.timers.is_pending(found.key, self._log.group):
+            return True
+        parts = parse(message_id)
+        if parts is None or self._others is None:
+            return False
+        return None if parts[0] != self._store or self._others.has_given() else False
 
     def cancel(self, message_id: str, hold: bool) -> None:
         """Drop a timer that is pending. hold: it must not ring before the step."""
@@ -93,7 +108,7 @@ class Timing:
         for cancelled in self._dropped():
             step.set_row(cancelled.key, None)
             if cancelled.schedule is not None:
-                step.set_row(keys.numbered(keys.SCHEDULE, cancelled.schedule), None)
+                step.set_row(cancelled.schedule, None)
 
     def release(self) -> None:
         """The step has committed, or never will: no timer is held any more."""
@@ -106,18 +121,11 @@ class Timing:
 
     def _find(self, message_id: str) -> _Cancelled | None:
         parts = parse(message_id)
-        if parts is not None and parts[0] != self._store and not self._alone:
-            raise InvalidArgument(
-                f"message {message_id} is kept in another store, that of the object which sent it: let that object, "
-                "or a client, cancel it"
-            )
-        if parts is None or parts[0] != self._store:
+        if parts is None:
             return None
-        _, lsn, due_ms = parts
-        if due_ms is not None:
-            return _Cancelled(keys.timed(keys.TIMER, due_ms, lsn), None)
-        key = self._log.timers.scheduled(lsn, self._log.group)
-        return None if key is None else _Cancelled(key, lsn)
+        store, lsn, due_ms = parts
+        found = self._log.timers.find(origin_of(bytes.fromhex(store), lsn), due_ms, self._log.group)
+        return None if found is None else _Cancelled(*found)
 
 
 def parse(message_id: object) -> tuple[str, int, int | None] | None:

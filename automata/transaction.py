@@ -258,6 +258,12 @@ class InBody(Turn):
         outcomes = [self._try(call) for call in calls]
         return [outcome.take() for outcome in outcomes]
 
+    def _cancel_elsewhere(self, message_id: str) -> Generator[Any, Any, Any]:
+        raise StateError(
+            f"{self.name} cancels message {message_id}, which another store may keep: a transaction must not, as it "
+            "may run more than once. Do it outside"
+        )
+
     def suspend(self, point: Point) -> Generator[Any, Any, Any]:
         """A transaction within a transaction is part of it, and its errors undo all of it; nothing else is awaited."""
         if not isinstance(point, Inner):

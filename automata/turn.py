@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automata.calls import Cancelled
 from automata.envelope import Envelope
 from automata.errors import ReadOnlyError, StateError
 from automata.pure import impure
@@ -127,20 +128,24 @@ class Turn:
             self.sends = []
         self.sends.append(envelope)
 
-    def cancel(self, message_id: str) -> bool:
-        """Take it into this part's step that a message is never delivered; whether that is still possible."""
+    def cancel(self, message_id: str) -> Cancelled:
+        """Take it into this part's step that a message is never delivered, if that is still possible.
+
+        What another store may keep is cancelled there, when the result is awaited.
+        """
         self.check_active()
         if self.state.mode is READ:
             raise ReadOnlyError(f"{self.name} is readonly and must not cancel messages")
         timing = self.begin_timing()
-        if not self.is_pending(timing, message_id):
-            return False
+        pending = self.is_pending(timing, message_id)
+        if not pending:
+            return Cancelled(False, None, self._cancel_elsewhere(message_id) if pending is None else None)
         # what awaits nothing ends before anything else can happen; else the timer must not ring meanwhile
         timing.cancel(message_id, hold=self.task is not None and not self.replaying)
-        return True
+        return Cancelled(True, None)
 
-    def is_pending(self, timing: Timing, message_id: str) -> bool:
-        """Whether the message of this id is not on its way yet."""
+    def is_pending(self, timing: Timing, message_id: str) -> bool | None:
+        """Whether the message of this id is not on its way yet; None if another store may know."""
         return timing.is_pending(message_id)
 
     def begin_timing(self) -> Timing:
@@ -191,6 +196,13 @@ class Turn:
     def suspend(self, point: Point) -> Generator[Any, Any, Any]:
         """Refused, as `call`."""
         raise StateError(f"{self.name} steps {point.kind}() by hand: write `await`")
+
+    def _cancel_elsewhere(self, message_id: str) -> Generator[Any, Any, Any]:
+        """Refused, as `call`."""
+        raise StateError(
+            f"{self.name} cancels message {message_id}, which another store may keep: write `await cancel(...)`; a "
+            "sandboxed class cannot do so: let a client cancel it"
+        )
 
     @property
     def name(self) -> str:

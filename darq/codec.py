@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from darq import keys
 from darq.errors import StoreDamaged
 
 FORMAT_VERSION = 2
@@ -27,6 +28,7 @@ _crc = struct.Struct(">I")
 _parked = struct.Struct(">BQII")
 _due = struct.Struct(">Q")
 _timer = struct.Struct(">QH")
+_CAME, _STORE_BYTES, _ORIGIN_BYTES = 0x8000, 4, 12  # the highest bit of the rule's length: the origin comes before it
 
 
 @dataclass(slots=True)
@@ -124,17 +126,25 @@ class Timer:
     """A message that is due later.
 
     schedule: the number of what repeats, if this is its pending occurrence, else 0; rule: how it repeats, in its
-    owner's form.
+    owner's form; origin: of one that has come from another store, the number that it was set under: the first 4 bytes
+    of that store's identity, and the number.
     """
 
     schedule: int
     rule: bytes
     partition: bytes
     payload: bytes
+    origin: bytes = b""
+
+    @property
+    def schedule_key(self) -> bytes:
+        """The key of the row that leads to the pending occurrence of what repeats."""
+        return keys.SCHEDULE + self.origin if self.origin else keys.numbered(keys.SCHEDULE, self.schedule)
 
     def encode(self) -> bytes:
         """The timer row."""
-        return _timer.pack(self.schedule, len(self.rule)) + self.rule + encode_message(self.partition, self.payload)
+        head = _timer.pack(self.schedule, len(self.rule) | (_CAME if self.origin else 0))
+        return head + self.origin + self.rule + encode_message(self.partition, self.payload)
 
     @staticmethod
     def decode(data: bytes) -> "Timer":
@@ -143,8 +153,14 @@ class Timer:
             schedule, rule_bytes = _timer.unpack_from(data)
         except struct.error as error:
             raise StoreDamaged("a timer row is cut short: restore the store from a backup") from error
-        end = _timer.size + rule_bytes
-        return Timer(schedule, data[_timer.size : end], *decode_message(data[end:]))
+        begin = _timer.size + (_ORIGIN_BYTES if rule_bytes & _CAME else 0)
+        end = begin + (rule_bytes & ~_CAME)
+        return Timer(schedule, data[begin:end], *decode_message(data[end:]), origin=data[_timer.size : begin])
+
+
+def origin_of(store: bytes, number: int) -> bytes:
+    """The origin of a timer that was set under this number in the store of this identity."""
+    return store[:_STORE_BYTES] + keys.number(number)
 
 
 @dataclass(frozen=True, slots=True)

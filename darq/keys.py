@@ -29,6 +29,7 @@ LANE = b"\x31"  # sending store (16 bytes) -> highest sequence accepted
 LANE_OUT = b"\x32"  # receiving store (16 bytes) -> next sequence, and the first not acknowledged
 PREPARED = b"\x34"  # transaction (32 bytes) index:u32 -> what it will change here if it is committed, by object
 DECIDED = b"\x35"  # transaction (32 bytes) -> the stores that have not applied it yet: it is committed
+LEADER = b"\x36"  # another store (16 bytes) -> the newest epoch under which its host has asked here
 REQUEST = b"\x40"  # partition request-key -> recorded outcome
 ANSWERS = b"\x42"  # group -> outcomes of requests whose askers say when they have them
 EXPIRY = b"\x41"  # due in ms since the epoch, key of the request row to drop -> nothing

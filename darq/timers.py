@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from darq import keys
-from darq.codec import Timer
+from darq.codec import Timer, origin_of
 from darq.group import Group
 from darq.inbox import Inbox
 from darq.step import Message, Step
@@ -18,6 +18,7 @@ from darq.store import Store
 
 TIME_MAX_MS = (1 << 63) - 1
 _PAGE_ROWS = 256
+_TIME_BYTES = 9  # of a key: its kind, and when it is due
 _NEVER = keys.timed(keys.TIMER, (1 << 64) - 1, (1 << 64) - 1)  # behind all rows
 
 _Row = tuple[bytes, bytes]
@@ -65,7 +66,7 @@ class Timers:
         key = keys.timed(keys.TIMER, due_ms, lsn)
         step.set_row(key, timer.encode())
         if timer.schedule:
-            step.set_row(keys.numbered(keys.SCHEDULE, timer.schedule), key[1:])
+            step.set_row(timer.schedule_key, key[1:])
         self._look_from(key)
 
     def repeat(self, step: Step, ticking: tuple[bytes, Timer], next_ms: int | None, lsn: int) -> Timer:
@@ -77,15 +78,27 @@ class Timers:
         once = Timer(0, b"", timer.partition, timer.payload)
         step.set_row(key, once.encode())
         if next_ms is None:
-            step.set_row(keys.numbered(keys.SCHEDULE, timer.schedule), None)
+            step.set_row(timer.schedule_key, None)
         else:
             self.add(step, next_ms, lsn, timer)
         return once
 
-    def scheduled(self, schedule: int, group: Group) -> bytes | None:
-        """The row key of the pending occurrence of what repeats under this number."""
-        place = self._row(keys.numbered(keys.SCHEDULE, schedule), group)
-        return None if place is None else keys.TIMER + place
+    def find(self, origin: bytes, due_ms: int | None, group: Group) -> tuple[bytes, bytes | None] | None:
+        """The row of a timer by where, and under which number, it was set (`darq.codec.origin_of`).
+
+        due_ms: of one that comes once; None for what repeats. Returns the row's key, and that of the SCHEDULE row.
+        """
+        number = keys.number_of(origin)
+        own = origin == origin_of(self._store.identity(), number)
+        if due_ms is not None:
+            key = keys.timed(keys.TIMER, due_ms, number)
+            found = key if own and self._row(key, group) is not None else self._come_from(origin, due_ms, group)
+            return None if found is None else (found, None)
+        for row in [keys.numbered(keys.SCHEDULE, number)] * own + [keys.SCHEDULE + origin]:
+            place = self._row(row, group)
+            if place is not None:
+                return keys.TIMER + place, row
+        return None
 
     def is_pending(self, key: bytes, group: Group) -> bool:
         """Whether a timer is neither on its way nor held by somebody who cancels it."""
@@ -149,6 +162,18 @@ class Timers:
     def noticed(self, key: bytes) -> None:
         """A step has set this row, which was made earlier."""
         self._look_from(key)
+
+    def _come_from(self, origin: bytes, due_ms: int, group: Group) -> bytes | None:
+        """The row key of a timer that comes once, and has come from another store: one of those of its time."""
+        begin = keys.timed(keys.TIMER, due_ms, 0)
+        further: bytes | None = begin
+        while further is not None:
+            rows, further = self._page(group, further, keys.after(begin[:_TIME_BYTES]), _PAGE_ROWS)
+            for key, data in rows:
+                timer = Timer.decode(data)
+                if timer.origin == origin and not timer.schedule:
+                    return key
+        return None
 
     def _look_from(self, key: bytes) -> None:
         if key < self._from:

@@ -19,10 +19,11 @@ from automata.outcomes import take_outcome
 from automata.partitions import partition_of
 from automata.refs import bound_ref
 from automata.request_ids import of_client, of_user
-from automata.timing import kept_by
+from automata.timing import kept_by, parse
 from automata.when import When
 from darq.errors import StoreClosed
 from darq.limits import Limits
+from ssms.cancelling import cancel_anywhere
 from ssms.first_use import FirstUse
 from ssms.lanes import Lanes
 
@@ -206,11 +207,10 @@ class ClusterRouter:
             if sent is not None:
                 ask.method = await sent
             await self._lanes.known()
-            keeper = self._keeper(ask.method)
-            if keeper is not None:
+            if parse(ask.method) is not None:
                 ask.request = ask.request or self.new_request()
-                outcome = await self._lanes.start(ask, keeper)
-                cancelled.never_delivered = bool(take_outcome(outcome, ANYTHING))
+                stores = [store.identity for store in self._lanes.routes.placement.stores]
+                cancelled.never_delivered = await cancel_anywhere(ask, stores, self._lanes.start)
 
         cancelled.durable = self._followed(stored())
         return cancelled

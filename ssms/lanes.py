@@ -15,6 +15,7 @@ from automata.asking import CALL, POST, Ask
 from automata.errors import Overloaded
 from automata.request_ids import CLIENT, NESTED
 from darq.errors import OutcomeUnknown, StoreClosed
+from ssms.cancelling import cancel_anywhere
 from ssms.lane import GIVE_UP_SECONDS, Asked, Lane, pause_seconds
 from ssms.lines import Lines
 from ssms.peers import Peers
@@ -83,6 +84,11 @@ class Lanes:
         self.asked += 1
         self.route(Asked(ask, answer, self._tags, self.loop.time(), store))
         return await answer
+
+    async def cancel(self, ask: Ask) -> bool:
+        """Of hosts: whether a message will never be delivered, which whoever keeps it is asked to drop."""
+        await self.known()
+        return await cancel_anywhere(ask, [store.identity for store in self.routes.placement.stores], self.ask)
 
     def forget(self, partition: bytes, request: bytes) -> None:
         """Nobody will ask again for the outcome under a request id: let its host drop it."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.sandbox.guest_exit import FAULTY
 from automata.sandbox.tree import APP, SOURCE, WORLD, lay_out
+from automata.sandbox.trimming import trimmed
 
 _CHECK_SECONDS_MAX = 60
 _BUILD_SECONDS_MAX = 900
@@ -44,7 +45,7 @@ def build(source: Path, target: Path) -> bytes:
         _componentize(source, tree, built)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.partial")
-        partial.write_bytes(built.read_bytes())
+        partial.write_bytes(trimmed(built.read_bytes()))
         partial.replace(target)
     return manifest
 

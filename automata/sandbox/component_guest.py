@@ -127,7 +127,7 @@ def _schedule(session: Session, dispatch: bytes, due_ms: int, rule: bytes) -> st
 
 
 def _cancel(session: Session, message_id: str) -> bool:
-    return session.ask(("cancel", message_id), lambda: session.turn.cancel(message_id), len(message_id))
+    return session.ask(("cancel", message_id), lambda: session.cancel(message_id), len(message_id))
 
 
 FUNCTIONS = {

@@ -324,6 +324,17 @@ class Session:
         self._count_message(dispatch)
         return self.turn.send(self._targets.call_of(dispatch), When(None, check_due(due_ms), rule))
 
+    def cancel(self, message_id: str) -> bool:
+        """Cancel a message with the part; whether that is still possible. Runs as a part of the method's own task."""
+        cancelled = self.turn.cancel(message_id)
+        if cancelled.asking is not None:
+            cancelled.asking.close()
+            raise InvalidArgument(
+                f"message {message_id} may be kept in another store, and a sandboxed class cancels only what is kept "
+                "beside its object: let a client cancel it"
+            )
+        return cancelled.never_delivered
+
     def now(self) -> float:
         """Seconds since the epoch."""
         return self.ask("now", self.turn.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automata import List, cancel, gather, object_type, readonly, ref, send
+from automata import List, cancel, gather, object_type, readonly, ref, send, transaction
 from automata.partitions import partition_of
 from ssms.placement import Placement
 
@@ -38,6 +38,12 @@ class Purse:
 
     async def cancel_for(self, message_id: str) -> bool:
         return await cancel(message_id)
+
+    async def cancel_in_transaction(self, message_id: str) -> None:
+        async def body() -> None:
+            await cancel(message_id)
+
+        await transaction(body)
 
     async def note_twice(self, to: str, n: int) -> None:
         send(ref(Purse, to)._note(f"sent {n}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from automata import gather, ref, send
+from automata import cancel, gather, ref, send
 from automata.errors import InvalidArgument
 from automata.testing.loop import run_virtually
 from ssms import slots
@@ -196,6 +196,28 @@ def test_a_node_is_emptied_whoever_dies_meanwhile(tmp_path: Path, replicas: int,
         await running.until(lambda: running.settled(replicas))
 
     under_load(scenario, tmp_path, "x", "y", "z", replicas=replicas, seed=seed)
+
+
+def test_messages_for_later_are_cancelled_by_their_ids_wherever_their_slots_have_gone(tmp_path: Path) -> None:
+    """Also from where they were set to a new node, and when where they were set is no more."""
+
+    async def scenario(load: Written) -> None:
+        running = load.running
+        ids = [await send(ref(Purse, f"later{n}").note("late"), delay=3600) for n in range(24)]
+        ids += [await send(ref(Purse, f"later{n}").note("again"), every=3600) for n in range(24)]
+        running.alive["new"] = True
+        await running.call("join_node", "new")
+        await running.until(lambda: evenly(running))
+        assert [await cancel(at) for at in ids[::4]] == [True] * 12
+        for node in ("x", "y"):
+            async with asyncio.timeout(120):
+                await running.call("drain", node)
+        await running.until(lambda: running.settled(1))
+        assert [await cancel(at) for at in ids[1::4]] == [True] * 12
+        assert [await ref(Purse, "any").cancel_for(at) for at in ids[2::4]] == [True] * 12
+        assert [await cancel(at) for at in [*ids[::4], *ids[1::4], *ids[2::4]]] == [False] * 36
+
+    under_load(scenario, tmp_path, "x", "y")
 
 
 def evenly(running: Coordinated) -> bool:

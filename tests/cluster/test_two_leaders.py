@@ -12,6 +12,7 @@ from automata.asking import CALL, LOOK, READ, Ask, Batch, decode_batch, decode_t
 from automata.methods import Method
 from automata.partitions import partition_of
 from automata.request_ids import NESTED
+from darq.answers import Answers
 from darq.errors import AutomataError, Fenced
 from ssms.peers import Unreachable
 from tests.cluster.in_memory import Cluster, cluster
@@ -159,18 +160,19 @@ async def test_a_copy_that_is_about_to_lead_follows_nobody_older_and_begins_anew
 
 
 class Delayed:
-    """The first batch with a nested call that a copy sends: it is on its way until it is let come."""
+    """The first batch with a nested call that a copy sends to another: it is on its way until it is let come."""
 
-    def __init__(self, running: Cluster, sender: str) -> None:
+    def __init__(self, running: Cluster, sender: str, to: str) -> None:
         self.batch: tuple[str, str, tuple[Any, ...]] | None = None
         self._sender = sender
+        self._to = to
         self._serve = running.network.serve
         running.network.serve = self.serve  # type: ignore[method-assign]
 
     async def serve(self, name: str, what: str, args: tuple[Any, ...]) -> Any:
         """Carry a call, unless it is this one."""
         process = PROCESS.get()
-        sent = process is not None and process.name == self._sender and what == "submit"
+        sent = process is not None and process.name == self._sender and name == self._to and what == "submit"
         if sent and self.batch is None and any(a.request[:1] == NESTED for _, a in decode_batch(args[0]).asks):
             self.batch = name, what, args
             await asyncio.get_running_loop().create_future()
@@ -193,7 +195,7 @@ async def test_a_nested_call_of_a_primary_that_was_superseded_does_nothing_when_
     """Its successor has asked for the same, has got the answer, and has let it be forgotten."""
     async with cluster(stores=2, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
         caller, callee = key_in_each(running.catalog.placement)
-        delayed = Delayed(running, OLD)
+        delayed = Delayed(running, OLD, "s1.n1")
         paying = asyncio.create_task(app.ref(Purse, caller).pay_and_wait(callee, 1))
         while delayed.batch is None:  # noqa: ASYNC110 - it is sent
             await asyncio.sleep(0.01)
@@ -201,11 +203,48 @@ async def test_a_nested_call_of_a_primary_that_was_superseded_does_nothing_when_
         await running.lead(NEW, [], old_is_dead=True)
         assert await paying == 1
         assert await app.ref(Purse, caller).pay_and_wait(callee, 1) == 2  # with it goes what may be forgotten
-        leading = running.server("s1.n1")._leading
-        assert leading is not None
-        answers = leading.engine.log.answers
+        answers = answers_of(running, "s1.n1")
         while answers.find(delayed.request) is not None:  # noqa: ASYNC110 - its asker has said that it has it
             await asyncio.sleep(0.01)
         await delayed.come()
         await settled(app.ref(Purse, callee).look, 2)
         assert answers.find(delayed.request) is None
+
+
+@pytest.mark.parametrize("led_anew", [False, True])
+@virtually
+async def test_nor_does_it_where_its_object_has_left_and_come_back(led_anew: bool) -> None:
+    """Where the delayed call goes nobody has heard of the successor: it has asked where the object was meanwhile."""
+    async with cluster(stores=3, replicas=2) as running, running.connect() as app, asyncio.timeout(60):
+        caller, _, callee = key_in_each(running.catalog.placement)
+        partition, at = partition_of("ClusterPurse", callee), running.catalog.placement.stores
+        await app.ref(Purse, callee).add(1)
+        await running.network.serve("s2.n2", "give", (partition, at[1].identity))
+        delayed = Delayed(running, OLD, "s1.n1")
+        paying = asyncio.create_task(app.ref(Purse, caller).pay_and_wait(callee, 1))
+        while delayed.batch is None:  # noqa: ASYNC110 - it is sent
+            await asyncio.sleep(0.01)
+        await running.network.serve("s2.n2", "give", (partition, at[2].identity))
+        await running.kill(OLD)
+        await running.lead(NEW, [], old_is_dead=True)
+        assert await paying == 2
+        assert await app.ref(Purse, caller).pay_and_wait(callee, 1) == 3
+        home = "s2.n2"
+        while answers_of(running, home).find(delayed.request) is not None:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        if led_anew:
+            await running.kill(home)
+            home = "s2.n0"
+            await running.lead(home, [], old_is_dead=True)
+        await running.network.serve(home, "give", (partition, at[1].identity))
+        await settled(app.ref(Purse, callee).look, 3)
+        await delayed.come()
+        await asyncio.sleep(1)
+        assert await app.ref(Purse, callee).look() == 3
+
+
+def answers_of(running: Cluster, name: str) -> Answers:
+    """The outcomes that a copy keeps which leads."""
+    leading = running.server(name)._leading
+    assert leading is not None
+    return leading.engine.log.answers

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from darq import RocksStore, keys
-from darq.codec import Timer
+from darq.codec import Timer, origin_of
 from darq.folder import encode_released
 from tests.format.scenario import IDENTITY, rows
 from tests.format.stores import expect_the_scenario, load, opened
@@ -18,7 +18,7 @@ def test_this_release_writes_the_rows_of_the_fixture() -> None:
 
 def test_the_fixture_has_rows_of_each_kind_that_the_log_writes() -> None:
     of_objects = {keys.DIRECTORY, keys.LIFETIME, keys.INVOCATION, keys.JOURNAL}
-    of_clusters = {keys.ANSWERS, keys.PREPARED, keys.DECIDED} | {
+    of_clusters = {keys.ANSWERS, keys.PREPARED, keys.DECIDED, keys.LEADER} | {
         kind for kind in vars(keys).values() if isinstance(kind, bytes) and b"\x60" <= kind < b"\x80"
     }
     kinds = {
@@ -36,7 +36,10 @@ def test_a_store_of_format_2_is_read() -> None:
     assert look.next_ms == 1_000_700
     [(key, timer)] = log.timers.look(log.group, 1_000_700).due
     assert (timer.rule, timer.partition, timer.payload) == (b"rule", b"other", b"again")
-    assert log.timers.scheduled(timer.schedule, log.group) == key
+    assert log.timers.find(origin_of(log.store.identity(), timer.schedule), None, log.group) == (
+        key,
+        timer.schedule_key,
+    )
 
 
 def test_the_files_beside_the_database(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ssms.on_ray.local_cluster import LocalCluster
 with LocalCluster(ClusterOrder(nodes=1, roles="tests.integration.stand_in:STAND_IN")) as cluster:
     print(cluster.address, flush=True)
     if sys.argv[1] == "raise":
+        sys.stdin.readline()
         raise ValueError("the body has failed")
     time.sleep(600)
 """
@@ -44,6 +45,7 @@ def test_nothing_stays_behind_however_its_program_ends(how: str, tmp_path: Path)
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how],
         env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": "/tmp", name: value},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -53,7 +55,7 @@ def test_nothing_stays_behind_however_its_program_ends(how: str, tmp_path: Path)
     assert len(processes_with(mark)) > 3
     if how != "raise":
         process.send_signal(signal.Signals[how])
-    process.communicate(timeout=PATIENCE_SECONDS)
+    process.communicate("now\n" if how == "raise" else None, timeout=PATIENCE_SECONDS)
     last = time.monotonic() + PATIENCE_SECONDS
     while (left := processes_with(mark)) and time.monotonic() < last:
         time.sleep(0.05)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Never, cast
 
+from automata.calls import Cancelled
 from automata.detached import Detached
 from automata.errors import ReadOnlyError, StateError
 from automata.place import Place
@@ -84,12 +85,12 @@ class GuestTurn(Turn):
         due_ms = when.due_ms(self.now())
         return self._functions.schedule(encode(envelope), due_ms, when.rule)
 
-    def cancel(self, message_id: str) -> bool:
-        """Cancel a message with this part's step; whether that is still possible."""
+    def cancel(self, message_id: str) -> Cancelled:
+        """Cancel a message with this part's step, if that is still possible."""
         self.check_active()
         if self.state.mode is READ:
             raise ReadOnlyError(f"{self.name} is readonly and must not cancel messages")
-        return parse(message_id) is not None and self._functions.cancel(message_id)
+        return Cancelled(parse(message_id) is not None and self._functions.cancel(message_id), None)
 
     def end(self) -> Changes:
         """The code has ended: what its last part has done. Raises what is wrong with it."""

@@ -28,6 +28,7 @@ from darq.errors import AutomataError
 from darq.limits import Limits
 from darq.log import Log
 from darq.memory import MemoryStore
+from ssms.cancelling import cancel_anywhere
 
 SLOTS = 8
 EPOCH = 1
@@ -213,6 +214,10 @@ class Stores:
             await asyncio.sleep(self.random.random() * 0.002)
         raise AssertionError(f"nobody answers {ask.method}")
 
+    async def cancel(self, ask: Ask) -> bool:
+        """Have whichever store keeps a message drop it."""
+        return await cancel_anywhere(ask, [node.identity for node in self.nodes], self.ask)
+
     def forget(self, partition: bytes, request: bytes) -> None:
         """Hosts may keep an outcome for longer than they need to."""
 
@@ -257,6 +262,23 @@ class Stores:
     async def idle(self) -> None:
         """Let everything happen that can happen within a while."""
         await asyncio.sleep(2.0)
+
+
+async def give_slots(stores: Stores, slots: list[int], source: int, target: int) -> None:
+    """Move slots as a coordinator would: the new placement is told last."""
+    giver, taker = stores.nodes[source], stores.nodes[target]
+    for node, step in ((taker, "take"), (giver, "give")):
+        other = (giver if node is taker else taker).identity
+        while True:
+            try:
+                doors = node.engine.doors
+                assert doors is not None
+                assert doors.slots is not None
+                await node.outlive(getattr(doors.slots, step)(slots, other))
+                break
+            except (OSError, AutomataError):
+                await asyncio.sleep(0.01)
+    stores.owners.update(dict.fromkeys(slots, target))
 
 
 def ref_to(type_name: str, key: str) -> Any:

@@ -210,6 +210,27 @@ def test_a_call_comes_behind_the_messages_that_its_object_has_brought(count: int
 
 
 @in_stores()
+async def test_also_if_the_process_dies_between(stores: Stores) -> None:
+    home, there, partition = stores.nodes[0], stores.nodes[1], partition_of("OrderedBox", "a")
+    step = home.engine.log.step(partition)
+    for word in ("first", "second"):
+        step.send(Message(partition, encode_payload(Payload("note", _arguments(word)))))
+    home.engine.log.commit(step)
+    home.moving.hand_over(home.engine.log.step(partition), there.identity, None)
+    home.engine.host.committer.touch()
+    host = there.engine.host
+    deliver = host.deliver
+    host.deliver = lambda seconds: there.residence.store_of(partition) is not None and deliver(seconds)
+    await stores.idle()
+    await there.crash()
+    assert there.residence.store_of(partition) is None
+    _called(there)
+    assert await stores.call(ref(Box, "a").all()) == ["first", "second", "called"]
+    await stores.idle()
+    assert there.engine.log.inbox.brought == {}
+
+
+@in_stores()
 async def test_messages_that_an_object_has_brought_keep_no_call_waiting_once_it_has_left_again(stores: Stores) -> None:
     home, there, partition = stores.nodes[0], stores.nodes[1], partition_of("OrderedBox", "a")
     step = home.engine.log.step(partition)

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from automata import List, object_type, readonly, ref, send, sleep
-from automata.errors import AutomataError
+from automata.asking import client_of
 from automata.notices import NOTICES, Given, message_of
 from automata.partitions import partition_of
 from automata.residence import Phase
 from darq import keys
 from darq.step import Message, Step
-from tests.unit.automata.stores import SLOTS, Stores, everywhere, in_stores, slot_of
+from tests.unit.automata.stores import SLOTS, Stores, everywhere, give_slots, in_stores, slot_of
 
 KEYS = [f"k{number}" for number in range(24)]
 
@@ -48,23 +48,6 @@ class Counter:
     @readonly
     async def look(self) -> int:
         return self.value
-
-
-async def give_slots(stores: Stores, slots: list[int], source: int, target: int) -> None:
-    """Move slots as a coordinator would: the new placement is told last."""
-    giver, taker = stores.nodes[source], stores.nodes[target]
-    for node, step in ((taker, "take"), (giver, "give")):
-        other = (giver if node is taker else taker).identity
-        while True:
-            try:
-                doors = node.engine.doors
-                assert doors is not None
-                assert doors.slots is not None
-                await node.outlive(getattr(doors.slots, step)(slots, other))
-                break
-            except (OSError, AutomataError):
-                await asyncio.sleep(0.01)
-    stores.owners.update(dict.fromkeys(slots, target))
 
 
 def settled(stores: Stores, slot: int) -> bool:
@@ -294,6 +277,18 @@ async def test_a_slot_that_is_here_is_not_expected_again(stores: Stores) -> None
     assert doors.slots is not None
     await doors.slots.take([slot], bytes(16))
     assert stores.nodes[1].residence.slots[slot].phase is Phase.HERE
+
+
+@in_stores()
+async def test_who_was_heard_where_a_slot_was_is_known_where_it_goes(stores: Stores) -> None:
+    """Also if no object of it goes there: it may have been deleted, and a delayed call would make it anew."""
+    old, new = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5)
+    leaders = [node.engine.doors.moving.leaders for node in stores.nodes[:2]]  # type: ignore[union-attr]
+    assert not leaders[0].superseded(new)
+    await give_slots(stores, [slot_of(partition_of("SlotCounter", "k0"))], 0, 1)
+    await stores.idle()
+    assert leaders[1].superseded(old)
+    assert not leaders[1].superseded(new)
 
 
 @in_stores()

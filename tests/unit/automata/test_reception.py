@@ -160,6 +160,17 @@ async def test_a_batch_of_a_host_that_was_superseded_is_not_looked_at_whenever_i
 
 
 @with_client
+async def test_a_batch_that_was_asked_again_meanwhile_is_old_however_long_its_client_was_silent(client: Client) -> None:
+    ask = client.ask(1, 2)
+    await client.submit(ask)
+    await client.submit(forget=[ask[1].request])
+    await asyncio.sleep(2 * clients.IDLE_SECONDS)
+    await client.submit(client.ask(2, 0), number=1, client=b"d" * 16)
+    assert not (await client.submit(ask, number=1)).told
+    assert await client.value() == 2
+
+
+@with_client
 async def test_a_host_is_heard_until_another_leads_its_store(client: Client) -> None:
     old, new = client_of(b"s" * 16, 4), client_of(b"s" * 16, 5)
     assert (await client.submit(client.ask(1, 2), client=old)).told

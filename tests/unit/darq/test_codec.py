@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from darq.codec import Cause, Head, Parked, Recorded, Timer, decode_message, encode_message
+from darq.codec import Cause, Head, Parked, Recorded, Timer, decode_message, encode_message, origin_of
 from darq.errors import StoreDamaged
 
 
@@ -65,7 +65,13 @@ def test_an_outcome_cut_short_is_said(size: int) -> None:
 
 
 def test_a_timer_comes_back() -> None:
-    for timer in (Timer(0, b"", b"partition", b"payload"), Timer(1 << 40, b"rule", b"partition", b"payload")):
+    origin = origin_of(b"s" * 16, 7)
+    for timer in (
+        Timer(0, b"", b"partition", b"payload"),
+        Timer(1 << 40, b"rule", b"partition", b"payload"),
+        Timer(0, b"", b"partition", b"payload", origin),
+        Timer(3, b"rule", b"partition", b"payload", origin),
+    ):
         assert Timer.decode(timer.encode()) == timer
 
 

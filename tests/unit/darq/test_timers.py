@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from darq import keys
-from darq.codec import Timer
+from darq.codec import Timer, origin_of
 from darq.log import Log
 from darq.memory import MemoryStore
 from darq.step import Message, Step
@@ -211,15 +211,17 @@ def test_what_repeats_becomes_one_by_itself_and_the_next_one() -> None:
     log.timers.ring(ticking[0], once)
     assert consume_all(log) == ["tick"]
     log.commit_now()
-    key = log.timers.scheduled(schedule, log.group)
-    assert key is not None
+    origin = origin_of(log.store.identity(), schedule)
+    found = log.timers.find(origin, None, log.group)
+    assert found is not None
+    key, _ = found
     assert keys.due_of(key) == 25
     [ticking] = log.timers.look(log.group, 25).due
     assert ticking[0] == key
     step = Step(b"", b"")
     log.timers.repeat(step, ticking, None, log.take_lsn())
     log.commit(step)
-    assert log.timers.scheduled(schedule, log.group) is None
+    assert log.timers.find(origin, None, log.group) is None
 
 
 def test_the_message_of_a_timer_says_since_when_it_was_due() -> None:
