@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from automata.errors import AutomataError, GuestTrapped, InvalidArgument, LimitExceeded, ReadOnlyError
@@ -18,6 +17,7 @@ from automata.inline import TooLong
 from automata.printable import printable
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.elements import elements
+from automata.sandbox.errand import Errand
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.paging import Page, Rows, first_of, size_of
 from automata.sandbox.passing import Passing
@@ -68,21 +68,6 @@ class Suspended(Exception):
 
 class Abandoned(Exception):
     """Nobody waits for this run any more."""
-
-
-class Errand:
-    """What a run in a thread asks the task of its method to do."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self.answer: Future[object] = Future()
-
-    def do(self) -> None:
-        """Do it, and let the thread go on."""
-        try:
-            self.answer.set_result(self._work())
-        except Exception as error:  # noqa: BLE001 - it goes on in the thread, to where it is sorted
-            self.answer.set_exception(error)
 
 
 class Session:

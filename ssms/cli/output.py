@@ -24,6 +24,7 @@ FAILED = 1
 """The exit code of a command that was understood and could not be done. Wrong usage exits with 2."""
 
 _WIDE = 200
+_READABLE_WIDTH = 1000
 _DECIMAL_BITS_MAX = 14_000  # of integers: Python itself makes no more than 4,300 digits
 
 
@@ -70,12 +71,9 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     out().print(table, markup=False)
 
 
-def readable(value: object) -> str:
-    """A value as Python writes it, if that comes to an end."""
-    try:
-        return pretty_repr(value, max_width=1000)
-    except ValueError as error:  # an integer of too many digits
-        return f"<{type(value).__name__} that cannot be shown: {error}>"
+def readable(value: object, width: int = _READABLE_WIDTH) -> str:
+    """A value as Python writes it, also where that cannot write a part of it, in lines of about so many characters."""
+    return pretty_repr(value, max_width=width)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ LimitOption = Annotated[
     ),
 ]
 
+_ONE_LINE = 1 << 30  # characters
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -125,5 +127,5 @@ def _headline(entries: Entries) -> str:
 
 def _entry(entries: Entries, item: object) -> str:
     if entries.kind == "Map" and isinstance(item, tuple):
-        return f"{readable(item[0])}: {readable(item[1])}"
-    return readable(item)
+        return f"{readable(item[0], _ONE_LINE)}: {readable(item[1], _ONE_LINE)}"
+    return readable(item, _ONE_LINE)
