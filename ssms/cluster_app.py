@@ -49,6 +49,8 @@ _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
 _QUICK = {"nodes", "status", "types", "uploads"}
 """What the coordinator answers at once; other answers take as long as what was asked for."""
+_FIRST_COUNTS = {"timers_next_due_ms"}
+"""Of what stores say about themselves, the times: the first counts, and 0 is none. All else is added up."""
 
 
 class ClusterApp(UploadingApp):
@@ -197,7 +199,7 @@ class ClusterApp(UploadingApp):
         return Explanation(place.node, reason)
 
     async def stats(self) -> dict[str, int]:
-        """Counters of all stores, added up; their names say their units."""
+        """Counters of all stores, added up, and of times the first; their names say their units."""
         return await self._here(self._stats)
 
     # inside
@@ -347,7 +349,10 @@ class ClusterApp(UploadingApp):
         total: dict[str, int] = {}
         for place in self._stores():
             for name, count in cast("dict[str, int]", await self._store(place, "stats")).items():
-                total[name] = total.get(name, 0) + count
+                if name in _FIRST_COUNTS:
+                    total[name] = min(filter(None, (total.get(name), count)), default=0)
+                else:
+                    total[name] = total.get(name, 0) + count
         return total
 
 
