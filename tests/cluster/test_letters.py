@@ -18,7 +18,7 @@ from tests.cluster.purses import Purse
 async def letters(app: ClusterApp, count: int) -> list[str]:
     """The ids of all dead letters, once there are so many."""
     async with asyncio.timeout(60):
-        while len(found := [letter.id async for letter in app.dead_letters()]) != count:
+        while len(found := [letter.id async for letter in app.dead_letters()]) != count:  # noqa: ASYNC110 - looks from outside
             await asyncio.sleep(0.1)
     return found
 
