@@ -1,4 +1,4 @@
-"""A method that is begun anew calls others anew, also where it was moved before: it gets no answers of its first run."""
+"""A method that is begun anew calls others anew, also where it was moved: it gets no answers of its first run."""
 
 from __future__ import annotations
 
