@@ -91,7 +91,7 @@ class App(Application):
         )
 
     async def uploads(self) -> AsyncIterator[Upload]:
-        """What was uploaded, by name, with what it has used since the app was opened."""
+        """What was uploaded, by name, with what it and its uploader have used."""
         async for upload in self._iterate(looking.uploads):
             yield upload
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from automata.calls import Call, Cancelled, Point
 from automata.errors import StateError
+from automata.printable import printable
 from automata.when import When
 
 
@@ -119,7 +120,10 @@ class _AddressLogger(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         running = CURRENT.get()
-        return (msg if running is None else f"{running.address}: {msg}"), kwargs
+        if running is None:
+            return msg, kwargs
+        address = printable(running.address).replace("%", r"\x25")  # keys are anybody's: one is no line, and no format
+        return f"{address}: {msg}", kwargs
 
 
 logger = _AddressLogger(logging.getLogger("automata"), {})

@@ -45,6 +45,7 @@ class Readonly:
 class Anything:
     """The kind of a parameter or result without an annotation: whatever the dynamic codec can carry."""
 
+    annotation: Any = Any
     exact = None
     immutable = False
 

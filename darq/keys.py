@@ -41,6 +41,7 @@ SLOT = b"\x62"  # slot:u16 -> how far it has come from or to which other store
 ROUTE = b"\x63"  # slot:u16 -> the store that messages to it were sent to last
 UPLOAD = b"\x68"  # name -> versions of an uploaded module, and which of them runs
 OWNER = b"\x69"  # name of a type that was uploaded -> whose it is, also once the upload is removed
+USAGE = b"\x6a"  # sort name -> what an upload ("m") or all uploads of an uploader ("u") have used
 LOCAL = b"\x70"  # name -> rows of this one copy of a store, which are never replicated
 
 ALL = 1 << 62  # a limit for scans that take every row

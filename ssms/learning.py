@@ -76,8 +76,5 @@ class Learning:
                 self._deployed.load_new(data)
             except AutomataError as error:
                 logger.error("a deployed type cannot be loaded here: %s", error)
-        try:
-            await self._uploads.load(revision, records, False)
-        except AutomataError as error:
-            logger.error("an upload cannot be run here: %s", error)
+        await self._uploads.load(revision, records, False)
         return True

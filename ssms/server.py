@@ -351,6 +351,7 @@ class Server:
         placement = Residence(log, self._routes.owner_of, slot_of)
         transport = StoreTransport(around.peers, self._routes)
         engine = run(log, loop, around.options, Neighbours(placement, lanes, transport, epoch, primary))
+        self._uploads.lead(log)
         doors = engine.doors
         assert doors is not None and self._standby is not None, "it has neighbours, and was opened"  # noqa: PT018
         self._standby.hand_over(engine.host)

@@ -20,9 +20,12 @@ from automata.sandbox.examining import examining
 from automata.sandbox.limits import limits_of
 from automata.sandbox.manifest import write_manifest
 from automata.sandbox.record import UploadRecord, Version
+from automata.sandbox.usage import Usage
+from automata.sandbox.usage_book import UsageBook
 from automata.types import AutomatonType
 from automata.uploads_room import sandbox_room
 from darq.errors import AutomataError
+from darq.log import Log
 from ssms.leading import Leading
 from ssms.patience import answered_in
 from ssms.peers import Unreachable
@@ -33,9 +36,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Counters = dict[str, int | float]
+"""A usage by its names, as it travels."""
+
 FETCH_SECONDS_MAX = 60.0
 PAUSE_SECONDS = 0.5
 """Between two tries to get a module from the catalog."""
+
+ON_ITS_WAY = "its module is on its way"
 
 _DISK_PAUSE_SECONDS = 5.0
 _EXAMINED_MAX = 8  # modules that may be about to become uploads
@@ -58,32 +66,32 @@ class UploadedModules:
         self._spawn = spawn
         self._revision = 0
         self._records: dict[str, UploadRecord] = {}
+        self._names: set[str] = set()  # of all uploads that there are
+        self._trouble: dict[str, str] = {}
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._examined: deque[str] = deque(maxlen=_EXAMINED_MAX)
         self._one_at_a_time = asyncio.Lock()
         self._room: Installed | None = None
+        self._book: UsageBook | None = None
         self.calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "load_uploads": self.load,
             "examine": self.examine,
             "usage": self.usage,
         }
 
-    async def load(self, revision: int, records: Sequence[bytes], ready: bool) -> None:
-        """Run these uploads and no others, unless a later revision is known. ready: wait until all of them can be run.
+    async def load(self, revision: int, records: Sequence[bytes], ready: bool) -> dict[str, str]:
+        """Run these uploads and no others, unless a later revision is known. ready: wait until all modules are here.
 
-        Those that can be run are, then the first error of the others is raised.
+        Returns why those cannot be run that cannot, by their names. The others are run.
         """
-        errors: list[AutomataError] = []
         if revision > self._revision:
-            errors = self._take({record.name: record for record in map(UploadRecord.decode, records)})
+            self._take({record.name: record for record in map(UploadRecord.decode, records)})
             self._revision = revision
         if ready:
             for arriving in list(self._arriving.values()):
                 await asyncio.wait({arriving})
-            failed = [arriving.exception() for arriving in self._arriving.values() if arriving.done()]
-            errors += [error for error in failed if isinstance(error, AutomataError)]
-        if errors:
-            raise errors[0]
+        coming = {name: ON_ITS_WAY for name, arriving in self._arriving.items() if not arriving.done()}
+        return coming | self._trouble
 
     async def examine(
         self, name: str, uploader: str, digest: str, limits: Mapping[str, int | float]
@@ -107,11 +115,28 @@ class UploadedModules:
             raise
         return kind, len(data), manifest
 
-    async def usage(self) -> dict[str, dict[str, int | float]]:
-        """What each upload has used here."""
-        return {name: asdict(self._installed().usage(name)) for name in self._records}
+    def lead(self, log: Log) -> None:
+        """This process leads a store from now on, which keeps what uploads use here."""
+        self._book = UsageBook(log, self._used)
+        if self._revision:
+            self._book.keep_only(self._names)
+
+    async def usage(self) -> tuple[dict[str, Counters], dict[str, Counters]]:
+        """What each upload has used, and each uploader: of the store that is led here, or since the process began."""
+        book = self._book
+        if self._leading() is not None and book is not None:
+            uploads = {name: asdict(book.of_upload(name)) for name in self._records}
+            return uploads, {name: asdict(book.of_uploader(name)) for name in book.uploaders()}
+        here = [] if self._room is None else self._room.usage()
+        uploaders: dict[str, Usage] = {}
+        for _, uploader, used in here:
+            uploaders.setdefault(uploader, Usage()).add(used)
+        return {name: asdict(used) for name, _, used in here}, {one: asdict(used) for one, used in uploaders.items()}
 
     # inside
+
+    def _used(self) -> list[tuple[str, str, Usage]]:
+        return [] if self._room is None else self._room.take_usage()
 
     def _installed(self) -> Installed:
         """The sandbox. Raises InvalidArgument if it is not installed here."""
@@ -127,27 +152,33 @@ class UploadedModules:
         if leading is not None:
             leading.engine.host.entities.forget(made)
 
-    def _take(self, given: dict[str, UploadRecord]) -> list[AutomataError]:
-        """Run what is given; the errors of those that cannot be."""
+    def _take(self, given: dict[str, UploadRecord]) -> None:
+        """Run what is given, as far as it can be."""
+        self._names = set(given)
+        if self._book is not None:
+            self._book.keep_only(given)
         for name in [name for name in self._records if name not in given]:
             self._installed().uninstall(name)
             del self._records[name]
             self._arriving.pop(name, None)
+        same = {name for name, record in self._records.items() if given[name] == record}
+        self._trouble = {name: why for name, why in self._trouble.items() if name in same}
         changed = [record for name, record in given.items() if self._records.get(name) != record]
-        errors = self._install_all(changed)
-        if errors:  # the name of a type may have gone from one upload to another
-            errors = self._install_all([record for record in changed if self._records.get(record.name) != record])
+        if not self._install_all(changed):  # the name of a type may have gone from one upload to another
+            self._install_all([record for record in changed if self._records.get(record.name) != record])
         self._tidy()
-        return errors
 
-    def _install_all(self, records: Sequence[UploadRecord]) -> list[AutomataError]:
-        errors: list[AutomataError] = []
+    def _install_all(self, records: Sequence[UploadRecord]) -> bool:
+        """Whether all of them could be."""
         for record in records:
             try:
                 self._install(record)
             except AutomataError as error:
-                errors.append(error)
-        return errors
+                logger.error("the upload %s cannot be run here: %s", record.name, error)
+                self._trouble[record.name] = str(error)
+            else:
+                self._trouble.pop(record.name, None)
+        return not self._trouble.keys() & {record.name for record in records}
 
     def _install(self, record: UploadRecord) -> None:
         installed = self._installed()
@@ -168,16 +199,26 @@ class UploadedModules:
                 logger.error(
                     "the module of the upload %s cannot be kept here; it is tried again", record.name, exc_info=error
                 )
+                self._note(record, arriving, f"its module cannot be kept: {error}")
                 await asyncio.sleep(_DISK_PAUSE_SECONDS)
             except AutomataError as error:
                 logger.error("the module of the upload %s cannot be run here", record.name, exc_info=error)
+                self._note(record, arriving, str(error))
                 arriving.set_exception(ModuleRefused(f"the module cannot be run on this host: {error}"))
                 arriving.exception()  # whoever calls gets it; perhaps nobody does
                 return
             else:
                 made.guest.arriving = None
+                self._note(record, arriving, "")
                 arriving.set_result(None)
                 return
+
+    def _note(self, record: UploadRecord, arriving: asyncio.Future[None], why: str) -> None:
+        """Why the module that arrives cannot be run, "" if it can; unless another is awaited by now."""
+        if self._arriving.get(record.name) is arriving:
+            self._trouble.pop(record.name, None)
+            if why:
+                self._trouble[record.name] = why
 
     async def _put(self, installed: Installed, version: Version) -> None:
         """Have a module in the folder, compiled."""

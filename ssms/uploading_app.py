@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -59,7 +60,7 @@ class UploadingApp(Application):
         return await self._here(lambda: self._changed("upload", *given))
 
     async def uploads(self) -> AsyncIterator[Upload]:
-        """What was uploaded, by name, with what it has used on the hosts that lead stores now, since they began."""
+        """What was uploaded, by name, with what it and its uploader have used, as far as copies can be asked."""
         async for upload in self._iterate_on_loop(self._all):
             yield upload
 
@@ -124,7 +125,8 @@ class UploadingApp(Application):
     async def _changed(self, what: str, *given: object) -> Upload:
         record = UploadRecord.decode(await self._coordinator(what, *given, self._token))
         await self._learn()
-        return shown(record, record.types(), Usage())
+        trouble: dict[str, str] = await self._coordinator("upload_trouble")
+        return replace(shown(record, record.types(), Usage(), Usage()), trouble=trouble.get(record.name, ""))
 
     async def _record(self, name: str) -> UploadRecord:
         known = {record.name: record for record in await self._learn()}
@@ -133,21 +135,26 @@ class UploadingApp(Application):
         return known[name]
 
     async def _all(self) -> AsyncIterator[Upload]:
-        records, used = await self._learn(), await self._used()
+        records, (used, of_uploaders) = await self._learn(), await self._used()
+        trouble: dict[str, str] = await self._coordinator("upload_trouble")
         for record in records:
-            yield shown(record, record.types(), used.get(record.name, Usage()))
+            usage = used.get(record.name, Usage()), of_uploaders.get(record.uploader, Usage())
+            yield replace(shown(record, record.types(), *usage), trouble=trouble.get(record.name, ""))
 
-    async def _used(self) -> dict[str, Usage]:
-        """What each upload has used on the hosts that can be asked."""
-        peers, places = self._opened().peers, self._opened().routes.placement.stores
-        total: dict[str, Usage] = {}
-        for copy in [place.primary for place in places if place.primary]:
-            try:
-                counted = cast(
-                    "dict[str, dict[str, Any]]", await answered_in(LOST_SECONDS, peers.copy(copy).call("usage"))
-                )
-            except Unreachable:
-                continue
-            for name, counters in counted.items():
-                total.setdefault(name, Usage()).add(Usage(**counters))
-        return total
+    async def _used(self) -> tuple[dict[str, Usage], dict[str, Usage]]:
+        """What each upload, and each uploader, has used in the stores whose copies can be asked."""
+        copies = [copy for place in self._opened().routes.placement.stores for copy in place.in_sync]
+        uploads: dict[str, Usage] = {}
+        uploaders: dict[str, Usage] = {}
+        for found in await asyncio.gather(*map(self._used_by, copies)):
+            for total, counted in zip((uploads, uploaders), found, strict=True):
+                for name, counters in counted.items():
+                    total.setdefault(name, Usage()).add(Usage(**counters))
+        return uploads, uploaders
+
+    async def _used_by(self, copy: str) -> tuple[dict[str, dict[str, Any]], ...]:
+        try:
+            found = await answered_in(LOST_SECONDS, self._opened().peers.copy(copy).call("usage"))
+        except Unreachable:
+            return {}, {}
+        return cast("tuple[dict[str, dict[str, Any]], ...]", tuple(found))

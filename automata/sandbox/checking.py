@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from wasmtime import FuncType, MemoryType, WasmtimeError
 
 from automata.errors import GuestTrapped, LimitExceeded, ModuleRefused
+from automata.printable import printable
 from automata.sandbox.component_guest import check_component
 from automata.sandbox.core_functions import FUNCTIONS
 from automata.sandbox.core_guest import I32, I64, MODULE
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from automata.turn import Turn
 
 _DESCRIBE_SECONDS = 2.0
+_NAME_CHARACTERS_MAX, _TEXT_MAX = 200, 2000
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def examine(machine: Machine, kind: str, compiled: Path, limits: SandboxLimits) 
             return _examine_core(machine, compiled, session, limits)
         return _examine_component(machine, compiled, session, limits, targets)
     except (GuestTrapped, LimitExceeded, WasmtimeError) as error:
-        raise ModuleRefused(f"the module cannot be examined: {error}") from None
+        text = printable(str(error)[:_TEXT_MAX])
+        raise ModuleRefused(f"the module cannot be examined: {text}") from None
 
 
 def _examine_component(
@@ -72,7 +75,8 @@ def _examine_core(machine: Machine, compiled: Path, session: Session, limits: Sa
     module = machine.read_core(compiled)
     for imported in module.imports:
         if imported.module != MODULE or imported.name not in FUNCTIONS:
-            raise ModuleRefused(f"the module imports {imported.module}.{imported.name}, which a sandbox does not give")
+            name = printable(f"{imported.module}.{imported.name}"[:_NAME_CHARACTERS_MAX])
+            raise ModuleRefused(f"the module imports {name}, which a sandbox does not give")
     exports = {export.name: export.type for export in module.exports}
     if not isinstance(exports.get("memory"), MemoryType):  # the host reads it as one, without asking again
         raise ModuleRefused("the module exports no memory 'memory'")

@@ -16,6 +16,7 @@ from wasmtime import Module, WasmtimeError
 from wasmtime.component import Component
 
 from automata.errors import ModuleRefused
+from automata.printable import printable
 from automata.sandbox.machine import machine
 from automata.sandbox.record import CORE
 
@@ -47,11 +48,11 @@ def _run(kind: str, source: Path, target: Path) -> None:
     except subprocess.TimeoutExpired:
         raise ModuleRefused(f"the module takes more than {2 * SECONDS_MAX} s to compile") from None
     if done.returncode == _INVALID:
-        raise ModuleRefused(f"the module is no valid WebAssembly: {done.stdout[-_TEXT_MAX:]}")
+        raise ModuleRefused(f"the module is no valid WebAssembly: {printable(done.stdout[-_TEXT_MAX:])}")
     if done.returncode:
         raise ModuleRefused(
             f"the module cannot be compiled in {SECONDS_MAX} s and {MEMORY_BYTES_MAX >> 30} GiB: "
-            f"{done.stderr[-_TEXT_MAX:] or done.returncode}"
+            f"{printable(done.stderr[-_TEXT_MAX:]) or done.returncode}"
         )
 
 

@@ -13,6 +13,7 @@ from wasmtime.component import U8, Component, FuncType, Linker, ListType
 from wasmtime.component._types import ComponentExtern
 
 from automata.errors import GuestTrapped
+from automata.printable import printable
 from automata.sandbox.component_calls import Callbacks, HostFunction, call
 from automata.sandbox.component_messages import Awaits, Done, Raised, Rows, decode_answer, decode_dispatch
 from automata.sandbox.component_values import (
@@ -29,15 +30,19 @@ from automata.sandbox.component_values import (
     put_text,
 )
 from automata.sandbox.dispatch import Dispatch
+from automata.sandbox.elements import elements
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.paging import Page, paged
+from automata.sandbox.passing import PART_BYTES, Passing
 from automata.sandbox.session import Session
-from automata.sandbox.stopping import stopped
+from automata.sandbox.stopping import LESS, stopped
 from automata.state import Bounds
 
 HOST = "automata:guest/host@1.0.0"
 DESCRIBE, RUN = "describe", "run"
 _ROWS_MAX = 10_000
+_RESULT_BYTES = 1 << 20  # of an answer, besides what it writes and sends
+_ELEMENTS_OF_ROW, _ELEMENTS_OF_MESSAGE, _ELEMENTS_BESIDE = 3, 8, 1000
 
 
 class ComponentHost:
@@ -58,7 +63,11 @@ class ComponentHost:
 
     def run(self, component: Component, session: Session, ticks: int, task: bytes) -> Done | Raised | Awaits:
         """One run of a method. Raises GuestTrapped, LimitExceeded, and what the host has refused it."""
-        answer = self._call(component, session, ticks, RUN, task)
+        session.passing = Passing(task)
+        last = self._call(component, session, ticks, RUN, session.passing.first)
+        _give(session, last)
+        answer = session.passing.answer()
+        _check_elements(session, answer)
         try:
             return decode_answer(answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -88,12 +97,27 @@ class ComponentHost:
         return answer
 
 
-def _rows(session: Session, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
+def _page(session: Session, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
     bounds, most = (begin, min(end, b"\xff")), min(limit, _ROWS_MAX)
     if begin >= bounds[1]:
         return []
     question = ("rows", begin, end, limit, backwards)
-    return session.scan(question, pages(session, bounds, backwards), most, len(begin) + len(end))
+    return session.scan(question, pages(session, bounds, backwards), most, len(begin) + len(end), PART_BYTES)
+
+
+def _give(session: Session, part: bytes) -> None:
+    session.passing.give(part)
+    most = session.limits.write_bytes + _RESULT_BYTES
+    if session.passing.given_bytes > most:
+        raise session.over("write_bytes", f"gives its host more than {most} bytes at once: {LESS}")
+
+
+def _check_elements(session: Session, answer: bytes) -> None:
+    """Raise LimitExceeded for an answer of more than it may write and send, before anything is built of it."""
+    limits = session.limits
+    most = _ELEMENTS_OF_ROW * limits.writes + _ELEMENTS_OF_MESSAGE * limits.sends + _ELEMENTS_BESIDE
+    if len(answer) > PART_BYTES and elements(answer, most) > most:
+        raise session.over("writes", f"gives its host more than {limits.writes} rows and {limits.sends} messages")
 
 
 def _schedule(session: Session, dispatch: bytes, due_ms: int, rule: bytes) -> str:
@@ -107,12 +131,14 @@ def _cancel(session: Session, message_id: str) -> bool:
 
 
 FUNCTIONS = {
-    "rows": HostFunction((as_bytes, as_bytes, as_u32, as_bool), put_rows, _rows),
+    "page": HostFunction((as_bytes, as_bytes, as_u32, as_bool), put_rows, _page),
     "now": HostFunction((), put_float, Session.now),
     "entropy": HostFunction((as_u32,), put_bytes, Session.entropy),
     "schedule": HostFunction((as_bytes, as_u64, as_bytes), put_text, _schedule),
     "cancel": HostFunction((as_text,), put_bool, _cancel),
     "log": HostFunction((as_u32, as_text), put_nothing, Session.log),
+    "part": HostFunction((as_u32,), put_bytes, lambda session, number: session.passing.part(number)),
+    "give": HostFunction((as_bytes,), put_nothing, _give),
 }
 """What components import: automata/sandbox/guest/world.wit."""
 
@@ -135,7 +161,7 @@ def check_component(component: Component, engine: Engine, limits: SandboxLimits)
     imports = component.type.imports(engine)
     foreign = sorted(name for name in imports if name != HOST)
     if foreign:
-        return f"it imports {foreign[0]}, which a sandbox does not give: build it with `ssms build`"
+        return f"it imports {printable(foreign[0][:200])}, which a sandbox does not give: build it with `ssms build`"
     exports = component.type.exports(engine)
     for name, given in ((DESCRIBE, 0), (RUN, 1)):
         if name not in exports or not _takes_bytes(exports[name], given):

@@ -26,6 +26,7 @@ import msgspec
 from automata.errors import GuestTrapped, InvalidArgument, RemoteError
 from automata.failure import text_of
 from automata.inline import TooLong
+from automata.printable import printable
 from automata.sandbox.core_guest import F64, I32, CoreRun, HostFunction
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.paging import paged
@@ -172,7 +173,7 @@ def _reply(run: CoreRun, given: Sequence[Any]) -> None:
 
 def _fail(run: CoreRun, given: Sequence[Any]) -> None:
     text = _taken(run, given[0], given[1], _ERROR_BYTES_MAX, "value_bytes")
-    raise RemoteError("fail", text.decode(errors="replace"))
+    raise RemoteError("fail", printable(text.decode(errors="replace"), "\n\t"))
 
 
 def _log(run: CoreRun, given: Sequence[Any]) -> None:

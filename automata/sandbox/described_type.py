@@ -68,7 +68,9 @@ def _body(described: TypeManifest, fields: list[FieldManifest], application: str
         if field.kind == "value":
             if field.default is None:
                 raise ModuleRefused(f"{described.name}.{field.name} has no default")
-            body[field.name] = value_type(annotations[field.name]).decode(default_bytes(field.default))
+            body[field.name] = value_type(annotations[field.name]).decode(
+                default_bytes(field.default, annotations[field.name])
+            )
     return body
 
 
@@ -92,7 +94,7 @@ def dressed(shim: Shim, described: TypeManifest, method: MethodManifest, applica
         annotation = annotations[given.name] = annotation_of(given.type)
         default = inspect.Parameter.empty
         if given.default is not None:
-            default = value_type(annotation).decode(default_bytes(given.default))
+            default = value_type(annotation).decode(default_bytes(given.default, annotation))
         parameters.append(
             inspect.Parameter(
                 given.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation

@@ -108,10 +108,13 @@ class Installed:
         made = self._made.get(name)
         return [] if made is None else [one.name for one in made.types]
 
-    def usage(self, name: str) -> Usage:
-        """What an upload has used, as it is now."""
-        made = self._made.get(name)
-        return Usage() if made is None else dataclasses.replace(made.guest.usage)
+    def take_usage(self) -> list[tuple[str, str, Usage]]:
+        """(upload, uploader, what it has used here since this was asked last)."""
+        return [(name, made.uploader, made.guest.usage.take()) for name, made in self._made.items()]
+
+    def usage(self) -> list[tuple[str, str, Usage]]:
+        """The same, and it is asked again."""
+        return [(name, made.uploader, dataclasses.replace(made.guest.usage)) for name, made in self._made.items()]
 
     # inside
 

@@ -12,13 +12,15 @@ import msgspec
 from automata.errors import InvalidArgument, ModuleRefused
 from automata.reference import ObjectRef
 from automata.sandbox.limits import SandboxLimits
-from automata.sandbox.plain import check_plain
+from automata.sandbox.plain import check_typed
 
 INTERFACE = 1
 """The version of the interface between modules and hosts."""
 
 MANIFEST_BYTES_MAX = 256 << 10
 """What it describes is made into classes on the event loop, at some milliseconds for each kilobyte."""
+UNION_MEMBERS_MAX = 3000
+"""Of all unions of a module: each takes longer, the more there are of one."""
 _NAME_CHARACTERS_MAX = 200
 _OF_REFS = frozenset(ObjectRef.__slots__)  # refs have a function for each method
 
@@ -97,6 +99,7 @@ def read_manifest(data: bytes, limits: SandboxLimits) -> Manifest:
         raise ModuleRefused("the module describes no type: there is nothing in it to upload")
     for made in manifest.types:
         _check_type(made, limits)
+    _check_unions(manifest)
     return manifest
 
 
@@ -105,14 +108,31 @@ def write_manifest(manifest: Manifest) -> bytes:
     return _encode(manifest)
 
 
-def default_bytes(text: str) -> bytes:
-    """An encoded default. Raises ModuleRefused if it is none."""
+def default_bytes(text: str, annotation: Any) -> bytes:
+    """An encoded default of this annotation. Raises ModuleRefused if it is none."""
     try:
         data = base64.b64decode(text, validate=True)
-        check_plain(data)
+        check_typed(annotation, data)
     except (binascii.Error, ValueError, InvalidArgument) as error:
         raise ModuleRefused(f"a default is no base64 of a plain value: {error}") from None
     return data
+
+
+def _check_unions(manifest: Manifest) -> None:
+    terms: list[Term] = []
+    for made in manifest.types:
+        for field in made.fields:
+            terms += field.type, field.key, field.value
+        for method in made.methods:
+            terms += method.result, *(parameter.type for parameter in method.parameters)
+    members = 0
+    while terms:
+        term = terms.pop()
+        if isinstance(term, list):
+            members += len(term) if term[:1] == ["union"] else 0
+            terms += term
+    if members > UNION_MEMBERS_MAX:
+        raise ModuleRefused(f"the module describes unions of {members} members in all: at most {UNION_MEMBERS_MAX} are")
 
 
 def _check_type(made: TypeManifest, limits: SandboxLimits) -> None:

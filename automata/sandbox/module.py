@@ -14,13 +14,16 @@ from automata.errors import AutomataError, GuestTrapped, InvalidArgument, Remote
 from automata.failure import encode as encode_error
 from automata.inline import TooLong
 from automata.methods import Method, Parameter
+from automata.printable import printable
 from automata.sandbox.component_guest import pages
 from automata.sandbox.component_messages import Awaits, Changes, OutcomeMessage, Raised, encode_task
 from automata.sandbox.core_guest import F64, I32, I64, CoreRun
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.loading import Loaded
 from automata.sandbox.machine import Machine
-from automata.sandbox.plain import check_plain
+from automata.sandbox.paging import size_of
+from automata.sandbox.passing import PART_BYTES
+from automata.sandbox.plain import check_typed
 from automata.sandbox.rows import RowChecks
 from automata.sandbox.session import INLINE_BYTES, Session, Suspended
 from automata.sandbox.targets import Targets
@@ -36,6 +39,7 @@ RANGES_MAX = 100
 """So many ranges of rows a part may drop: the step of its object looks through all of them for each row."""
 
 _INT64 = 1 << 63
+_TEXT_MAX = 1 << 16
 _NIL = b"\xc0"
 
 
@@ -82,8 +86,8 @@ class ComponentModule:
     def begin(self, session: Session, method: Method, args: tuple[object, ...], awaits: bool) -> Callable[[], Part]:
         """With its task go the first rows of its object, if it awaits nothing: they would all count as read."""
         arguments = _encode([p.kind.encode(value) for p, value in zip(method.parameters, args, strict=True)])
-        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE)
-        whole = not awaits and len(rows) < ROWS_AT_ONCE
+        rows = [] if awaits else session.collect(pages(session, (b"", b"\xff"), False), ROWS_AT_ONCE, PART_BYTES)
+        whole = not awaits and len(rows) < ROWS_AT_ONCE and size_of(rows) < PART_BYTES
         address = (method.type_name, session.key, method.name)
 
         def run() -> Part:
@@ -125,7 +129,8 @@ class ComponentModule:
         if isinstance(answer, Raised):
             if answer.kind == "MemoryError":
                 raise session.over("memory_bytes", "needs more memory than it may have")
-            raise RemoteError(answer.kind[:200], answer.message[: 1 << 16], answer.trace[: 1 << 16])
+            kind, message, trace = answer.kind[:200], answer.message[:_TEXT_MAX], answer.trace[:_TEXT_MAX]
+            raise RemoteError(printable(kind), printable(message, "\n\t"), printable(trace, "\n\t"))
         self._check(session, answer.changes)
         sends = session.sends
         if isinstance(answer, Awaits):
@@ -218,7 +223,7 @@ def _decoded(method: Method, data: bytes) -> str:
 def _result(method: Method, data: bytes) -> object:
     """A result from bytes. Raises GuestTrapped for what does not fit the type that was declared."""
     try:
-        check_plain(data)
+        check_typed(method.result.annotation, data)
         return method.result.decode(data)
     except (InvalidArgument, ValueError, TypeError, RecursionError) as error:
         raise GuestTrapped(f"the result of {method.type_name}.{method.name} is not what it declares: {error}") from None

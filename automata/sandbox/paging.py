@@ -24,3 +24,17 @@ def paged(read: Callable[[bytes, End | bytes, int], Rows], begin: bytes, end: En
         return rows
 
     return page
+
+
+def size_of(rows: Rows) -> int:
+    """The bytes of their keys and values."""
+    return sum(len(key) + len(value) for key, value in rows)
+
+
+def first_of(rows: Rows, size: int) -> Rows:
+    """The first of them, up to and with the one by which they have so many bytes."""
+    for at, (key, value) in enumerate(rows):
+        size -= len(key) + len(value)
+        if size <= 0:
+            return rows[: at + 1]
+    return rows

@@ -7,11 +7,14 @@ any amount of memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from automata.errors import InvalidArgument
 from automata.sandbox.elements import ELEMENTS_MAX, NESTED, elements
+from automata.sandbox.map_keys import check_keys
+from automata.sandbox.members import MEMBERS_MAX, check_members
 from automata.values.dynamic import decode_dynamic
 from automata.values.wire import Code
 
@@ -21,18 +24,26 @@ _DEPTH_MAX = 50
 _COMPOSED = frozenset({*range(0x80, 0xA0), 0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
 """The first bytes of maps, arrays and extensions."""
 
-MEMBERS_MAX = 1000
-"""Of a set, and keys of a dictionary, that are no plain numbers or text: who chooses such can let all their hashes be
-the same, and then each more takes longer than the one before, with Python's lock held.
-"""
+
+def check_typed(annotation: Any, data: bytes) -> None:
+    """As `check_plain`, for a value that is decoded as one of this annotation."""
+    wire = check_plain(data)
+    try:
+        check_members(annotation, wire)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"sandboxed code gave a value that takes too long: {error}") from None
 
 
-def check_plain(data: bytes) -> None:
-    """Raise InvalidArgument unless the bytes are one value, of not too many elements, that names no class."""
+def check_plain(data: bytes) -> object:
+    """Raise InvalidArgument unless the bytes are one value, of not too many elements, that names no class.
+
+    Returns the value as MessagePack says it, with extensions as empty lists.
+    """
     if len(data) > ELEMENTS_MAX and elements(data, ELEMENTS_MAX) > ELEMENTS_MAX:
         raise InvalidArgument(f"sandboxed code gave a value of more than {ELEMENTS_MAX} elements")
     try:
-        _decoder(0).decode(data)
+        check_keys(data)
+        return _decoder(0).decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
         raise InvalidArgument(f"sandboxed code gave what is no plain value: {error}") from None
 
@@ -62,6 +73,7 @@ def _hook(depth: int) -> Callable[[int, memoryview], object]:
             raise ValueError("it is nested too deep")
         if code in _HASHED and _crafted(data) > MEMBERS_MAX:
             raise ValueError(f"a set or dictionary has more than {MEMBERS_MAX} members that are no numbers or text")
+        check_keys(data)
         _decoder(depth + 1).decode(data)
         return _UNHASHABLE
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from automata.errors import GuestTrapped, InvalidArgument
 from automata.sandbox.manifest import FieldManifest
-from automata.sandbox.plain import check_plain
+from automata.sandbox.plain import check_typed
 from automata.sandbox.terms import annotation_of
 from automata.state import ENTRY, SIZE, VALUE
 from automata.values import ordered
-from automata.values.value_type import value_type
+from automata.values.value_type import ValueType, value_type
 
 _SORTS = {"list": b"L", "set": b"S", "map": b"M"}
 _SIZE_BYTES = {b"L": struct.calcsize(">cQQ"), b"S": struct.calcsize(">cQ"), b"M": struct.calcsize(">cQ")}
@@ -19,15 +19,13 @@ _INDEX_BYTES = 8
 _ENTRIES_MAX = 1 << 40
 """What a size may say: whoever looks at an object would believe it."""
 
-_HASHING = frozenset({"set", "frozenset", "dict"})
-
 
 class RowChecks:
     """The rows of one type of a component; those of a core module its host writes."""
 
     def __init__(self, fields: Sequence[FieldManifest]) -> None:
         self._fields: Mapping[bytes, FieldManifest] = {field.name.encode(): field for field in fields}
-        self._decoders: dict[bytes, Callable[[bytes], object] | None] = {}
+        self._kinds: dict[bytes, ValueType] = {}
 
     def check(self, subkey: bytes, data: bytes | None) -> None:
         """Raise GuestTrapped for a row that the type cannot have."""
@@ -64,27 +62,15 @@ class RowChecks:
 
     def _check_value(self, name: bytes, data: bytes) -> None:
         """A value must be of its field's type."""
-        check_plain(data)
-        if name not in self._decoders:
-            self._decoders[name] = _decoder(self._fields[name])
-        decode = self._decoders[name]
-        if decode is not None:
-            decode(data)
+        if name not in self._kinds:
+            field = self._fields[name]
+            self._kinds[name] = value_type(annotation_of(field.type if field.kind == "value" else field.value))
+        kind = self._kinds[name]
+        check_typed(kind.annotation, data)
+        kind.decode(data)
 
 
 def _ends(data: bytes) -> tuple[int, int]:
     """Where the entries of a collection begin and end, by its size."""
     numbers = struct.unpack(f">{len(data) // 8}Q", data[1:])
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, numbers[0])
-
-
-def _decoder(field: FieldManifest) -> Callable[[bytes], object] | None:
-    """What reads a value of a field; None if it has members that would be hashed, which may be crafted to take long."""
-    term = field.type if field.kind == "value" else field.value
-    return None if _hashes(term) else value_type(annotation_of(term)).decode
-
-
-def _hashes(term: object) -> bool:
-    if not isinstance(term, list):
-        return False
-    return any(_hashes(part) if isinstance(part, list) else part in _HASHING for part in term)

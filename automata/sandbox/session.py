@@ -10,15 +10,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from automata.errors import AutomataError, GuestTrapped, InvalidArgument, LimitExceeded, ReadOnlyError
 from automata.inline import TooLong
+from automata.printable import printable
 from automata.sandbox.dispatch import Dispatch, Point
 from automata.sandbox.elements import elements
+from automata.sandbox.errand import Errand
 from automata.sandbox.limits import SandboxLimits
-from automata.sandbox.paging import Page, Rows
+from automata.sandbox.paging import Page, Rows, first_of, size_of
+from automata.sandbox.passing import Passing
 from automata.sandbox.targets import split_arguments
 from automata.sandbox.usage import Usage
 from automata.when import When, check_due, check_rule
@@ -52,6 +54,7 @@ ERRAND_ROWS = 256
 
 _ASKED_BYTES = 64  # what an answer takes that is kept, besides its text and its rows
 _CALL_COPIES = 2  # of the arguments of a call while it is awaited, besides what is kept to tell it again
+_ANY = 1 << 62  # bytes
 _PAGE_ROWS = 16  # read before it is counted how large they are
 _INVOCATION_BYTES = 64 << 10
 _LINE_BYTES = 64  # what a line of the log counts besides its text
@@ -65,21 +68,6 @@ class Suspended(Exception):
 
 class Abandoned(Exception):
     """Nobody waits for this run any more."""
-
-
-class Errand:
-    """What a run in a thread asks the task of its method to do."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self.answer: Future[object] = Future()
-
-    def do(self) -> None:
-        """Do it, and let the thread go on."""
-        try:
-            self.answer.set_result(self._work())
-        except Exception as error:  # noqa: BLE001 - it goes on in the thread, to where it is sorted
-            self.answer.set_exception(error)
 
 
 class Session:
@@ -99,6 +87,7 @@ class Session:
         self._targets = targets
         self.points: list[Point] = []
         self.past: list[list[Outcome]] = []
+        self.passing = Passing(b"")
         self.sends: list[Call] = []
         self.failure: Exception | None = None
         self.point: Point | None = None
@@ -163,16 +152,16 @@ class Session:
         """What the code gets to see: the same again when it runs again. size: the bytes of the question."""
         return self._ask(question, lambda: self.here(answer), size)
 
-    def scan(self, question: object, page: Page, limit: int, size: int) -> Rows:
-        """Up to `limit` rows, as `ask`. page: as of `collect`."""
+    def scan(self, question: object, page: Page, limit: int, size: int, size_max: int = _ANY) -> Rows:
+        """Up to `limit` rows, as `ask`. page, size_max: as of `collect`."""
 
         def read() -> Rows:
             rows: Rows = []
             while len(rows) < limit or not limit:
-                most = min(ERRAND_ROWS, limit - len(rows))
-                found = self.here(lambda most=most: self.collect(page, most))  # type: ignore[misc]
+                most, left = min(ERRAND_ROWS, limit - len(rows)), size_max - size_of(rows)
+                found = self.here(lambda most=most, left=left: self.collect(page, most, left))  # type: ignore[misc]
                 rows += found
-                if len(found) < most or not most:
+                if len(found) < most or not most or size_of(found) >= left:
                     break
             return rows
 
@@ -216,17 +205,20 @@ class Session:
         if self._read_bytes + self._kept_bytes > self.limits.read_bytes:
             raise self.over("read_bytes", f"reads more than {self.limits.read_bytes} bytes")
 
-    def collect(self, page: Page, limit: int) -> Rows:
-        """Up to `limit` rows, page by page.
+    def collect(self, page: Page, limit: int, size_max: int = _ANY) -> Rows:
+        """Up to `limit` rows, page by page, ending with the one by which they have `size_max` bytes.
 
         They are counted as they come, so that no more are held than the code may read. Finding none counts as one.
         """
         rows: Rows = []
-        while len(rows) < limit:
+        while len(rows) < limit and size_max > 0:
             most = min(_PAGE_ROWS, limit - len(rows))
             found = page(most)
-            self.count_read(len(found), sum(len(key) + len(value) for key, value in found))
-            rows += found
+            taken = first_of(found, size_max)
+            size = size_of(taken)
+            self.count_read(len(taken), size)
+            rows += taken
+            size_max -= size
             if len(found) < most:
                 break
         if not rows:
@@ -349,8 +341,8 @@ class Session:
         """The code logs a text; once, and up to its limit. One line of the log stays one line."""
         self._logged_bytes += _LINE_BYTES + len(text)
         if self._logged_bytes <= self.limits.log_bytes:
-            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-            self.ask(("log", text), lambda: self._log(max(0, min(level, _LEVELS_MAX)), shown), len(text))
+            shown, line = max(0, min(level, _LEVELS_MAX)), printable(text)
+            self.ask(("log", text), lambda: self._log(shown, line), len(text))
 
     def over(self, limit: str, what: str) -> LimitExceeded:
         """The error of a limit."""
@@ -379,7 +371,7 @@ class Session:
 
     def _log(self, level: int, text: str) -> None:
         if not self.turn.replaying:
-            _logger.log(level, "%s: %s", self.turn.address, text)
+            _logger.log(level, "%s: %s", printable(self.turn.address), text)
 
     def _hand(self, errand: Errand | None) -> None:
         if self._next is not None and not self._next.done():

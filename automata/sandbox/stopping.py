@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from automata.errors import GuestTrapped, LimitExceeded
 from automata.inline import TooLong
+from automata.printable import printable
 from automata.sandbox.session import Abandoned, Session, Suspended
 
 _TEXT_MAX = 2000
 _FUEL = "all fuel consumed"
+LESS = "that is its result with all that it writes and sends up to an await: make it less, or await something between"
+"""What to do about an answer that is too large."""
+
 _LIMITS = (
     (_FUEL, "fuel", "has used up its fuel"),
     ("wasm trap: interrupt", "seconds", "has run for too long"),
@@ -16,7 +20,7 @@ _LIMITS = (
     (
         "fuel allocated for hostcalls",
         "write_bytes",
-        "gives its host more than 2.5 MB at once: give less of it at a time",
+        f"gives its host more than 2.5 MB in one part: {LESS}",
     ),
     ("resource limit", "memory_bytes", "needs more than it may have"),
 )
@@ -39,4 +43,4 @@ def stopped(session: Session, text: str) -> Exception:
                 session.usage.fuel += session.limits.fuel
             return LimitExceeded(limit, f"{name} {what}")
     reason = text.rpartition("Caused by:")[2].strip() or text
-    return GuestTrapped(f"{name} trapped: {reason[:_TEXT_MAX]}")
+    return GuestTrapped(f"{name} trapped: {printable(reason[:_TEXT_MAX])}")

@@ -11,7 +11,7 @@ from automata.errors import InvalidArgument, NotPublic, UnknownType
 from automata.methods import Method
 from automata.refs import check_key
 from automata.sandbox.dispatch import Dispatch
-from automata.sandbox.plain import check_plain, decode_plain
+from automata.sandbox.plain import check_typed, decode_plain
 from automata.types import AutomatonType, Registry
 from automata.values.dynamic import encode_dynamic
 from automata.work import Outcome
@@ -74,15 +74,17 @@ class Targets:
 
     def _arguments(self, dispatch: Dispatch, method: Method) -> tuple[tuple[object, ...], dict[str, object]]:
         if dispatch.own:
-            for encoded in split_arguments(dispatch.arguments):
-                check_plain(encoded)
+            given = split_arguments(dispatch.arguments)
+            for at, encoded in enumerate(given):
+                kind = method.parameters[at].kind if at < len(method.parameters) else None
+                check_typed(None if kind is None else kind.annotation, encoded)
             try:
                 return method.unpack(method.decode_arguments(dispatch.arguments)), {}
             except (ValueError, msgspec.MsgspecError) as error:
                 raise InvalidArgument(f"sandboxed code gave damaged arguments: {error}") from None
-        given = decode_plain(dispatch.arguments)
-        if isinstance(given, list) and len(given) == 2 and isinstance(given[0], list) and isinstance(given[1], dict):
-            args, kwargs = given
+        plain = decode_plain(dispatch.arguments)
+        if isinstance(plain, list) and len(plain) == 2 and isinstance(plain[0], list) and isinstance(plain[1], dict):
+            args, kwargs = plain
             if all(isinstance(name, str) for name in kwargs):
                 return tuple(args), cast("dict[str, object]", kwargs)
         raise InvalidArgument("sandboxed code gave arguments that are no list and dictionary")

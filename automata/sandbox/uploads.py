@@ -18,6 +18,7 @@ from automata.sandbox.manifest import write_manifest
 from automata.sandbox.owners import Owners
 from automata.sandbox.record import UploadRecord, Version, check_name, no_upload, rolled_back, with_version
 from automata.sandbox.upload import Upload, shown
+from automata.sandbox.usage_book import UsageBook, upload_key
 from darq import keys
 from darq.errors import AutomataError, StoreDamaged
 from darq.lane import durable
@@ -39,6 +40,7 @@ class Uploads:
         self._installed = Installed(host.options, host.entities.forget, host.log.store.identity())
         self._shelf = self._installed.shelf
         self._owners = Owners(host.log)
+        self._book = UsageBook(host.log, self._installed.take_usage)
         self._records: dict[str, UploadRecord] = {}
         self._trouble: dict[str, str] = {}
         self._arriving: Counter[str] = Counter()  # modules by their hash, which nobody may drop meanwhile
@@ -82,13 +84,16 @@ class Uploads:
 
     async def roll_back(self, name: str, version: int | None) -> Upload:
         """Run another version again: the one before, if none is named. Objects keep their state."""
-        return await self._keep(rolled_back(self._record(name), version))
+        chosen = rolled_back(self._record(name), version)
+        await self._check_waiting(chosen)
+        return await self._keep(rolled_back(self._record(name), chosen.current))
 
     async def remove(self, name: str) -> None:
         """Forget an upload with all its versions. The state of its objects stays; calls of them raise UnknownType."""
         record = self._record(name)
         group = self._write(name, None, [])
         del self._records[name]
+        self._book.keep_only(self._records)
         self._forget_trouble(record)
         self._installed.uninstall(name)
         await durable(self._log.gate, group)
@@ -101,6 +106,7 @@ class Uploads:
 
     def close(self) -> None:
         """The app closes: its types are no longer known here."""
+        self._book.collect()
         for record in self._records.values():
             self._forget_trouble(record)
         self._installed.clear()
@@ -108,6 +114,7 @@ class Uploads:
     # inside
 
     async def _take(self, name: str, uploader: str, version: Version) -> Upload:
+        await self._check_waiting(with_version(self._records.get(name), name, uploader, version))
         before = self._records.get(name)
         after = with_version(before, name, uploader, version)
         if before is None:
@@ -118,6 +125,16 @@ class Uploads:
         for old in before.versions:
             self._drop_unused(old.digest)
         return taken
+
+    async def _check_waiting(self, record: UploadRecord) -> None:
+        """Raise ModuleRefused for a type for which something waits that is somebody else's."""
+        running = self._installed.types(record.name)
+        types = [name for name in record.types() if name not in running]
+        if self._owners.foreign(record.uploader, types):
+            group = self._log.touch()  # so that all that waits is in the store
+            self._host.committer.touch()
+            await durable(self._log.gate, group)
+            await self._owners.check_waiting(record.uploader, types)
 
     async def _keep(self, record: UploadRecord) -> Upload:
         made = self._installed.make(record)
@@ -134,7 +151,9 @@ class Uploads:
     def _write(self, name: str, record: UploadRecord | None, types: list[str]) -> int:
         step = Step(b"", b"")
         step.set_row(keys.UPLOAD + name.encode(), None if record is None else record.encode())
-        if record is not None:
+        if record is None:
+            step.set_row(upload_key(name), None)
+        else:
             self._owners.take(step, name, record.uploader, types)
         group = self._log.commit(step)
         self._host.committer.touch()
@@ -147,7 +166,8 @@ class Uploads:
         return record
 
     def _shown(self, record: UploadRecord) -> Upload:
-        upload = shown(record, self._installed.types(record.name), self._installed.usage(record.name))
+        used, of_uploader = self._book.of_upload(record.name), self._book.of_uploader(record.uploader)
+        upload = shown(record, self._installed.types(record.name), used, of_uploader)
         return dataclasses.replace(upload, trouble=self._trouble.get(record.name, ""))
 
     def _leave_out(self, record: UploadRecord, why: str) -> None:

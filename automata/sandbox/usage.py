@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass
 class Usage:
-    """Counters since the app was opened.
+    """Counters.
 
     runs: of instances; fuel: about the instructions run; seconds: of wall-clock time in them, host functions included;
     read_bytes, written_bytes: of rows; sends: messages; stopped: runs that a trap or a limit has ended.
@@ -25,3 +25,10 @@ class Usage:
         """Count what another has counted."""
         for name, value in asdict(other).items():
             setattr(self, name, getattr(self, name) + value)
+
+    def take(self) -> Usage:
+        """What was counted until now; from here on it counts from nothing."""
+        taken, empty = replace(self), Usage()
+        for name, value in asdict(empty).items():
+            setattr(self, name, value)
+        return taken

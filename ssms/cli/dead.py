@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from automata.errors import AutomataError, StateError
+from automata.printable import printable
 from ssms.cli import on_cluster
 from ssms.cli.boxes import Boxes, opened
 from ssms.cli.dead_entries import Entry, entries
@@ -126,7 +127,7 @@ def _print(entry: Entry) -> None:
     console.print(title, soft_wrap=True)
     console.print(f"  {entry.error}", markup=False, highlight=False, soft_wrap=True)
     if entry.traceback:
-        typer.echo("\n".join(f"  {line}" for line in entry.traceback.rstrip().splitlines()))
+        typer.echo("\n".join(f"  {printable(line)}" for line in entry.traceback.rstrip().splitlines()))
 
 
 def _what(entry: Entry) -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,26 +11,39 @@ from typing import NoReturn
 
 import typer
 from pydantic_core import to_json
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.pretty import pretty_repr
+from rich.segment import Segment
 from rich.table import Table
 
 from automata.errors import AutomataError, RemoteError, UnknownType
+from automata.printable import printable
 from automata.reference import ObjectRef
 
 FAILED = 1
 """The exit code of a command that was understood and could not be done. Wrong usage exits with 2."""
 
 _WIDE = 200
+_READABLE_WIDTH = 1000
+_DECIMAL_BITS_MAX = 14_000  # of integers: Python itself makes no more than 4,300 digits
+
+
+class _Screen(Console):
+    """A console on which the text of others, such as keys and errors, does nothing but be read."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, "\n"), style, control)
 
 
 def out() -> Console:
     """Standard output, as it is now; what is not read on a terminal gets lines as long as its columns need."""
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    return _Screen() if sys.stdout.isatty() else _Screen(width=_WIDE)
 
 
 def err() -> Console:
     """Standard error, as it is now; its lines are never broken, so that one message is one line."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return _Screen(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def jsonable(value: object) -> object:
@@ -41,7 +54,10 @@ def jsonable(value: object) -> object:
 
 def print_json(value: object) -> None:
     """One JSON document on standard output."""
-    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    typer.echo(text)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -53,6 +69,11 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     out().print(table, markup=False)
+
+
+def readable(value: object, width: int = _READABLE_WIDTH) -> str:
+    """A value as Python writes it, also where that cannot write a part of it, in lines of about so many characters."""
+    return pretty_repr(value, max_width=width)
 
 
 @contextmanager
@@ -91,12 +112,17 @@ def _line(error: AutomataError) -> str:
 
 
 def _keyed(value: object) -> object:
-    """JSON has text alone as keys: a mapping with others becomes an array of [key, value]."""
+    """JSON has text alone as keys: a mapping with others becomes an array of [key, value].
+
+    Integers whose decimal digits would take minutes to be found are told in hexadecimal.
+    """
+    if type(value) is int and value.bit_length() > _DECIMAL_BITS_MAX:
+        return f"{value:#x}"
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value):
             return {key: _keyed(item) for key, item in value.items()}
         return [[_keyed(key), _keyed(item)] for key, item in value.items()]
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_keyed(item) for item in value]
     return value
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.pretty import pretty_repr
 from rich.text import Text
 
 from automata.errors import InvalidArgument
@@ -14,7 +13,7 @@ from ssms.cli import on_cluster
 from ssms.cli.address import Address
 from ssms.cli.app_file import load_types
 from ssms.cli.options import AddressArgument, Common, takes
-from ssms.cli.output import out, print_json, reported
+from ssms.cli.output import out, print_json, readable, reported
 from ssms.cli.pending import Pending, PendingTimers, pending_of
 from ssms.cli.reading import Reader, reading
 from ssms.cli.recorded import Recorded, Records
@@ -26,6 +25,8 @@ LimitOption = Annotated[
         "--limit", min=0, help="Entries shown of each collection, and last records shown; 0 shows all.", metavar="N"
     ),
 ]
+
+_ONE_LINE = 1 << 30  # characters
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _print(address: str, fields: dict[str, object], place: str) -> None:
             for item in value.shown:
                 console.print(Text(f"  {'':{width}}    {_entry(value, item)}"), soft_wrap=True)
         else:
-            console.print(line.append(pretty_repr(value, max_width=1000), style="default"), soft_wrap=True)
+            console.print(line.append(readable(value), style="default"), soft_wrap=True)
 
 
 def _headline(entries: Entries) -> str:
@@ -126,5 +127,5 @@ def _headline(entries: Entries) -> str:
 
 def _entry(entries: Entries, item: object) -> str:
     if entries.kind == "Map" and isinstance(item, tuple):
-        return f"{item[0]!r}: {item[1]!r}"
-    return repr(item)
+        return f"{readable(item[0], _ONE_LINE)}: {readable(item[1], _ONE_LINE)}"
+    return readable(item, _ONE_LINE)

@@ -40,6 +40,10 @@ def status(address: ClusterOption = "auto", json: JsonOption = False) -> None:
             out().print(
                 f"copy {copy['name']} cannot load all types: {copy['unloadable']}", markup=False, highlight=False
             )
+    for upload in found["uploads"]:
+        if upload["trouble"]:
+            text = f"upload {upload['name']} cannot be run {upload['trouble']}"
+            out().print(text, markup=False, highlight=False)
     rows = [[made["name"], str(made["version"]), made["reference"] or "by value"] for made in found["types"]]
     rows += [
         [name, str(upload["version"]), f"upload {upload['name']}"]

@@ -9,10 +9,13 @@ import typer
 
 import ssms
 from automata.app import App
+from automata.sandbox.stored_uploads import stored_uploads
 from automata.sandbox.upload import Upload
+from automata.sandbox.usage import Usage
 from ssms.cli.on_cluster import cluster_app
 from ssms.cli.options import Common, takes, takes_from
 from ssms.cli.output import err, out, print_json, print_table, reported
+from ssms.cli.reading import holder_of, reading
 from ssms.cli.signals import interruptible
 from ssms.cluster_app import ClusterApp
 
@@ -77,13 +80,23 @@ def upload(module: ModuleArgument = None, *, wanted: Wanted, common: Common) -> 
     """Take in a WebAssembly module, whose types run in a sandbox beside their data; or change what was taken in.
 
     The same name again is the next version: objects keep their state, ten versions are kept. It needs the store for
-    itself. On a cluster (--address) all hosts run it when this ends; with --token if the cluster has one.
+    itself, but for --list, which tells what its holder has written last. On a cluster (--address) all hosts run it
+    when this ends; with --token if the cluster has one.
 
     Example: ssms upload counter.wasm --uploader ann --limit fuel=100000000
     """
     wanted.check(module)
+    with reported(common.json):
+        if wanted.list and not common.cluster and holder_of(common.store) is not None:
+            with reading(common.store) as reader:
+                _list(common, stored_uploads(reader.store))
+        else:
+            _do(module, wanted, common)
+
+
+def _do(module: Path | None, wanted: Wanted, common: Common) -> None:
     limits, name = wanted.limits, wanted.name or (module.stem if module is not None else "")
-    with reported(common.json), _app(common) as app:
+    with _app(common) as app:
         if wanted.list:
             _list(common, list(app.run(app.uploads())))
         elif wanted.remove:
@@ -105,19 +118,39 @@ def _list(common: Common, found: list[Upload]) -> None:
     elif not found:
         err().print(f"nothing was uploaded to {common.place}")
     else:
-        columns = ["upload", "types", "version", "of", "uploader", "bytes", "runs", "fuel", "seconds", "stopped"]
-        print_table(common.place, columns, [_row(upload) for upload in found])
+        columns = ["upload", "types", "version", "of", "uploader", "bytes"]
+        print_table(common.place, columns + _COUNTERS, [_row(upload) for upload in found])
+        uploaders = {upload.uploader: upload.of_uploader for upload in found}
+        print_table(
+            "uploaders", ["uploader", *_COUNTERS], [[name, *_counters(used)] for name, used in uploaders.items()]
+        )
 
 
 def _row(upload: Upload) -> list[str]:
-    used, versions = upload.usage, " ".join(map(str, upload.versions))
-    counters = [f"{used.runs:,}", f"{used.fuel:,}", f"{used.seconds:.1f}", f"{used.stopped:,}"]
-    types = f"cannot be run: {upload.trouble}" if upload.trouble else ", ".join(upload.types)
-    return [upload.name, types, str(upload.version), versions, upload.uploader, f"{upload.size_bytes:,}", *counters]
+    types = [", ".join(upload.types)] if upload.types else []
+    types += [f"cannot be run: {upload.trouble}"] if upload.trouble else []
+    told = [upload.name, "; ".join(types), str(upload.version), " ".join(map(str, upload.versions)), upload.uploader]
+    return [*told, f"{upload.size_bytes:,}", *_counters(upload.usage)]
+
+
+_COUNTERS = ["runs", "fuel", "seconds", "read", "written", "sent", "stopped"]
+
+
+def _counters(used: Usage) -> list[str]:
+    bytes_used = [f"{used.read_bytes:,}", f"{used.written_bytes:,}"]
+    return [
+        f"{used.runs:,}",
+        f"{used.fuel:,}",
+        f"{used.seconds:.1f}",
+        *bytes_used,
+        f"{used.sends:,}",
+        f"{used.stopped:,}",
+    ]
 
 
 def _show(common: Common, upload: Upload) -> None:
-    _say(common, asdict(upload), f"{upload.name}, version {upload.version}, runs: {', '.join(upload.types)}")
+    what = f"; cannot be run: {upload.trouble}" if upload.trouble else ""
+    _say(common, asdict(upload), f"{upload.name}, version {upload.version}, runs: {', '.join(upload.types)}{what}")
 
 
 def _say(common: Common, value: object, text: str) -> None:

@@ -71,7 +71,7 @@ class Coordinator:
         self._vigil.suspected = self._vigil.returned = self._copy_changed
         self._vigil.lost_part = self._copy_lost_part
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {name: getattr(self, name) for name in CALLS}
-        self._desk = UploadDesk(world, self._of_upload)
+        self._desk = UploadDesk(world, self._of_upload, self._informing.uploads)
         self._calls |= self._desk.calls
 
     # its life

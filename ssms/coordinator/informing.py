@@ -110,7 +110,8 @@ class Informing:
 
     def trouble(self, copy: str) -> str:
         """What a copy cannot load or run, "" for nothing."""
-        return self.unloadable.get(copy, "") or self.uploads.trouble.get(copy, "")
+        uploads = self.uploads.trouble.get(copy, {})
+        return self.unloadable.get(copy, "") or "; ".join(f"the upload {name}: {why}" for name, why in uploads.items())
 
     # placements
 

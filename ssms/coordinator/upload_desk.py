@@ -13,6 +13,7 @@ from automata.sandbox.record import check_name
 from ssms.catalog import uploads
 from ssms.coordinator.forbidden import check_token
 from ssms.coordinator.surroundings import Surroundings
+from ssms.coordinator.upload_news import UploadNews
 from ssms.coordinator.upload_steps import UploadOrder
 from ssms.coordinator.uploading import Uploading
 
@@ -21,16 +22,18 @@ MODULE_BYTES_MAX = SandboxLimits().module_bytes
 
 
 class UploadDesk:
-    """uploading: gives the workflows of the upload of a name."""
+    """uploading: gives the workflows of the upload of a name. news: what copies say of uploads."""
 
-    def __init__(self, world: Surroundings, uploading: Callable[[str], Uploading]) -> None:
+    def __init__(self, world: Surroundings, uploading: Callable[[str], Uploading], news: UploadNews) -> None:
         self._world = world
+        self._news = news
         self._uploading = uploading
         self.calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "module": self.module,
             "remove_upload": self.remove_upload,
             "roll_back_upload": self.roll_back_upload,
             "upload": self.upload,
+            "upload_trouble": self.trouble,
             "uploads": self.uploads,
         }
 
@@ -69,11 +72,22 @@ class UploadDesk:
         revision, records = await self._world.read(uploads.all_uploads)
         return revision, [record.with_only_running().encode() for record in records]
 
+    async def trouble(self) -> dict[str, str]:
+        """Why uploads cannot be run on some copies, by the names of those that cannot."""
+        return await self._news.by_upload()
+
     async def shown(self) -> list[dict[str, Any]]:
         """The uploads, for people."""
         _, records = await self._world.read(uploads.all_uploads)
+        trouble = await self.trouble()
         return [
-            {"name": one.name, "uploader": one.uploader, "version": one.current, "types": one.types()}
+            {
+                "name": one.name,
+                "uploader": one.uploader,
+                "version": one.current,
+                "types": one.types(),
+                "trouble": trouble.get(one.name, ""),
+            }
             for one in records
         ]
 

@@ -13,13 +13,13 @@ from ssms.peers import Unreachable
 
 
 class UploadNews:
-    """trouble: copies that cannot run all uploads, and why.
+    """trouble: of copies that cannot run all uploads, which they cannot, and why.
 
     What is told is all that there is, under a revision: an older one that comes late changes nothing.
     """
 
     def __init__(self, world: Surroundings, vigil: Vigil) -> None:
-        self.trouble: dict[str, str] = {}
+        self.trouble: dict[str, dict[str, str]] = {}
         self._world = world
         self._vigil = vigil
         self._heard: dict[str, int] = {}
@@ -34,26 +34,49 @@ class UploadNews:
         if revision:
             known = [record.with_only_running().encode() for record in records]
             try:
-                await self._world.ask(copy, seconds, "load_uploads", revision, known, ready)
+                found = await self._world.ask(copy, seconds, "load_uploads", revision, known, ready)
             except AutomataError as error:
-                self.trouble[copy] = str(error)
-                logger.error("copy %s cannot run all uploads: %s", copy, error)
-            else:
-                self.trouble.pop(copy, None)
+                found = {record.name: str(error) for record in records}
+            self._note(copy, found)
         self._heard[copy] = revision
+
+    def _note(self, copy: str, found: dict[str, str]) -> None:
+        """These uploads cannot be run by a copy, for these reasons."""
+        known = self.trouble.pop(copy, {})
+        if found:
+            self.trouble[copy] = found
+        for name, why in found.items():
+            if known.get(name) != why:
+                logger.error("copy %s cannot run the upload %s: %s", copy, name, why)
+
+    async def by_upload(self) -> dict[str, str]:
+        """Which uploads cannot be run on which living copies, and why, for people."""
+        told: dict[str, dict[str, list[str]]] = {}
+        for copy in await self._living():
+            for name, why in self.trouble.get(copy, {}).items():
+                told.setdefault(name, {}).setdefault(why, []).append(copy)
+        return {
+            name: "; ".join(f"on {', '.join(copies)}: {why}" for why, copies in reasons.items())
+            for name, reasons in told.items()
+        }
 
     async def tell_all(self, seconds: float) -> None:
         """Let all living copies know, and wait until they can run them. The others are told when they are back."""
         await asyncio.gather(*(self._try(copy, seconds, True) for copy in await self._living()))
 
     async def catch_up(self) -> None:
-        """Let those know that have missed something: they could not be reached, or this coordinator has just begun."""
+        """Let those know that have missed something: they could not be reached, or this coordinator has just begun.
+
+        Those that could not run all are asked whether they can by now.
+        """
         if self._catching_up:
             return
         self._catching_up = True
         try:
             newest = await self._world.read(uploads.revision)
-            behind = [copy for copy in await self._living() if self._heard.get(copy, 0) < newest]
+            behind = [
+                copy for copy in await self._living() if self._heard.get(copy, 0) < newest or copy in self.trouble
+            ]
             seconds = self._world.settings.follow_seconds_max
             await asyncio.gather(*(self._try(copy, seconds, False) for copy in behind))
         finally:

@@ -187,6 +187,7 @@ class Shelf:
     line: List[str]
     numbers: Set[int]
     items: Map[str, Item]
+    blobs: Map[str, bytes]
 
     async def fill(self, count: int) -> tuple[int, int, int]:
         """Some of each."""
@@ -195,6 +196,23 @@ class Shelf:
             self.line.append(f"l{n}")
             self.numbers.add(n % 7)
         return len(self.by_name), len(self.line), len(self.numbers)
+
+    async def heavy(self, size: int, count: int) -> bytes:
+        """Writes so many entries of so many bytes, and gives as many as one has."""
+        for at in range(count):
+            self.blobs[f"{at:02}"] = bytes([at]) * size
+        return b"r" * size
+
+    async def weighed(self) -> list[int]:
+        """The entries both ways, whose bytes fill pages before their number does."""
+        forth = [len(blob) + blob[0] for blob in self.blobs.values()]
+        return forth + [len(blob) + blob[0] for _, blob in self.blobs.range(reverse=True)]
+
+    async def weigh_all(self, others: list[str], size: int) -> list[int]:
+        """Awaits much of others, one and then all at once."""
+        one = await ref(Shelf, others[0]).heavy(size, 1)
+        many = await gather(*[ref(Shelf, other).heavy(size, 1) for other in others])
+        return [len(given) for given in (one, *many)]
 
     async def mapped(self) -> list[object]:
         """What a Map does."""

@@ -224,3 +224,17 @@ async def test_clearing_and_iterating_while_changing(app: App, kind: Kind) -> No
     assert await shelf().missing() == "KeyError IndexError"
     assert await shelf().clear_all() == 1
     assert (await app.inspect(shelf()))["line"] == ["again"]
+
+
+@in_both
+async def test_methods_write_read_and_give_megabytes(app: App, kind: Kind) -> None:
+    assert await shelf().heavy(600_000, 8) == b"r" * 600_000
+    sizes = [600_000 + at for at in range(8)]
+    assert await shelf().weighed() == sizes + sizes[::-1]
+    assert await shelf("one").heavy(3_900_000, 1) == b"r" * 3_900_000
+    assert await shelf("one").weighed() == [3_900_000] * 2
+
+
+@in_both
+async def test_a_method_awaits_megabytes_of_others(app: App, kind: Kind) -> None:
+    assert await shelf().weigh_all([f"o{at}" for at in range(7)], 600_000) == [600_000] * 8

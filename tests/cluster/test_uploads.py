@@ -12,6 +12,7 @@ import pytest
 from automata import call, gather, ref, send
 from automata.errors import InvalidArgument, ModuleRefused, NotPublic, UnknownMethod, UnknownType
 from automata.sandbox import shelf
+from automata.sandbox.usage_book import SECONDS_BETWEEN
 from automata.testing.loop import run_virtually
 from automata.types import REGISTRY
 from ssms.cluster_app import ClusterApp
@@ -314,3 +315,127 @@ def test_a_client_that_deploys_what_it_uses_deploys_no_type_of_an_upload(tmp_pat
         assert "Tally" not in types
 
     play(tmp_path, scenario, "x", replicas=1)
+
+
+def test_what_a_host_cannot_load_is_told_to_clients_and_operators_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing: list[str] = []
+
+    def compile_elsewhere(kind: str, source: Path, target: Path) -> None:
+        if any(copy in source.parts for copy in failing):
+            raise ModuleRefused("it takes too long to compile")
+        compile_here(kind, source, target)
+
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def trouble() -> set[str]:
+            [shown] = [upload async for upload in app.uploads()]
+            status = await running.call("status")
+            return {shown.trouble, status["uploads"][0]["trouble"]}
+
+        host = running.leader(0)  # one that leads nothing examines the module
+        failing.append(host)
+        taken = await app.upload(tally(tmp_path), name="t")
+        assert taken.types == ["Tally"], "other hosts run it"
+        assert taken.trouble == f"on {host}: it takes too long to compile"
+        assert await trouble() == {taken.trouble}
+        await running.kill_coordinator()
+        await settled(trouble, {taken.trouble})
+        failing.clear()
+        await running.kill(host)
+        await settled(trouble, {""})
+
+    monkeypatch.setattr(shelf, "compile_module", compile_elsewhere)
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_a_host_whose_disk_was_full_is_no_longer_told_of_once_it_has_the_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full: list[str] = []
+
+    def compile_if_there_is_room(kind: str, source: Path, target: Path) -> None:
+        if any(copy in source.parts for copy in full):
+            raise OSError("no space left")
+        compile_here(kind, source, target)
+
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def trouble() -> list[str]:
+            return [upload.trouble async for upload in app.uploads()]
+
+        host = running.leader(0)
+        full.append(host)
+        await app.upload(tally(tmp_path), name="t")
+        await settled(trouble, [f"on {host}: its module cannot be kept: no space left"])
+        full.clear()
+        await asyncio.sleep(10)
+        await settled(trouble, [""])
+
+    monkeypatch.setattr(shelf, "compile_module", compile_if_there_is_room)
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_usage_is_kept_by_the_stores_when_their_leaders_die_and_everybody_begins_anew(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async def used() -> list[tuple[str, int, int]]:
+            return [(one.name, one.usage.runs, one.of_uploader.runs) async for one in app.uploads()]
+
+        await app.upload(tally(tmp_path), name="t", uploader="ann")
+        await app.upload(tally(tmp_path, type_name="Other"), name="o", uploader="ann")
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        await ref("Other", "one").add(1)
+        await asyncio.sleep(SECONDS_BETWEEN)
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        assert await used() == [("o", 1, 2 * len(KEYS) + 1), ("t", 2 * len(KEYS), 2 * len(KEYS) + 1)]
+        for copy in list(running.network.servers):
+            await running.kill(copy)
+        await running.until(lambda: running.settled(2))
+        [(_, others, all_then), (_, tallies, _)] = await used()
+        assert (others, all_then) == (1, tallies + 1)
+        assert len(KEYS) < tallies <= 2 * len(KEYS), "a crash loses the last seconds"
+        await gather(*(ref("Tally", key).add(2) for key in KEYS))
+        assert await used() == [("o", 1, all_then + len(KEYS)), ("t", tallies + len(KEYS), all_then + len(KEYS))]
+        await app.remove_upload("t")
+        await app.upload(tally(tmp_path), name="t", uploader="ann")
+        assert await used() == [("o", 1, all_then + len(KEYS)), ("t", 0, all_then + len(KEYS))]
+
+    play(tmp_path, scenario, "x", "y")
+
+
+MOMENTS = range(0, 180, 7)
+"""Tenths of milliseconds from when an upload is asked for; it is done after 15 ms."""
+
+
+@pytest.mark.parametrize("who", ["the coordinator", "a host", "both"])
+def test_an_upload_is_there_as_a_whole_whoever_is_killed_at_whichever_moment_of_it(tmp_path: Path, who: str) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        for moment in MOMENTS:
+            name = f"T{moment}"
+            uploading = asyncio.create_task(app.upload(tally(tmp_path, type_name=name), name=name, uploader="ann"))
+            await asyncio.sleep(moment / 10_000)
+            if who != "the coordinator":
+                await running.kill(sorted(running.network.servers)[moment % len(running.network.servers)])
+            if who != "a host":
+                await running.kill_coordinator()
+            taken = await uploading
+            assert (taken.versions, taken.types) == ([1], [name])
+            assert await gather(*(app.ref(name, key).add(2) for key in KEYS)) == [2] * len(KEYS)
+            await running.until(lambda: running.settled(2))
+        assert len([upload async for upload in app.uploads()]) == len(MOMENTS)
+
+    play(tmp_path, scenario, "x", "y")
+
+
+def test_of_two_uploaders_who_bring_a_type_at_once_one_has_it_on_all_hosts(tmp_path: Path) -> None:
+    async def scenario(running: Coordinated, app: ClusterApp) -> None:
+        async with running.connect() as other:
+            mine = app.upload(tally(tmp_path), name="mine", uploader="ann")
+            theirs = other.upload(tally(tmp_path, step=10), name="theirs", uploader="bob")
+            again = other.upload(tally(tmp_path, step=100), name="mine", uploader="bob")
+            taken = await asyncio.gather(mine, theirs, again, return_exceptions=True)
+        assert [type(one).__name__ for one in taken].count("ModuleRefused") == 2, taken
+        [shown] = [upload async for upload in app.uploads()]
+        step = {("mine", "ann"): 1, ("theirs", "bob"): 10, ("mine", "bob"): 100}[shown.name, shown.uploader]
+        assert await gather(*(app.ref("Tally", key).add(1) for key in KEYS)) == [step] * len(KEYS)
+
+    play(tmp_path, scenario, "x", "y")

@@ -25,10 +25,10 @@ MANIFEST = described(
 BYTES = "(list u8)"
 _NUMBER = '(param "n" u32)'
 _ROWS = (
-    f'(import "{HOST}" (instance $host (export "rows" (func (param "begin" {BYTES}) (param "end" {BYTES})'
+    f'(import "{HOST}" (instance $host (export "page" (func (param "begin" {BYTES}) (param "end" {BYTES})'
     f' (param "limit" u32) (param "backwards" bool) (result (list (tuple {BYTES} {BYTES}))))) '
     f'(export "now" (func (result f64))) (export "entropy" (func (param "count" u32) (result {BYTES})))'
-    ' (export "log" (func (param "level" u32) (param "text" string)))))'
+    f' (export "log" (func (param "level" u32) (param "text" string))) (export "give" (func (param "part" {BYTES})))))'
 )
 
 
@@ -53,8 +53,9 @@ def answering(answer: Any, body: str = "", describes: Any = None) -> bytes:
         (data (i32.const 1024) "{escaped(text)}") (data (i32.const 65536) "{escaped(data)}"))
       (core instance $libc (instantiate $libc))
       (alias core export $libc "memory" (core memory $mem)) (alias core export $libc "realloc" (core func $realloc))
-      (alias export $host "rows" (func $rows)) (alias export $host "now" (func $now))
+      (alias export $host "page" (func $rows)) (alias export $host "now" (func $now))
       (alias export $host "entropy" (func $entropy)) (alias export $host "log" (func $log))
+      (alias export $host "give" (func $give)) (core func $give (canon lower (func $give) (memory $mem)))
       (core func $rows (canon lower (func $rows) (memory $mem) (realloc $realloc)))
       (core func $now (canon lower (func $now)))
       (core func $entropy (canon lower (func $entropy) (memory $mem) (realloc $realloc)))
@@ -62,15 +63,15 @@ def answering(answer: Any, body: str = "", describes: Any = None) -> bytes:
       (core module $m (import "libc" "memory" (memory 4))
         (import "host" "rows" (func $rows (param i32 i32 i32 i32 i32 i32 i32)))
         (import "host" "now" (func $now (result f64))) (import "host" "entropy" (func $entropy (param i32 i32)))
-        (import "host" "log" (func $log (param i32 i32 i32)))
+        (import "host" "log" (func $log (param i32 i32 i32))) (import "host" "give" (func $give (param i32 i32)))
         (func $gives (param i32 i32) (result i32)
           (i32.store (i32.const 0) (local.get 0)) (i32.store (i32.const 4) (local.get 1)) (i32.const 0))
         (func (export "describe") (result i32) (call $gives (i32.const 1024) (i32.const {len(text)})))
-        (func $run (export "run") (param i32 i32) (result i32) {body}
+        (func $run (export "run") (param i32 i32) (result i32) (local $n i32) {body}
           (call $gives (i32.const 65536) (i32.const {len(data)}))))
       (core instance $i (instantiate $m (with "libc" (instance $libc)) (with "host" (instance
         (export "rows" (func $rows)) (export "now" (func $now)) (export "entropy" (func $entropy))
-        (export "log" (func $log))))))
+        (export "log" (func $log)) (export "give" (func $give))))))
       (alias core export $i "describe" (core func $d)) (alias core export $i "run" (core func $r))
       (func (export "describe") (result {BYTES}) (canon lift (core func $d) (memory $mem) (realloc $realloc)))
       (func (export "run") (param "task" {BYTES}) (result {BYTES})

@@ -18,11 +18,14 @@ from wasmtime import WasmtimeError
 from wasmtime.component import Component
 
 from automata import errors, ref
+from automata.partitions import partition_of
 from automata.sandbox.binary import COMPONENT, kind_of
 from automata.sandbox.checking import examine
 from automata.sandbox.component_messages import decode_answer, decode_dispatch
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.machine import machine
+from automata.sandbox.passing import PART_BYTES
+from darq.overlay import Overlay
 from tests.core_modules import described, method, modules_app, shelve, take, upload
 from tests.hostile.components import BYTES, answering, exporting
 from tests.hostile.survivor import Bystander, nothing_unpickled
@@ -203,7 +206,7 @@ def test_a_list_that_says_it_has_more_than_it_has_is_shown_as_it_is(tmp_path: Pa
     asyncio.run(scenario())
 
 
-def test_a_field_that_cannot_be_read_is_named_to_who_looks_at_it(tmp_path: Path) -> None:
+def test_a_dictionary_of_other_values_than_declared_is_no_value_of_its_field(tmp_path: Path) -> None:
     fields = [{"name": "counts", "kind": "value", "type": ["dict", "str", "int"], "default": "gA=="}]
     data = answering(
         done(writes=[(b"counts\0\1", b"\x81\xa1a\xa1b")]),
@@ -213,9 +216,9 @@ def test_a_field_that_cannot_be_read_is_named_to_who_looks_at_it(tmp_path: Path)
     async def scenario() -> None:
         async with modules_app(tmp_path) as app:
             await take(app, tmp_path, data)
-            await ref("Guest", "one").go()
-            with pytest.raises(errors.StateError, match="counts"):
-                await app.inspect(ref("Guest", "one"))
+            with pytest.raises(errors.GuestTrapped, match="counts"):
+                await ref("Guest", "one").go()
+            assert not await app.exists(ref("Guest", "one"))
 
     asyncio.run(scenario())
 
@@ -229,9 +232,60 @@ def test_a_component_that_gives_too_much_at_once_is_told_so(tmp_path: Path) -> N
     async def scenario() -> None:
         async with modules_app(tmp_path) as app:
             await take(app, tmp_path, answering(done(), body))
-            with pytest.raises(errors.LimitExceeded, match="at once") as raised:
+            with pytest.raises(errors.LimitExceeded, match=r"2.5 MB in one part: .* make it less") as raised:
                 await ref("Guest", "one").go()
             assert raised.value.limit == "write_bytes"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["go", "read"])
+def test_a_component_gets_little_at_once_however_much_it_asks_for(tmp_path: Path, name: str) -> None:
+    """A byte takes 80 in its host while it passes: of 62 MB at once, all others would die."""
+    size = 2 << 20
+    body = (
+        ""
+        if name == "read"
+        else (
+            "(i32.store8 (i32.const 100) (i32.const 0)) (i32.store8 (i32.const 101) (i32.const 255))"
+            "(call $rows (i32.const 100) (i32.const 1) (i32.const 101) (i32.const 1) (i32.const 10000) (i32.const 0)"
+            " (i32.const 200))"
+        )
+    )
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            await take(app, tmp_path, answering(done(), body))
+            assert app._engine is not None
+            log = app._engine.log
+            for number in range(31):
+                step = log.step(partition_of("Guest", "one"))
+                step.overlay = Overlay()
+                step.overlay.writes[b"words\0E%02d" % number] = bytes(size)
+                log.commit(step)
+            app._engine.host.committer.touch()
+            await getattr(ref("Guest", "one"), name)()
+            [shown] = [upload async for upload in app.uploads()]
+            assert size < shown.usage.read_bytes < size + PART_BYTES
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("times", "limit"), [(5, "writes"), (22, "write_bytes"), (1000, "write_bytes")])
+def test_a_component_that_gives_parts_without_end_is_stopped(tmp_path: Path, times: int, limit: str) -> None:
+    body = (
+        "(drop (memory.grow (i32.const 10))) (local.set $n (i32.const TIMES)) (loop $again"
+        " (call $give (i32.const 200000) (i32.const 100000))"
+        " (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br_if $again (local.get $n)))"
+    ).replace("TIMES", str(times))
+
+    async def scenario() -> None:
+        async with modules_app(tmp_path) as app:
+            limits = {"write_bytes": 1 << 20, "writes": 100, "sends": 20, "seconds": 30}
+            await take(app, tmp_path, answering(done(), body), limits=limits)
+            with pytest.raises(errors.LimitExceeded) as raised:
+                await ref("Guest", "one").go()
+            assert raised.value.limit == limit
 
     asyncio.run(scenario())
 
@@ -387,7 +441,7 @@ def test_a_component_that_imports_what_a_sandbox_does_not_give_is_refused(name: 
 
 
 HOSTS = [
-    '(export "rows" (func))',
+    '(export "page" (func))',
     '(export "now" (func (result string)))',
     '(export "open" (func))',
     '(export "now" (func (param "a" u32) (result f64)))',

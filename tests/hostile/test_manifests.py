@@ -273,3 +273,12 @@ def test_a_core_module_may_call_its_methods_what_it_likes_or_is_refused(name: st
             assert (await app.inspect(ref("Guest", "one")))["rows"] == {b"\0": b"\0"}
 
     asyncio.run(scenario())
+
+
+def test_unions_that_take_long_to_be_made_are_refused() -> None:
+    def signature(unions: int) -> bytes:
+        flat = [["union", *(["literal", 100 * union + member] for member in range(100))] for union in range(unions)]
+        return json.dumps(described([method("go", ["list", ["union", *flat]])])).encode()
+
+    taken(signature(8))
+    assert "unions of 13057 members" in refused(signature(128))

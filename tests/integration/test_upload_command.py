@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command_line import ssms
+from tests.integration.command_line import finish, ssms, start
 from tests.uploaded_tally import tally
 
 pytestmark = pytest.mark.process
@@ -27,6 +27,41 @@ def test_a_module_is_taken_in_called_replaced_rolled_back_and_removed(tmp_path: 
     assert ssms("upload", "--name", "t", "--remove", "--json", cwd=tmp_path).json == {"removed": "t"}
     assert ssms("upload", "--list", "--json", cwd=tmp_path).json == []
     assert "if the upload was removed" in ssms("call", "Tally/one", "add", "2", cwd=tmp_path).err
+
+
+HOLD = """
+import asyncio, sys
+from automata import ref
+
+async def main():
+    for _ in range(3):
+        await ref("Tally", "one").add(1)
+    print("up", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_used_is_listed_in_later_lives_and_while_another_process_holds_the_store(tmp_path: Path) -> None:
+    ssms("upload", tally(tmp_path), "--name", "t", "--uploader", "ann", cwd=tmp_path)
+    ssms("call", "Tally/one", "add", "2", cwd=tmp_path)
+    [freshly] = ssms("upload", "--list", "--json", cwd=tmp_path).json
+    assert (freshly["usage"]["runs"], freshly["of_uploader"]["runs"]) == (1, 1)
+    assert freshly["usage"]["fuel"] > 0
+    (tmp_path / "hold.py").write_text(HOLD)
+    holder = start("run", tmp_path / "hold.py", cwd=tmp_path)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "up\n"
+    [held] = ssms("upload", "--list", "--json", cwd=tmp_path).json
+    assert held == freshly
+    refused = ssms("upload", "--name", "t", "--remove", "--json", cwd=tmp_path)
+    assert (refused.code, refused.json["error"]) == (1, "StoreLocked")
+    done = finish(holder)
+    assert done.code == 0, done.err
+    [later] = ssms("upload", "--list", "--json", cwd=tmp_path).json
+    assert (later["usage"]["runs"], later["of_uploader"]["runs"]) == (4, 4)
+    assert "ann" in ssms("upload", "--list", cwd=tmp_path).out
 
 
 def test_what_cannot_be_uploaded_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

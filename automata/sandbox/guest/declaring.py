@@ -10,8 +10,21 @@ from automata.class_body import function_frame
 from automata.declaration_fault import fault
 from automata.declare import definition
 from automata.errors import DeclarationError, StateError
-from automata.type_options import check_names
+from automata.type_options import DEFAULT_OPTIONS, check_names
 from automata.types import REGISTRY
+
+_NO_WORKER = "it runs beside its data, in the process of its host. Remove it, or deploy the class without a sandbox"
+_REFUSED = {
+    "migrate": "give fields that are added a default, and keep the types of the others",
+    "version": "nothing would migrate its objects, and another version of the upload has to find them as they are. "
+    "Remove it",
+    "retry": "its messages are tried as often as those of any type. Remove it; a method that shall be tried otherwise "
+    "catches what goes wrong, and sends to ref(self) with delay=...",
+    "compute": _NO_WORKER,
+    "num_cpus": _NO_WORKER,
+    "num_gpus": _NO_WORKER,
+}
+"""Options of `automata.object_type`, and what there is in their place."""
 
 
 def object_type(cls: type | None = None, /, *, name: str | None = None, **options: object) -> Any:
@@ -20,22 +33,9 @@ def object_type(cls: type | None = None, /, *, name: str | None = None, **option
     frame = function_frame(sys._getframe(1))  # noqa: SLF001 - as automata.declare looks up names
 
     def define(plain: type) -> type:
-        if options.get("migrate") is not None:
-            raise fault(
-                plain,
-                None,
-                "migrate=... is not there in a sandboxed class: give fields that are added a default, and keep the "
-                "types of the others",
-            )
-        if options.get("version", 1) != 1:
-            raise fault(
-                plain,
-                None,
-                "version=... is not there in a sandboxed class: nothing would migrate its objects, and another version "
-                "of the upload has to find them as they are",
-            )
-        if options.get("compute") == "worker":
-            raise fault(plain, None, 'compute="worker" is not there in a sandboxed class: it runs beside its data')
+        for option, why in _REFUSED.items():
+            if options.get(option, getattr(DEFAULT_OPTIONS, option)) != getattr(DEFAULT_OPTIONS, option):
+                raise fault(plain, None, f"{option}=... is not there in a sandboxed class: {why}")
         REGISTRY.add(definition(plain, getattr(plain, "__name__", "") if name is None else name, frame, options))
         return plain
 
@@ -63,6 +63,13 @@ def apply(method: object) -> Never:
 def record(event: object) -> Never:
     """Refused, as automata are."""
     raise StateError("record() is for handlers of an @automaton: an object's method changes its fields instead")
+
+
+class Letter:
+    """Named in annotations alone: dead letters are for who runs the app."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        raise StateError("Letter is not there in a sandboxed class: app.dead_letters() gives them to who runs the app")
 
 
 class Pickled:

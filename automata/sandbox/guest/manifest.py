@@ -47,12 +47,9 @@ def _type(made: AutomatonType) -> dict[str, Any]:
 
 def _options(made: AutomatonType) -> dict[str, Any]:
     """Those that are not as they would be anyway."""
-    options: dict[str, Any] = {
+    return {
         name: value for name in _OPTIONS if (value := getattr(made.options, name)) != getattr(DEFAULT_OPTIONS, name)
     }
-    if made.options.retry != DEFAULT_OPTIONS.retry:
-        options["retry"] = vars(made.options.retry)
-    return options
 
 
 def _field(made: AutomatonType, name: str) -> dict[str, Any]:

@@ -59,6 +59,12 @@ class Host(AsksForRows, Protocol):
     def log(self, level: int, text: str) -> None:
         """Log a line under the object's address."""
 
+    def part(self, n: int) -> bytes:
+        """The n-th part of a task that comes in parts; empty behind the last."""
+
+    def give(self, part: bytes) -> None:
+        """The next part of an answer, but for its last."""
+
 
 def dispatch_of(call: Call) -> Dispatch:
     """A call or message as data. Raises what its arguments are refused with."""

@@ -10,11 +10,12 @@ from automata.map import Map
 from automata.reference import Ref
 from automata.refs import ref
 from automata.retry import Retry
-from automata.sandbox.guest.declaring import Pickled, apply, automaton, object_type, record
+from automata.sandbox.guest.declaring import Letter, Pickled, apply, automaton, object_type, record
 from automata.sandbox.guest.pausing import effect, sleep, transaction
 from automata.set import Set
 
 __all__ = [
+    "Letter",
     "List",
     "Map",
     "Pickled",

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Protocol
 
+from automata.sandbox.passing import PART_BYTES
 from automata.state import Bounds
 from darq import overlay
 from darq.overlay import Overlay
@@ -18,8 +19,8 @@ _LIMIT_MAX = (1 << 32) - 1
 class AsksForRows(Protocol):
     """The host, as far as rows go."""
 
-    def rows(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
-        """Up to limit rows of [begin, end), from the end backwards if backwards."""
+    def page(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
+        """Up to limit rows of [begin, end), from the end backwards if backwards; fewer once they have PART_BYTES."""
 
 
 class GuestRows:
@@ -42,7 +43,7 @@ class GuestRows:
             return known[subkey]
         if subkey < self._known_until:
             return None
-        found = self._host.rows(subkey, subkey + b"\0", 1, False)
+        found = self._host.page(subkey, subkey + b"\0", 1, False)
         value = known[subkey] = found[0][1] if found else None
         return value
 
@@ -55,15 +56,24 @@ class GuestRows:
     def below(self, begin: bytes, end: bytes, limit: int, reverse: bool) -> Rows:
         """Rows without any layers."""
         if end > self._known_until:
-            found = self._host.rows(begin, end, min(limit, _LIMIT_MAX), reverse)
-            self._known.update(found)
-            return found
+            return self._asked(begin, end, min(limit, _LIMIT_MAX), reverse)
         subkeys, first, behind = self._subkeys, bisect_left(self._subkeys, begin), bisect_left(self._subkeys, end)
         if reverse:
             chosen = subkeys[max(first, behind - limit) : behind][::-1]
         else:
             chosen = subkeys[first : min(behind, first + limit)]
         return [(subkey, value) for subkey in chosen if (value := self._known[subkey]) is not None]
+
+    def _asked(self, begin: bytes, end: bytes, limit: int, reverse: bool) -> Rows:
+        """From the host, page by page."""
+        rows: Rows = []
+        while True:
+            found = self._host.page(begin, end, limit - len(rows), reverse)
+            self._known.update(found)
+            rows += found
+            if len(rows) >= limit or sum(len(key) + len(value) for key, value in found) < PART_BYTES:
+                return rows
+            begin, end = (begin, found[-1][0]) if reverse else (found[-1][0] + b"\0", end)
 
 
 class _Below:

@@ -13,6 +13,7 @@ from automata.sandbox.guest.messages import AWAITS, DONE, NOTHING, RAISED, Host,
 from automata.sandbox.guest.raised import told
 from automata.sandbox.guest.rows import GuestRows
 from automata.sandbox.guest.turn import Awaited, GuestTurn
+from automata.sandbox.passing import IN_PARTS, PART_BYTES
 from automata.state import READ, STATE, WRITE, ObjectState
 from automata.types import REGISTRY, AutomatonType
 
@@ -29,9 +30,18 @@ class Runner:
         self._left_behind: list[object] = []  # coroutines that wait: closing one would run its `finally`
 
     def run(self, data: bytes) -> bytes:
-        """The answer to a task. Whatever its code raises is in it."""
+        """The answer to a task, or its last part. Whatever its code raises is in it."""
+        answer = self._answer(data)
+        while len(answer) > PART_BYTES:
+            self._host.give(answer[:PART_BYTES])
+            answer = answer[PART_BYTES:]
+        return answer
+
+    def _answer(self, data: bytes) -> bytes:
         name = "a method"
         try:
+            if data == IN_PARTS:
+                data = self._collect()
             task = Task(*decode(data))
             name = f"{task.type_name}/{task.key} {task.method}"
             return self._run(task)
@@ -40,6 +50,12 @@ class Runner:
             return encode([RAISED, "MemoryError", f"{name} needs more memory than it may have", ""])
         except BaseException as error:  # noqa: BLE001 - whatever a user's method raises is its outcome
             return encode([RAISED, *told(error, name)])
+
+    def _collect(self) -> bytes:
+        parts: list[bytes] = []
+        while part := self._host.part(len(parts)):
+            parts.append(part)
+        return b"".join(parts)
 
     def _run(self, task: Task) -> bytes:
         made = self._find(task.type_name)

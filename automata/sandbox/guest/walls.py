@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 _NETWORK = "a sandboxed class has no network: send to an object of a type that is deployed without a sandbox"
 _PROCESSES = "a sandboxed class starts no processes and no threads, and has no access to the machine"
-_NOT_THERE = "a sandboxed class has the standard library and `automata` alone, as far as its file names them"
+_NOT_THERE = (
+    "a sandboxed class has the standard library and `automata` alone, as far as its file names them. Send to an object "
+    "of a type that is deployed without a sandbox for what other packages do"
+)
+_TESTING = "a sandboxed class is tested from outside: import it in the file that has the tests"
 _FILES = "a sandboxed class has no files: keep what it needs in its fields"
 
 REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("automata.testing", "pytest"), _TESTING),
     **dict.fromkeys(("socket", "_socket", "ssl", "_ssl", "select", "selectors", "socketserver"), _NETWORK),
     **dict.fromkeys(("http", "urllib.request", "ftplib", "smtplib", "imaplib", "poplib", "xmlrpc"), _NETWORK),
     **dict.fromkeys(("subprocess", "multiprocessing", "threading", "_thread", "concurrent", "queue"), _PROCESSES),
@@ -62,6 +67,10 @@ def guarded_import(of: str) -> Callable[..., Any]:
             why = refusal(name)
             if why is not None:
                 raise ImportError(f"{name} cannot be imported: {why}", name=name)
+            try:
+                return plain(name, globals, locals, fromlist or (), level)
+            except ModuleNotFoundError as error:
+                raise ModuleNotFoundError(f"{error}: {_NOT_THERE}", name=error.name) from None
         return plain(name, globals, locals, fromlist or (), level)
 
     return guarded

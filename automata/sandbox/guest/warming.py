@@ -59,7 +59,7 @@ class _Warm:
 class _NoHost(Host):
     """Has nothing, and always the same time."""
 
-    def rows(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
+    def page(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> Rows:
         """None."""
         return []
 

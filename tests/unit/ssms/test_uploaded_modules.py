@@ -73,8 +73,8 @@ class World:
         manifest = f'{{"interface": 1, "types": [{told}]}}'.encode()
         return UploadRecord(name, "ann", 1, [Version(1, digest, CORE, len(data), manifest, {})])
 
-    async def load(self, revision: int, *records: UploadRecord, ready: bool = True) -> None:
-        await self.modules.load(revision, [record.encode() for record in records], ready)
+    async def load(self, revision: int, *records: UploadRecord, ready: bool = True) -> dict[str, str]:
+        return await self.modules.load(revision, [record.encode() for record in records], ready)
 
     def files(self) -> set[str]:
         """The hashes of the modules in its folder."""
@@ -128,10 +128,13 @@ def test_a_type_may_go_from_one_upload_to_another_while_nobody_told(play: Play) 
 
 def test_one_that_cannot_be_run_keeps_no_other_from_running(play: Play) -> None:
     async def scenario(world: World) -> None:
-        with pytest.raises(ModuleRefused, match="Same is known already"):
-            await world.load(1, world.upload("a", "Same"), world.upload("b", "Same"), world.upload("c", "Other"))
+        same = world.upload("a", "Same")
+        [(name, why)] = (await world.load(1, same, world.upload("b", "Same"), world.upload("c", "Other"))).items()
+        assert name == "b"
+        assert "Same is known already" in why
         assert world.registry.names() == ["Other", "Same"]
-        await world.load(2, world.upload("b", "Same"), world.upload("c", "Other"))
+        assert await world.load(1, ready=False) == {name: why}, "as long as it is so"
+        assert await world.load(2, world.upload("b", "Same"), world.upload("c", "Other")) == {}
         assert world.registry.get("Same").application == "b"
 
     play(scenario)
@@ -140,10 +143,10 @@ def test_one_that_cannot_be_run_keeps_no_other_from_running(play: Play) -> None:
 def test_types_are_known_at_once_and_the_module_comes_when_the_catalog_answers(play: Play) -> None:
     async def scenario(world: World) -> None:
         world.office.away = 4
-        await world.load(1, world.upload("one", "One"), ready=False)
+        assert await world.load(1, world.upload("one", "One"), ready=False) == {"one": "its module is on its way"}
         assert world.registry.names() == ["One"]
         assert not (world.folder / "modules").exists()
-        await world.load(1, ready=True)
+        assert await world.load(1, ready=True) == {}
         assert world.office.asked == 5
         assert len(world.files()) == 1
 
@@ -170,9 +173,9 @@ def test_a_module_that_the_catalog_lacks_is_told_and_its_types_are_known(play: P
     async def scenario(world: World) -> None:
         one = world.upload("one", "One")
         world.office.modules.clear()
-        with pytest.raises(ModuleRefused, match="upload it again"):
-            await world.load(1, one)
+        assert "upload it again" in (await world.load(1, one))["one"]
         assert world.registry.names() == ["One"]
+        assert await world.load(2) == {}, "it was removed"
 
     play(scenario)
 
@@ -183,8 +186,9 @@ def test_a_folder_that_takes_no_module_is_tried_again(play: Play) -> None:
         loading = asyncio.create_task(world.load(1, world.upload("one", "One")))
         await asyncio.sleep(20)
         assert not loading.done()
+        assert "cannot be kept" in (await world.load(1, ready=False))["one"]
         (world.folder / "modules").unlink()
-        await loading
+        assert await loading == {}
         assert len(world.files()) == 1
 
     play(scenario)

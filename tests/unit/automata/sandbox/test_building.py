@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 
+import automata
 from automata.errors import DeclarationError, InvalidArgument, StateError
 from automata.sandbox import building
 from automata.sandbox.building import build, check
@@ -53,13 +55,21 @@ def test_annotations_are_told_alike_whenever_python_evaluates_them(tmp_path: Pat
         ("def f():\n    raise KeyError('mine')\nf()", 'File "counter.py", line 2, in f'),
         ("import socket", "a sandboxed class has no network"),
         ("import threading", "starts no processes and no threads"),
-        ("import numpy", "No module named 'numpy'"),
+        ("import numpy", "No module named 'numpy': a sandboxed class has the standard library and `automata` alone"),
+        ("from automata.testing import run", "import it in the file that has the tests"),
+        ("from automata import *\nLetter()", "app.dead_letters() gives them to who runs the app"),
+        ("import ssms\nssms.open('x')", "runs within an app and opens none"),
         ("open('/etc/passwd')", "a sandboxed class has no files"),
         ("from automata import *\n@automaton\nclass A: ...", "@automaton is not there in a sandbox"),
         ("from automata import *\n@object_type(compute='worker')\nclass A: ...", "it runs beside its data"),
         (
             "from automata import *\n@object_type(version=2, migrate=lambda s, o, v: None)\nclass A: ...",
             "migrate=... is not there in a sandboxed class",
+        ),
+        ("from automata import *\n@object_type(num_cpus=2)\nclass A: ...", "num_cpus=... is not there in a sandboxed"),
+        (
+            "from automata import *\n@object_type(retry=Retry(tries=2))\nclass A: ...",
+            "its messages are tried as often as those of any type. Remove it; a method that shall be tried otherwise",
         ),
         (
             "from automata import *\n@object_type(version=2)\nclass A: ...",
@@ -88,6 +98,12 @@ def test_a_file_that_cannot_be_a_guest_is_refused_with_a_sentence(tmp_path: Path
         checked(tmp_path, text)
     assert sentence in str(refused.value)
     assert str(refused.value).startswith("counter.py cannot run in a sandbox")
+
+
+def test_a_guest_has_every_name_that_automata_offers() -> None:
+    body = ast.parse((Path(building.__file__).parent / "guest" / "names.py").read_text()).body
+    [offered] = [node.value for node in body if isinstance(node, ast.Assign)]
+    assert ast.literal_eval(offered) == automata.__all__
 
 
 def test_a_file_may_import_ssms_for_its_main_part(tmp_path: Path) -> None:

@@ -204,6 +204,22 @@ async def test_fail_raises_with_the_text_and_a_trap_says_what_it_was(app: App) -
     assert not await app.exists(guest())
 
 
+def test_a_key_that_a_guest_has_chosen_is_no_line_of_the_log_and_no_format(caplog: pytest.LogCaptureFixture) -> None:
+    key = "one\nroot: forged \x1b[2J %s"
+
+    @with_module(tools())
+    async def logs(app: App) -> None:
+        await ref("Guest", key).log(30, "text")
+        with pytest.raises(errors.RemoteError) as raised:
+            await ref("Guest", key).fail("a\nb\x1b[2J\x07")
+        assert raised.value.message == "a\nb\\x1b[2J\\x07"
+
+    caplog.set_level(0, "automata")
+    logs()
+    [told] = [record.getMessage() for record in caplog.records if record.getMessage().endswith("text")]
+    assert told == r"Guest/one\nroot: forged \x1b[2J %s: text"
+
+
 def test_what_a_guest_logs_names_its_object_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
     @with_module(tools())
     async def logs(app: App) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from automata import delete, errors, object_type, ref
+from automata import Retry, delete, errors, object_type, ref, send, sleep
 from automata.app import App
 from automata.options import Options
 from automata.types import REGISTRY, Registry
@@ -14,12 +16,12 @@ from darq import keys
 from darq.memory import MemoryStore
 from darq.step import Step
 from tests.core_modules import modules_app, take
-from tests.memory_app import in_loop, memory_app
+from tests.memory_app import in_loop, listed, memory_app, until
 from tests.sandbox_tools import other
 from tests.unit.automata.sandbox.test_uploads import counting
 
 
-@object_type(name="OwnersAccount")
+@object_type(name="OwnersAccount", retry=Retry(tries=1))
 class Account:
     key: str
     balance: int = 0
@@ -29,6 +31,12 @@ class Account:
 
     async def close(self) -> None:
         delete()
+
+    async def refuse(self, secret: str) -> None:
+        raise ValueError(secret)
+
+    async def wait(self, secret: str) -> None:
+        await sleep(3600)
 
 
 def stranger(folder: Path) -> Options:
@@ -136,3 +144,73 @@ async def test_an_upload_of_a_store_that_does_not_say_whose_types_are_has_a_next
         assert await ref("Counter", "a").add() == 6
         await app.remove_upload("c")
         await take(app, tmp_path, counting(1), "c")
+
+
+async def later(app: App) -> None:
+    await send(ref(Account, "mine").pay_in(100), delay=3600)
+
+
+async def dead(app: App) -> None:
+    await send(ref(Account, "mine").refuse("secret"))
+    await until(lambda: any_of(app.dead_letters()))
+
+
+async def unfinished(app: App) -> None:
+    waiting = asyncio.ensure_future(ref(Account, "mine").wait("secret"))
+    assert app._engine is not None
+    log = app._engine.log
+    await until(lambda: truth(bool(log.store.scan(keys.INVOCATION, keys.after(keys.INVOCATION), 1))))
+    waiting.cancel()
+
+
+async def undelivered(app: App) -> None:
+    assert app._engine is not None
+    app._engine.log.inbox.next = lambda group: None  # type: ignore[method-assign]
+    await send(ref(Account, "mine").pay_in(100))
+
+
+async def any_of(items: AsyncIterator[object]) -> bool:
+    return bool(await listed(items))
+
+
+async def truth(found: bool) -> bool:
+    return found
+
+
+@pytest.mark.parametrize("leave", [later, dead, unfinished, undelivered])
+@in_loop
+async def test_an_upload_gets_no_type_for_which_native_codes_messages_or_methods_wait(
+    tmp_path: Path, leave: Callable[[App], Awaitable[None]]
+) -> None:
+    store = MemoryStore()
+    async with memory_app(store) as app:
+        await leave(app)
+        assert not await app.exists(ref(Account, "mine"))
+    async with memory_app(store, options=stranger(tmp_path)) as app:
+        with pytest.raises(errors.ModuleRefused, match="wait for a type OwnersAccount of native code"):
+            await steal(app, tmp_path)
+        await take(app, tmp_path, other("Another", 2), "another")
+
+
+@in_loop
+async def test_what_waits_for_a_removed_uploads_type_is_its_uploaders(tmp_path: Path) -> None:
+    async with modules_app(tmp_path) as app:
+        await take(app, tmp_path, counting(1), "c", uploader="ann")
+        await send(ref("Counter", "a").add(), delay=3600)
+        await app.remove_upload("c")
+        with pytest.raises(errors.ModuleRefused, match="wait for a type Counter of the upload 'c' of 'ann'"):
+            await take(app, tmp_path, counting(1), "d", uploader="bob")
+        await take(app, tmp_path, counting(1), "d", uploader="ann")
+
+
+@in_loop
+async def test_a_version_is_not_rolled_back_to_a_type_for_which_native_codes_messages_wait(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with memory_app(store, options=stranger(tmp_path)) as app:
+        await steal(app, tmp_path, "both")
+        await take(app, tmp_path, other("Another", 2), "both")
+    async with memory_app(store, options=Options(modules=tmp_path / "modules")) as app:
+        await later(app)
+    async with memory_app(store, options=stranger(tmp_path)) as app:
+        with pytest.raises(errors.ModuleRefused, match="wait for a type OwnersAccount of native code"):
+            await app.roll_back_upload("both")

@@ -19,8 +19,11 @@ from pydantic import BaseModel
 
 from automata.errors import InvalidArgument
 from automata.reference import ObjectRef, make_ref
-from automata.sandbox.plain import MEMBERS_MAX, check_plain, decode_plain
+from automata.sandbox.members import MEMBERS_MAX
+from automata.sandbox.plain import check_plain, check_typed, decode_plain
+from automata.sandbox.terms import annotation_of
 from automata.values.dynamic import encode_dynamic
+from automata.values.value_type import value_type
 
 PLAIN: list[Any] = [
     None,
@@ -103,6 +106,10 @@ def members(count: int, of: Callable[[int], Any]) -> set[Any]:
     return {of(n) for n in range(count)}
 
 
+def containers(inner: Any) -> Any:
+    return st.lists(inner) | st.dictionaries(st.integers(0, 1 << 40) | st.text() | st.binary(), inner)
+
+
 HASHES = (1 << 61) - 1
 CRAFTED: list[Callable[[int], Any]] = [
     lambda n: (n << 70) * HASHES,
@@ -121,6 +128,75 @@ def test_members_whose_hashes_can_be_chosen_are_few(of: Callable[[int], Any]) ->
         with pytest.raises(InvalidArgument, match="members"):
             check_plain(encode_dynamic(value))
     assert decode_plain(encode_dynamic(list(many))) == list(many)
+
+
+TYPED: list[tuple[Any, Callable[[int], Any]]] = [
+    ("int", lambda n: n * HASHES),
+    ("uuid", lambda n: UUID(int=n * HASHES)),
+    ("decimal", lambda n: Decimal(n * HASHES)),
+    ("timedelta", lambda n: timedelta(microseconds=n)),
+    ("datetime", lambda n: datetime.fromtimestamp(n, UTC)),
+    (["tuple", "int", "int"], lambda n: (n, n)),
+    (["tuple", "str", ["frozenset", "uuid"]], lambda n: ("", frozenset([UUID(int=n)]))),
+    (["union", "uuid", "none"], lambda n: UUID(int=n)),
+    ("any", lambda n: n * HASHES),
+]
+HOLDING: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = [
+    (lambda term: ["set", term], lambda found: found),
+    (lambda term: ["frozenset", term], frozenset),
+    (lambda term: ["dict", term, "int"], lambda found: dict.fromkeys(found, 0)),
+    (lambda term: ["list", ["union", ["set", term], "none"]], lambda found: [None, found]),
+    (lambda term: ["dict", "str", ["tuple*", ["set", term]]], lambda found: {"a": (found,)}),
+    (lambda term: ["record", "R", [["x", ["tuple", "int", ["set", term]], False]]], lambda found: {"x": (1, found)}),
+]
+
+
+@pytest.mark.parametrize(("term", "of"), TYPED, ids=[str(term) for term, _ in TYPED])
+@pytest.mark.parametrize(("holding", "hold"), HOLDING, ids=["set", "frozenset", "dict", "list", "tuple", "record"])
+def test_members_of_declared_types_whose_hashes_can_be_chosen_are_few(
+    term: Any, of: Callable[[int], Any], holding: Callable[[Any], Any], hold: Callable[[Any], Any]
+) -> None:
+    kind = value_type(annotation_of(holding(term)))
+    few = kind.encode(hold(members(MEMBERS_MAX, of)))
+    check_typed(kind.annotation, few)
+    assert kind.decode(few) == hold(members(MEMBERS_MAX, of))
+    with pytest.raises(InvalidArgument, match="members"):
+        check_typed(kind.annotation, kind.encode(hold(members(MEMBERS_MAX + 20, of))))
+
+
+@pytest.mark.parametrize("term", ["str", "bytes", "float", "date", ["ref", None], ["tuple", "str", "str"], "int"])
+def test_members_of_declared_types_whose_hashes_cannot_be_chosen_may_be_many(term: Any) -> None:
+    some: dict[str, Callable[[int], Any]] = {
+        "str": str,
+        "bytes": lambda n: str(n).encode(),
+        "float": float,
+        "date": date.fromordinal,
+        "ref": lambda n: make_ref("Guest", str(n)),
+        "tuple": lambda n: (str(n), str(n)),
+        "int": int,
+    }
+    kind = value_type(annotation_of(["set", term]))
+    made = some[term if isinstance(term, str) else term[0]]
+    check_typed(kind.annotation, kind.encode({made(n) for n in range(1, 5000)}))
+
+
+@given(
+    st.recursive(st.integers(-(1 << 63), (1 << 64) - 1) | st.text() | st.binary() | st.none() | st.floats(), containers)
+)
+def test_maps_with_keys_of_any_plain_kind_are_read(value: Any) -> None:
+    padding = "x" * 5000  # less is not looked at
+    assert check_plain(msgspec.msgpack.encode([padding, value])) is not None
+
+
+def test_a_map_has_no_arrays_as_keys_which_would_become_tuples() -> None:
+    def keyed(key: bytes) -> bytes:
+        return b"\xdf" + (2000).to_bytes(4, "big") + b"".join(key + n.to_bytes(2, "big") + b"\x00" for n in range(2000))
+
+    for data in (keyed(b"\x91\xcd"), b"\x91" + keyed(b"\x91\xcd"), b"\x81\x00" + keyed(b"\xdc\x00\x01\xcd")):
+        for given_data in (data, msgspec.msgpack.encode(Ext(2, b"\x91" + data))):
+            with pytest.raises(InvalidArgument, match="no number, text or bytes"):
+                check_plain(given_data)
+    check_plain(keyed(b"\xcd"))
 
 
 def test_sets_of_numbers_and_text_may_be_large() -> None:

@@ -78,9 +78,9 @@ async def test_a_thread_reads_its_rows_in_errands_of_some_at_once(app: App) -> N
     asked: list[int] = []
     collect = Session.collect
 
-    def counted(session: Session, page: Page, limit: int) -> Rows:
+    def counted(session: Session, page: Page, limit: int, size_max: int) -> Rows:
         asked.append(limit)
-        return collect(session, page, limit)
+        return collect(session, page, limit, size_max)
 
     for row in range(2 * ERRAND_ROWS + 10):
         await ref("Guest", "one").put(row.to_bytes(2, "big"), b"x")

@@ -11,17 +11,20 @@ import pytest
 from wasmtime import Engine, Module
 
 from automata import errors, object_type, ref
+from automata.app import App
 from automata.declare import definition
+from automata.options import Options
 from automata.sandbox import shelf
 from automata.sandbox.limits import SandboxLimits
 from automata.sandbox.record import VERSIONS_KEPT
+from automata.sandbox.usage_book import SECONDS_BETWEEN
 from automata.types import REGISTRY
 from darq import keys
 from darq.errors import StoreDamaged
 from darq.memory import MemoryStore
 from darq.step import Step
 from tests.core_modules import core_module, described, method, modules_app, one_method, shelve, take, upload
-from tests.memory_app import in_loop
+from tests.memory_app import in_loop, memory_app
 from tests.sandbox_tools import other, tools
 
 
@@ -412,3 +415,64 @@ async def test_files_that_no_upload_needs_are_dropped_when_the_store_opens(tmp_p
         assert compiled(tmp_path) == sorted([*kept, "mine.txt"])
         if uploads:
             assert await ref("Counter", "a").add() == 1
+
+
+async def used(app: App) -> list[tuple[str, int, int]]:
+    """(name, runs, runs of its uploader) of each upload."""
+    return [(one.name, one.usage.runs, one.of_uploader.runs) async for one in app.uploads()]
+
+
+@in_loop
+async def test_usage_is_kept_with_the_store_for_each_upload_and_each_uploader(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with modules_app(tmp_path, store) as app:
+        await take(app, tmp_path, counting(1), "c", uploader="ann")
+        await take(app, tmp_path, other("Another", 2), "a", uploader="ann")
+        await take(app, tmp_path, other("Theirs", 2), "b", uploader="bob")
+        await ref("Counter", "a").add()
+        await ref("Another", "a").times(2)
+        assert await used(app) == [("a", 1, 2), ("b", 0, 0), ("c", 1, 2)]
+    async with modules_app(tmp_path, store) as app:
+        await ref("Counter", "a").add()
+        assert await used(app) == [("a", 1, 3), ("b", 0, 0), ("c", 2, 3)]
+        assert all([one.usage.fuel > 0 and one.usage.seconds > 0 async for one in app.uploads() if one.name != "b"])
+        await app.remove_upload("c")
+    async with modules_app(tmp_path, store) as app:
+        await take(app, tmp_path, counting(1), "c", uploader="ann")
+        assert await used(app) == [("a", 1, 3), ("b", 0, 0), ("c", 0, 3)], "the upload is another, its uploader is not"
+
+
+@in_loop
+async def test_usage_is_written_every_few_seconds_with_a_group_that_is_written_anyway(tmp_path: Path) -> None:
+    store, time = MemoryStore(), [1000.0]
+    options = Options(modules=tmp_path / "modules", clock=lambda: time[0])
+
+    def kept() -> list[tuple[bytes, bytes]]:
+        return list(store.scan(keys.USAGE, keys.after(keys.USAGE), 10))
+
+    async with memory_app(store, options=options) as app:
+        await take(app, tmp_path, counting(1), "c")
+        await ref("Counter", "a").add()
+        assert kept() == []
+        time[0] += SECONDS_BETWEEN
+        await ref("Counter", "a").add()
+        first = kept()
+        assert [key for key, _ in first] == [keys.USAGE + b"mc", keys.USAGE + b"uanybody"]
+        await ref("Counter", "a").add()
+        assert kept() == first, "no row for each call"
+    async with memory_app(store, options=options) as app:
+        assert await used(app) == [("c", 3, 3)]
+
+
+@in_loop
+async def test_of_two_uploaders_who_bring_a_type_at_once_one_has_it(tmp_path: Path) -> None:
+    async with modules_app(tmp_path) as app:
+        mine = take(app, tmp_path, counting(1), "mine", uploader="ann")
+        theirs = take(app, tmp_path, counting(10), "theirs", uploader="bob")
+        again = take(app, tmp_path, counting(100), "mine", uploader="bob")
+        taken = await asyncio.gather(mine, theirs, again, return_exceptions=True)
+        assert [type(one).__name__ for one in taken].count("ModuleRefused") == 2, taken
+        [shown] = [one async for one in app.uploads()]
+        step = {("mine", "ann"): 1, ("theirs", "bob"): 10, ("mine", "bob"): 100}[shown.name, shown.uploader]
+        assert await ref("Counter", "a").add() == step
+        assert [path for path in compiled(tmp_path) if path.endswith(".wasm")] == [f"{shown.digest}.wasm"]

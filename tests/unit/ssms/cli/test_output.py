@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from automata.errors import InvalidArgument, RemoteError, UnknownType
 from automata.reference import make_ref
-from ssms.cli.output import jsonable, reported
+from ssms.cli.output import err, jsonable, out, print_json, print_table, readable, reported
 
 
 class Colour(Enum):
@@ -31,6 +31,7 @@ class Model(BaseModel):
         ({"a": {1: 2}}, {"a": [[1, 2]]}),
         ((1, "x"), [1, "x"]),
         ({3}, [3]),
+        ([1 << 20_000], ["0x1" + "0" * 5000]),
         (b"\x00\xff", "AP8="),
         (float("nan"), "NaN"),
         (datetime(2024, 5, 6, tzinfo=UTC), "2024-05-06T00:00:00Z"),
@@ -77,3 +78,25 @@ def test_an_error_is_one_line_and_with_json_one_document(
 def test_other_errors_are_not_touched() -> None:
     with pytest.raises(ZeroDivisionError), reported(True):
         raise ZeroDivisionError
+
+
+HARMFUL = "key\x1b[2J\x07\x9b31m\u202etxt.exe\rx"
+
+
+def test_what_others_have_chosen_is_read_and_tells_the_terminal_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(HARMFUL, ["a", "b"], [[HARMFUL, HARMFUL], ["1", f"two\nlines {HARMFUL}"]])
+    out().print(HARMFUL, markup=False, soft_wrap=True)
+    err().print(HARMFUL)
+    print_json({HARMFUL: [HARMFUL]})
+    with pytest.raises(typer.Exit), reported(True):
+        raise RemoteError("Kind\x1b]0;x\x07", HARMFUL, "")
+    shown = capsys.readouterr()
+    for character in shown.out + shown.err:
+        assert character.isprintable() or character == "\n", repr(character)
+    assert r"key\x1b[2J" in shown.out
+    assert json.loads(shown.out[shown.out.index("{") :].partition("\n}")[0] + "}") == {HARMFUL: [HARMFUL]}
+
+
+def test_a_number_of_too_many_digits_is_no_end_of_what_is_shown() -> None:
+    assert "Exceeds the limit" in readable([1 << 20_000])
+    assert readable({"a": 1}) == "{'a': 1}"

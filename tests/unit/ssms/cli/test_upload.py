@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import typer
 
-from ssms.cli.upload import Wanted
+from automata.sandbox.upload import Upload
+from automata.sandbox.usage import Usage
+from ssms.cli.upload import Wanted, _row
 
 
 def test_a_whole_number_is_one_however_it_is_written() -> None:
@@ -22,3 +24,15 @@ def test_a_whole_number_is_one_however_it_is_written() -> None:
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="a limit is given as"):
         _ = Wanted(limit=[text]).limits
+
+
+@pytest.mark.parametrize(
+    ("types", "trouble", "shown"),
+    [
+        (["A", "B"], "", "A, B"),
+        ([], "too old", "cannot be run: too old"),
+        (["A"], "on h: x", "A; cannot be run: on h: x"),
+    ],
+)
+def test_a_list_says_which_uploads_cannot_be_run_and_why(types: list[str], trouble: str, shown: str) -> None:
+    assert _row(Upload("u", "ann", 1, [1], types, "d", 5, Usage(), trouble))[:2] == ["u", shown]

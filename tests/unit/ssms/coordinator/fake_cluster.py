@@ -165,10 +165,11 @@ class FakeCopy:
             await asyncio.sleep(1)
         return CORE, len(data), b'{"interface": 1, "types": [{"name": "Tally"}]}'
 
-    async def load_uploads(self, revision: int, records: list[bytes], ready: bool) -> None:
+    async def load_uploads(self, revision: int, records: list[bytes], ready: bool) -> dict[str, str]:
         if revision > self.revision:
             self.revision = revision
             self.uploads = {record.name: record.current for record in map(UploadRecord.decode, records)}
+        return {}
 
     async def place(self, data: bytes) -> None:
         self.placement = Placement.decode(data)

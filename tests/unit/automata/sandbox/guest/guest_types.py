@@ -24,7 +24,6 @@ from automata import (
     List,
     Map,
     Ref,
-    Retry,
     Set,
     call,
     cancel,
@@ -73,7 +72,7 @@ class Opts(TypedDict):
     note: NotRequired[str]
 
 
-@object_type(name="Wide", time_to_live=60.0, retry=Retry(tries=2))
+@object_type(name="Wide", time_to_live=60.0)
 class Wide:
     """Of all kinds of fields."""
 

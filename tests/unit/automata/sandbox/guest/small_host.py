@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from automata.sandbox.paging import first_of
+from automata.sandbox.passing import IN_PARTS, PART_BYTES
 from automata.values.dynamic import decode_dynamic, encode_dynamic
 
 Run = Callable[[bytes, Callable[[str, tuple[Any, ...]], Any]], bytes]
@@ -54,7 +56,9 @@ class SmallHost:
         rows = [] if method in self.awaits else sorted(self.rows.items())
         task = [*self._name, method, arguments, rows, method not in self.awaits, past]
         self._at = 0
-        answer = msgspec.msgpack.decode(self._run(msgspec.msgpack.encode(task), self._answer))
+        self._task, self._given = msgspec.msgpack.encode(task), b""
+        last = self._run(self._task if len(self._task) <= PART_BYTES else IN_PARTS, self._answer)
+        answer = msgspec.msgpack.decode(self._given + last)
         if answer[0] == 1:
             raise Raised(*answer[1:])
         if answer[0] == 2:
@@ -76,6 +80,12 @@ class SmallHost:
         self.sends += sends
 
     def _answer(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        if name == "part":
+            return self._task[arguments[0] * PART_BYTES :][:PART_BYTES]
+        if name == "give":
+            assert len(arguments[0]) <= PART_BYTES
+            self._given += arguments[0]
+            return None
         if name == "log":
             self.logged.append(arguments)
             return None
@@ -89,9 +99,9 @@ class SmallHost:
         self._at += 1
         return answer
 
-    def _rows(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> list[tuple[bytes, bytes]]:
+    def _page(self, begin: bytes, end: bytes, limit: int, backwards: bool) -> list[tuple[bytes, bytes]]:
         found = sorted(((k, v) for k, v in self.rows.items() if begin <= k < end), reverse=backwards)
-        return found[:limit]
+        return first_of(found[:limit], PART_BYTES)
 
     def _now(self) -> float:
         return NOW + len(self._transcript)

@@ -238,7 +238,7 @@ def test_what_methods_import_is_there(wide: SmallHost) -> None:
 
 
 def test_a_task_that_is_damaged_is_answered_with_an_error(guest: NativeGuest | WasmGuest) -> None:
-    assert guest.run(b"\xc1", lambda name, args: None)[1] == 1
+    assert guest.run(b"\xc1\xc1", lambda name, args: None)[1] == 1
 
 
 def test_a_traceback_shows_the_users_lines(wide: SmallHost) -> None:
@@ -251,8 +251,7 @@ def test_a_traceback_shows_the_users_lines(wide: SmallHost) -> None:
 def test_the_manifest_tells_types_fields_and_methods(guest: NativeGuest | WasmGuest) -> None:
     [made] = json.loads(guest.manifest)["types"]
     assert (made["name"], made["version"], made["doc"]) == ("Wide", 1, "Of all kinds of fields.")
-    assert made["options"]["time_to_live"] == 60.0
-    assert made["options"]["retry"]["tries"] == 2
+    assert made["options"] == {"time_to_live": 60.0}
     forms = {field["name"]: field.get("type") or [field.get("key"), field["value"]] for field in made["fields"]}
     point = ["record", "Point", [["x", "int", True], ["y", "float", False], ["tags", ["list", "str"], False]]]
     assert forms == {

@@ -11,7 +11,7 @@ from wasmtime import component
 
 _FUEL = 20_000_000_000
 _MEMORY_BYTES = 64 << 20
-_FUNCTIONS = ("rows", "now", "entropy", "schedule", "cancel", "log")
+_FUNCTIONS = ("page", "now", "entropy", "schedule", "cancel", "log", "part", "give")
 
 
 class WasmGuest:
