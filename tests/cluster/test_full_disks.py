@@ -20,7 +20,7 @@ def fill(running: Coordinated, megabytes: int = 32) -> None:
 
 def test_a_store_gets_another_leader_while_all_disks_are_full(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with coordinated(tmp_path, "x", "y", replicas=2) as running, running.connect(deploys=True):
+        async with coordinated(tmp_path, "x", "y", replicas=2) as running, running.connect():
             await ref(Purse, "p0").add(5)
             fill(running)
             await asyncio.sleep(5)  # it is noticed by then
