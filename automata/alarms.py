@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from automata.host import Host
 
 PAGE_TIMERS = 256
-_RECHECK_SECONDS = 3600.0  # wall clocks are moved, and the loop's is not
+_RECHECK_SECONDS = 60.0  # wall clocks are moved, machines suspended, and the loop's clock is not
 _PAGE_PAUSE_SECONDS = 0.02  # between pages while there are other messages, which are delivered in turn
 _CLIENT = b""  # the partition of steps that belong to no object
 

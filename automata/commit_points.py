@@ -282,4 +282,4 @@ def _checked(name: str, value: object) -> object:
         raise InvalidArgument(f"effect {name} has run, but what it gave cannot be kept: {error}") from None
 
 
-_CLOCK_CHECK_SECONDS = 3600.0  # a wall clock that is set moves what is due
+_CLOCK_CHECK_SECONDS = 60.0  # a wall clock that is set moves what is due

@@ -15,7 +15,7 @@ from automata.journal import ANYTHING
 from automata.methods import Method, Packed
 from automata.open_invocations import OpenInvocations
 from automata.outcomes import decode_outcome, encode_outcome
-from automata.request_ids import NO_FINGERPRINT, is_automatic, of_user
+from automata.request_ids import NO_FINGERPRINT, is_automatic, is_nested, of_user
 from automata.work import Caller, Outcome, Reply, Request, Work
 from darq.log import Log
 from darq.step import Answer, Step
@@ -26,6 +26,7 @@ class Keyed:
 
     def __init__(self, log: Log, opened: OpenInvocations, start: Callable[[Work], Reply]) -> None:
         self._log = log
+        log.answers.lasting = is_nested
         self._opened = opened
         self._start = start
         self._running: dict[tuple[bytes, bytes], tuple[bytes, asyncio.Future[Outcome]]] = {}

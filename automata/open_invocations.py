@@ -241,7 +241,7 @@ class OpenInvocations:
     def restart(self, journal: Journal) -> Journal:
         """Begin the method anew, under a number of its own: what its earlier run has called answers that one."""
         self.end(journal)
-        row = msgspec.structs.replace(journal.row, anew=True, trouble="", error="", traceback="")
+        row = msgspec.structs.replace(journal.row, anew=True, origin=None, trouble="", error="", traceback="")
         anew = Journal(self._log.take_lsn(), row, loaded=True)
         self._add(anew)
         self._unsaved[anew.number] = anew

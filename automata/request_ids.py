@@ -40,3 +40,8 @@ def of_user(key: str) -> bytes:
 def is_automatic(request: bytes) -> bool:
     """Whether no user gave it."""
     return request[:1] in (CLIENT, NESTED)
+
+
+def is_nested(request: bytes) -> bool:
+    """Whether a method of another store asks, which does so again whenever it is resumed."""
+    return request[:1] == NESTED

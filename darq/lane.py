@@ -113,6 +113,9 @@ class Sender:
                 failures += 1
         except StoreDamaged as error:
             self.broken[receiver] = error
+            # nothing fails at once, but whoever awaits an answer by this way waits for ever: somebody has to be told
+            context = {"message": f"no message leaves for store {receiver.hex()} any more", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
         finally:
             del self._running[receiver]
 

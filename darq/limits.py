@@ -13,6 +13,8 @@ class Limits:
     has a journal. One that waits for anything else keeps its place meanwhile.
     inbox_messages_max: about how many messages may wait in the inbox for those from outside to be taken; what methods
     send is always taken. Timers, and messages that are parked because they have failed, do not count.
+    request_seconds_kept: how long an outcome is kept for whoever asks again. nested_seconds_kept: the same where a
+    method of another store asks, which may be away for days: at most, as it says when it needs the outcome no more.
     journal_bytes_max: about what a method may keep of its reads and of what it has awaited, until it ends.
     """
 
@@ -34,5 +36,6 @@ class Limits:
     lane_batch_messages_max: int = 1024
     lane_batch_bytes_max: int = 1 << 20
     request_seconds_kept: float = 24 * 3600.0
+    nested_seconds_kept: float = 30 * 24 * 3600.0
     outside_calls_max: int = 100_000
     journal_bytes_max: int = 64 << 20

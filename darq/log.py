@@ -57,7 +57,8 @@ class Log:
         self.inbox = Inbox(store, self._head.inbox_cursor, self.next_lsn, self.limits.inbox_window_messages_max)
         self.timers = Timers(store, self.inbox, self._head.timer_cursor_ms)
         self.requests = Requests(store, int(self.limits.request_seconds_kept * 1000), self._head.expiry_cursor_ms)
-        self.answers = Answers(store, int(self.limits.request_seconds_kept * 1000))
+        kept = (self.limits.request_seconds_kept, self.limits.nested_seconds_kept)
+        self.answers = Answers(store, *(int(seconds * 1000) for seconds in kept))
         self.outbox = Outbox(store, self.gate)
         self.history = History(
             self._head.history_start, self._head.history_bytes, self.group.number, self.limits.history_bytes_max

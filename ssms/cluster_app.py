@@ -49,6 +49,10 @@ _TRIES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
 _QUICK = {"nodes", "status", "types", "uploads"}
 """What the coordinator answers at once; other answers take as long as what was asked for."""
+_DONE_ONCE = {"retry", "restart", "discard"}
+"""What is refused by StateError when it was done before."""
+_FIRST_COUNTS = {"timers_next_due_ms"}
+"""Of what stores say about themselves, the times: the first counts, and 0 is none. All else is added up."""
 
 
 class ClusterApp(UploadingApp):
@@ -197,7 +201,7 @@ class ClusterApp(UploadingApp):
         return Explanation(place.node, reason)
 
     async def stats(self) -> dict[str, int]:
-        """Counters of all stores, added up; their names say their units."""
+        """Counters of all stores, added up, and of times the first; their names say their units."""
         return await self._here(self._stats)
 
     # inside
@@ -290,8 +294,8 @@ class ClusterApp(UploadingApp):
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _store(self, place: StorePlace, what: str, *args: object) -> object:
-        """Ask whoever leads a store."""
-        lanes = self._opened()
+        """Ask whoever leads a store. What is done once, and was done by a try whose answer was lost, is done."""
+        lanes, doubtful = self._opened(), False
         until = lanes.loop.time() + _TRIES_SECONDS
         while True:
             here = lanes.routes.placement.store(place.identity)
@@ -300,7 +304,12 @@ class ClusterApp(UploadingApp):
                     raise Unreachable(f"nobody leads store {here.name}")
                 answer = lanes.peers.copy(here.primary).call("ask", what, encode_shown(args))
                 return decode_shown(await answered(lanes.routes, here.identity, here.epoch, answer, LOST_SECONDS))
+            except StateError:
+                if doubtful and what in _DONE_ONCE:
+                    return None
+                raise
             except (Unreachable, NotLeading):
+                doubtful = doubtful or bool(here.primary)
                 if lanes.loop.time() > until:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -347,7 +356,10 @@ class ClusterApp(UploadingApp):
         total: dict[str, int] = {}
         for place in self._stores():
             for name, count in cast("dict[str, int]", await self._store(place, "stats")).items():
-                total[name] = total.get(name, 0) + count
+                if name in _FIRST_COUNTS:
+                    total[name] = min(filter(None, (total.get(name), count)), default=0)
+                else:
+                    total[name] = total.get(name, 0) + count
         return total
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ssms.catalog.database import Database
 from ssms.catalog.rows import ClusterState
-from ssms.catalog.versions import PLACEMENT, STATE
+from ssms.catalog.versions import CLUSTER, PLACEMENT, STATE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Catalog:
     def __init__(self, url: str, cluster: str) -> None:
         self._database = Database(url)
         try:
-            self._database.open({"cluster": cluster, PLACEMENT: "0", STATE: ClusterState.NEW.value})
+            self._database.open({CLUSTER: cluster, PLACEMENT: "0", STATE: ClusterState.NEW.value})
         except BaseException:
             self._database.close()
             raise

@@ -8,6 +8,7 @@ from ssms.catalog.errors import Outrun
 from ssms.catalog.rows import ClusterState
 from ssms.catalog.tables import meta
 
+CLUSTER = "cluster"
 PLACEMENT = "placement"
 STATE = "state"
 

@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from automata import send
 from automata.context import logger
-from darq.errors import InvalidArgument
+from darq.errors import InvalidArgument, StorageFull
 from darq.limits import Limits
 from darq.store import Store
 from ssms.catalog import beginnings, deployments, placements, stores, versions
@@ -36,6 +37,9 @@ from ssms.coordinator.workshop import Workshop, workflow
 from ssms.deployed import DeployedType
 from ssms.placement import Placement
 
+FREE_BYTES_RESERVE = 16 << 20
+"""Less than of stores: where those take no more, on the same disk, somebody still has to say who leads."""
+
 
 class Coordinator:
     """A coordinator over a store of its own, which `open_store` opens. world: what it works with; limits: of the store.
@@ -57,7 +61,8 @@ class Coordinator:
         self._mover = workflow(Mover, steps=cluster)
         self._uploading = workflow(Uploading, steps=UploadSteps(world, self._vigil, self._informing.uploads))
         types = (self._keeper, self._overseer, self._mover, self._uploading)
-        self._workshop = Workshop(open_store, types, world.clock, world.random, limits or Limits())
+        own = replace(limits or Limits(), free_bytes_reserve=FREE_BYTES_RESERVE)
+        self._workshop = Workshop(open_store, types, world.clock, world.random, own)
         self._known: Placement | None = None
         self._loads: dict[str, float] = {}
         self._beside: set[asyncio.Task[None]] = set()
@@ -251,7 +256,10 @@ class Coordinator:
 
     async def _mend(self, store: bytes) -> None:
         """Let a store be looked at: durably, so that it is even if this process dies at once."""
-        await send(self._workshop.ref(self._keeper, Keeper, store.hex()).mend())
+        try:
+            await send(self._workshop.ref(self._keeper, Keeper, store.hex()).mend())
+        except StorageFull as error:
+            logger.error("store %s is not seen to until there is room: %s", store.hex(), error)
 
     def _wake_soon(self) -> None:
         self._do_beside(self._wake())

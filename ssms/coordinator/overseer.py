@@ -92,8 +92,8 @@ class Mover:
         """
         for _ in range(_MOVES_MAX):
             way = await effect(self.steps.way, partition, node)
-            if way.source != way.target:
-                await effect(self.steps.give, partition, way)
+            # also if it is said to be there: its slot may have taken it along since it was moved
+            await effect(self.steps.give, partition, way)
             if await effect(self.steps.object_moved, partition, way):
                 return way.target
         raise InvalidArgument("others move the object as well, elsewhere: agree first, then move it again")

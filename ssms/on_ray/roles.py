@@ -16,8 +16,9 @@ from darq.folder import MODULES
 from darq.replication import Options as CopyOptions
 from darq.rocks import RocksStore
 from ssms import coordinator
-from ssms.catalog import Catalog
+from ssms.catalog import Catalog, versions
 from ssms.deployed_types import DeployedTypes
+from ssms.on_ray.belonging import check_belongs
 from ssms.on_ray.homes import CoordinatorHome, CopyHome, Roles
 from ssms.on_ray.machines import RayMachines
 from ssms.on_ray.peers import RayPeers
@@ -45,6 +46,7 @@ class CoordinatorServer:
         home, folder = self._home, Path(self._home.folder)
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - once, before anybody is served
         self._catalog = Catalog(home.plan.catalog or f"sqlite:///{folder / 'catalog.sqlite'}", uuid4().hex)
+        check_belongs(folder, self._catalog.read(versions.value, versions.CLUSTER), self._catalog.where)
         settings = coordinator.Settings(token=home.plan.token or None, auto_join=home.plan.auto_join)
         world = coordinator.Surroundings(
             self._catalog, RayMachines(home.plan, home.roles), RayPeers(), settings, leave=_leave

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -92,6 +93,16 @@ async def test_what_outsiders_ask_of_an_app() -> None:
         places = {(await app.explain(ref(Purse, key))).node for key in KEYS}
         assert places == {"n0", "n1"}
         assert (await app.stats())["groups_durable"] > 0
+
+
+@virtually
+async def test_the_first_timer_of_all_stores_is_the_one_that_stats_tell_of() -> None:
+    async with cluster() as running, running.connect() as app:
+        assert (await app.stats())["timers_next_due_ms"] == 0
+        due = [1_900_000_000_000, 1_900_000_001_000]
+        for key, ms in zip(key_in_each(running.catalog.placement), due, strict=True):
+            await send(ref(Purse, key).add(1), at=datetime.fromtimestamp(ms / 1000, UTC))
+            assert (await app.stats())["timers_next_due_ms"] == due[0]
 
 
 @virtually

@@ -225,3 +225,21 @@ def evenly(running: Coordinated) -> bool:
     found = running.placement()
     counts = [len(found.slots_of(store.identity)) for store in found.stores]
     return max(counts) - min(counts) <= 1
+
+
+def test_an_object_that_its_slot_has_taken_along_moves_again(tmp_path: Path) -> None:
+    async def scenario(load: Written) -> None:
+        running = load.running
+        away = {key: await load.other_node(key) for key in KEYS}
+        for key, node in away.items():
+            await load.app.move(ref(Purse, key), node)
+        running.alive["new"] = True
+        await running.call("join_node", "new")
+        await running.until(lambda: evenly(running))
+        taken = [key for key in KEYS if (await load.app.explain(ref(Purse, key))).node == "new"]
+        assert taken
+        for key in taken:
+            await load.app.move(ref(Purse, key), away[key])
+            assert (await load.app.explain(ref(Purse, key))).node == away[key]
+
+    under_load(scenario, tmp_path, "x", "y")

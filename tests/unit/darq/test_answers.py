@@ -133,6 +133,40 @@ def test_an_outcome_that_came_again_is_kept_for_as_long_as_the_newer_row_of_it()
     assert rows(store) == []
 
 
+def test_what_lasts_is_kept_for_longer_also_in_later_lives_and_takes_no_others_along() -> None:
+    store, clock = MemoryStore(), Clock()
+    give(log := opened(store, clock), Answer(b"short", A, b"1"), Answer(b"last", A, b"2"))
+    log.commit_now()
+    for _ in range(2):
+        log = opened(store, clock)
+        log.answers.lasting = lambda request: request == b"last"
+        clock.seconds += 24 * 3600
+        log.touch()
+        log.commit_now()
+        assert (log.answers.find(b"short"), log.answers.find(b"last")) == (None, b"2")
+    clock.seconds += 30 * 24 * 3600
+    log.touch()
+    log.commit_now()
+    assert log.answers.find(b"last") is None
+    assert rows(store) == []
+
+
+def test_what_lasts_goes_when_it_is_forgotten() -> None:
+    store, clock = MemoryStore(), Clock()
+    log = opened(store, clock)
+    log.answers.lasting = lambda request: request == b"last"
+    give(log, Answer(b"short", A, b"1"), Answer(b"last", A, b"2"))
+    log.commit_now()
+    clock.seconds += 3601
+    log.touch()
+    log.commit_now()
+    log.answers.forget(b"last")
+    log.touch()
+    log.commit_now()
+    assert log.answers.find(b"last") is None
+    assert rows(store) == []
+
+
 def test_those_of_one_partition_can_be_told() -> None:
     log = opened(MemoryStore())
     give(log, Answer(b"r", A, b"1"), Answer(b"s", A, b"2"))

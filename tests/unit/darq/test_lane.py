@@ -225,9 +225,11 @@ def test_a_receiver_that_went_back_in_time_or_knows_the_future_stops_the_lane(ma
         log.commit_now()
         log.outbox.acknowledged(B, 2, log.group)
         log.commit_now()
-        sender = Sender(log, Answers(mark), lambda: None)
+        sender, told = Sender(log, Answers(mark), lambda: None), []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
         sender.start()
         await until(lambda: B in sender.broken)
+        assert told == [sender.broken[B]]
         assert f"acknowledges message {mark} of a lane that holds 3 to 3" in str(sender.broken[B])
         await sender.stop()
 
