@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from darq.errors import AutomataError, StoreClosed
+from darq.errors import AutomataError
 from darq.memory import MemoryBatch, MemoryStore
 from ssms.peers import Unreachable
-from tests.cluster.processes import PROCESS, Process
+from tests.cluster.processes import PROCESS, Dead, Process
 
 
 class Serving(Protocol):
@@ -211,5 +211,5 @@ class Disk:
 
     def _live(self) -> MemoryStore:
         if self._process.dead or not self._open:
-            raise StoreClosed("the process that had this store open is no more")
+            raise Dead("the process that had this store open is no more")
         return self._store

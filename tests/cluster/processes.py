@@ -15,11 +15,16 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from automata.testing.loop import VirtualLoop
+from darq.errors import StoreClosed
 
 T = TypeVar("T")
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("PROCESS", default=None)
 """Whose code runs; None: the test's own, which is also all clients'."""
+
+
+class Dead(StoreClosed):
+    """A process that is no more has used its disk."""
 
 
 class Process:
@@ -90,6 +95,11 @@ class ProcessLoop(VirtualLoop):
         if guarded is not callback:
             guarded.handle = handle
         return handle
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What a buried process raises as it runs out is nobody's concern."""
+        if not isinstance(context.get("exception"), Dead):
+            super().call_exception_handler(context)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
