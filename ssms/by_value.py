@@ -17,6 +17,7 @@ import pickle
 import re
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
@@ -43,6 +44,7 @@ _OF_ALL_CLASSES = frozenset({"__dict__", "__weakref__", "_abc_impl"})
 _FIELDS = ValueField | MutableField | PickledField | VolatileField
 _CACHED = type(functools.cache(is_own))
 _DRAWN_ID = re.compile("[0-9a-f]{32}")
+_KNOWN: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()  # classes of values, by their content
 _CANNOT = (TypeError, ValueError, AttributeError, NotImplementedError, pickle.PicklingError)  # what reducers raise
 
 
@@ -143,8 +145,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return reduced
         if cls not in self._contents:
             self._contents[cls] = content(cls)
-        make, given, *rest = reduced
-        return make, tuple(self._contents[cls] if _is_id(part) else part for part in given), *rest
+        digest, (make, given, *rest) = self._contents[cls], reduced
+        _KNOWN.setdefault(digest, cls)
+        return _again, (digest, make, *(digest if _is_id(part) else part for part in given)), *rest
 
     def _module(self, module: types.ModuleType) -> Any:
         """In two parts, as modules may name each other."""
@@ -215,6 +218,14 @@ def _body(cls: type) -> dict[str, Any]:
             continue
         body[name] = value.declared if isinstance(value, _FIELDS) else value
     return body
+
+
+def _again(digest: str, make: Callable[..., type], *given: object) -> type:
+    """The class of this content: the one that is here, also if it has never left this process."""
+    known = _KNOWN.get(digest)
+    if known is None:
+        known = _KNOWN[digest] = make(*given)
+    return known
 
 
 def _caching(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
+import pytest
+
+from ssms.by_value import dump, load
 from tests.unit.ssms.scripts import run
 
 SCRIPT = """
@@ -98,6 +103,10 @@ class Shelf:
 READER = """
 import asyncio
 from pathlib import Path
+
+import pytest
+
+from ssms.by_value import dump, load
 from automata import ref
 from automata.types import REGISTRY
 import ssms
@@ -155,3 +164,43 @@ def test_a_script_with_a_module_of_its_own_runs_where_neither_is_known(tmp_path:
 
 def test_a_class_that_needs_what_cannot_travel_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert run(REFUSED, tmp_path, "script.py") == "refused\n"
+
+
+MODULE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from enum import Enum
+from pydantic import BaseModel
+from automata import List, object_type
+
+class State(Enum):
+    NEW = 1
+
+class Line(BaseModel):
+    state: State = State.NEW
+
+@dataclass
+class Point:
+    line: Line
+
+@object_type(name="Returning")
+class Board:
+    points: List[Point]
+
+    async def put(self, point: Point) -> None:
+        self.points.append(point)
+"""
+
+
+def test_classes_of_values_that_come_back_to_where_they_are_from_are_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "returning.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("returning")
+    monkeypatch.setitem(sys.modules, "returning", module)
+    before = module.State, module.Line, module.Point
+    load(dump(module.Board))
+    assert (module.State, module.Line, module.Point) == before
+    assert module.State.NEW is before[0](1)
+    assert module.Point(module.Line()) == before[2](before[1]())
