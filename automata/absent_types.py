@@ -22,8 +22,7 @@ class AbsentTypes:
 
     A message goes back as it is, in its row, and the step that consumes it drops the row: a crash changes no order.
 
-    waiting: how many messages were not handed over, by type; window: the type of those in the window, by number;
-    brought: the last message that an object has brought along from another store, as far as earlier lives have left it.
+    waiting: how many messages were not handed over, by type; window: the type of those in the window, by number.
     """
 
     def __init__(self, parking: Parking, inbox: Inbox) -> None:
@@ -31,16 +30,19 @@ class AbsentTypes:
         self._inbox = inbox
         self.waiting: dict[str, int] = {}
         self.window: dict[int, str] = {}
-        self.brought: dict[bytes, int] = {}
         self._next: dict[str, int] = {}  # types that are back: the number of the first row not looked at yet
 
-    def load(self) -> list[str]:
-        """Count what earlier lives have parked. Returns the types that have something."""
+    def load(self) -> tuple[list[str], dict[bytes, int]]:
+        """Count what earlier lives have parked.
+
+        Returns the types that have something, and the last message that each object has brought along.
+        """
+        brought: dict[bytes, int] = {}
         for key, parked in self._parking.rows(Cause.UNKNOWN_TYPE):
             self.parked(parked.partition)
             if parked.reason == BROUGHT:
-                self.brought[parked.partition] = keys.number_of(key)
-        return list(self.waiting)
+                brought[parked.partition] = keys.number_of(key)
+        return list(self.waiting), brought
 
     def parked(self, partition: bytes) -> None:
         """A message to this object was parked."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from automata import full_disk
 from automata.errors import StorageFull
-from automata.when import next_due_ms
+from automata.when import CLOCK_CHECK_SECONDS, next_due_ms
 from darq import keys
 from darq.codec import Timer
 from darq.step import Step
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from automata.host import Host
 
 PAGE_TIMERS = 256
-_RECHECK_SECONDS = 60.0  # wall clocks are moved, machines suspended, and the loop's clock is not
 _PAGE_PAUSE_SECONDS = 0.02  # between pages while there are other messages, which are delivered in turn
 _CLIENT = b""  # the partition of steps that belong to no object
 
@@ -87,7 +86,7 @@ class Alarms:
             self._arm_at(due_ms)
 
     def _arm_at(self, due_ms: int) -> None:
-        self._arm(min(max(0.0, due_ms / 1000 - self._host.clock()), _RECHECK_SECONDS))
+        self._arm(min(max(0.0, due_ms / 1000 - self._host.clock()), CLOCK_CHECK_SECONDS))
         self._armed_ms = due_ms
 
     def _arm(self, seconds: float) -> None:

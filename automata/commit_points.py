@@ -22,6 +22,7 @@ from automata.journal import ANYTHING, Digests
 from automata.methods import Kind
 from automata.moved import Moved
 from automata.values.classes import class_name
+from automata.when import CLOCK_CHECK_SECONDS
 from automata.work import Caller, Outcome, Refusal, Reply, ordinary
 from darq.log import Log
 
@@ -183,7 +184,7 @@ class Sleep:
             if rung.done():
                 return
             if left > 0:
-                host.loop.call_later(min(left, _CLOCK_CHECK_SECONDS), ring)
+                host.loop.call_later(min(left, CLOCK_CHECK_SECONDS), ring)
             else:
                 rung.set_result(Outcome(None, None, 0))
 
@@ -280,6 +281,3 @@ def _checked(name: str, value: object) -> object:
         return ANYTHING.take(value)
     except InvalidArgument as error:
         raise InvalidArgument(f"effect {name} has run, but what it gave cannot be kept: {error}") from None
-
-
-_CLOCK_CHECK_SECONDS = 60.0  # a wall clock that is set moves what is due

@@ -67,9 +67,10 @@ class Delivery:
         self._host.committer.touch()
         for number in self._retries.load():
             self._quarantine.expect(number)
-        for name in self._absent.load():
+        names, brought = self._absent.load()
+        for name in names:
             self.type_defined(name)
-        for partition, number in self._absent.brought.items():
+        for partition, number in brought.items():
             self._keep_behind(partition, number)
         self.alarms.start()
 

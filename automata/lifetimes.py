@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from automata.directory import GRAINS, Header, decode_header
 from automata.partitions import address_of
+from automata.when import CLOCK_CHECK_SECONDS
 from automata.work import Outcome
 from darq import keys
 from darq.step import Step
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _PAGE_ROWS = 256
 _PAUSE_MS_MIN = 1000  # before an object is looked at again that is in use, or cannot be deleted now
 _UNDEFINED_PAUSE_MS = 3_600_000  # before one is looked at again whose type nothing here defines
-_TIMER_SECONDS_MAX = 60.0  # the clock may be set meanwhile
 _NEVER_MS = (1 << 64) - 1
 
 
@@ -69,7 +69,7 @@ class Lifetimes:
         self._next_ms = due_ms
         if self._timer is not None:
             self._timer.cancel()
-        seconds = min(_TIMER_SECONDS_MAX, max(0.0, (due_ms - self._now_ms()) / 1000))
+        seconds = min(CLOCK_CHECK_SECONDS, max(0.0, (due_ms - self._now_ms()) / 1000))
         self._timer = self._host.loop.call_later(seconds, self._look)
 
     def _look(self) -> None:

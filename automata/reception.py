@@ -46,7 +46,7 @@ from automata.partitions import address_of, partition_of
 from automata.placement import Placement
 from automata.posting import Due, Posting
 from automata.reference import ObjectRef, make_ref
-from automata.request_ids import NESTED, NO_FINGERPRINT
+from automata.request_ids import NO_FINGERPRINT, is_nested
 from automata.unlearned import Unlearned
 from automata.waiting import outcome_of
 from automata.work import Outcome, Refusal, Reply, Request, Work
@@ -198,7 +198,7 @@ class Reception:
         made = self._types.get(type_name) or host.options.registry.get(type_name)
         method = made.method(ask.method)
         entity = host.entities.get(made, key)
-        if entity.queue and ask.request[:1] != NESTED:  # methods that wait in one another must not be refused
+        if entity.queue and not is_nested(ask.request):  # methods that wait in one another must not be refused
             host.check_load(entity)
         packed = method.decode_arguments(ask.arguments)
         request = request_of(method, ask.request, ask.arguments) if ask.request else None

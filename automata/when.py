@@ -17,6 +17,10 @@ from darq.timers import TIME_MAX_MS
 PERIOD_SECONDS_MIN = 0.01
 CRON_CHARACTERS_MAX = 256
 
+CLOCK_CHECK_SECONDS = 60.0
+"""How long a loop may wait for a time of the wall clock before it looks again: that clock is set, machines are
+suspended, and the loop's own clock is not told."""
+
 _PERIOD, _CRON = b"p", b"c"
 _PERIOD_BYTES = 9
 

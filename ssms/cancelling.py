@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-import msgspec
-
 from automata.asking import Ask
 from automata.journal import ANYTHING
-from automata.outcomes import decode_outcome
+from automata.outcomes import take_outcome
 from automata.timing import kept_by
 
 _ROUNDS = 2
@@ -24,7 +22,7 @@ async def cancel_anywhere(ask: Ask, stores: Collection[bytes], start: Callable[[
     """Whether the message that `ask` names will never be delivered. start: asks one of the stores."""
 
     async def asked(store: bytes) -> object:
-        return decode_outcome(await start(msgspec.structs.replace(ask), store), ANYTHING, 0).take()
+        return take_outcome(await start(ask, store), ANYTHING)
 
     keeper = next((store for store in stores if kept_by(store, ask.method)), None)
     if keeper is not None and (known := await asked(keeper)) is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from automata.asking import CALL, POST, Ask
 from automata.errors import Overloaded
-from automata.request_ids import CLIENT, NESTED
+from automata.request_ids import CLIENT, is_nested
 from darq.errors import OutcomeUnknown, StoreClosed
 from ssms.cancelling import cancel_anywhere
 from ssms.lane import GIVE_UP_SECONDS, Asked, Lane, pause_seconds
@@ -157,7 +157,7 @@ class Lanes:
         if asked.answer.cancelled():
             self._over(asked)
             return True
-        if self.loop.time() - asked.since < GIVE_UP_SECONDS or asked.ask.request[:1] == NESTED:
+        if self.loop.time() - asked.since < GIVE_UP_SECONDS or is_nested(asked.ask.request):
             return False  # a method goes on when the cluster does, however long that takes
         self.fail(
             asked,

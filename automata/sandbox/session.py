@@ -157,11 +157,13 @@ class Session:
 
         def read() -> Rows:
             rows: Rows = []
+            left = size_max
             while len(rows) < limit or not limit:
-                most, left = min(ERRAND_ROWS, limit - len(rows)), size_max - size_of(rows)
+                most = min(ERRAND_ROWS, limit - len(rows))
                 found = self.here(lambda most=most, left=left: self.collect(page, most, left))  # type: ignore[misc]
                 rows += found
-                if len(found) < most or not most or size_of(found) >= left:
+                left -= size_of(found)
+                if len(found) < most or not most or left <= 0:
                     break
             return rows
 
@@ -313,7 +315,6 @@ class Session:
         """Cancel a message with the part; whether that is still possible. Runs as a part of the method's own task."""
         cancelled = self.turn.cancel(message_id)
         if cancelled.asking is not None:
-            cancelled.asking.close()
             raise InvalidArgument(
                 f"message {message_id} may be kept in another store, and a sandboxed class cancels only what is kept "
                 "beside its object: let a client cancel it"
